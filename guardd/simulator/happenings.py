@@ -1,0 +1,102 @@
+"""What a listener hears, in the order in which it happened, each with the venue's sequence number and time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from guardd.simulator.contracts import Contract, ContractStatus
+from guardd.simulator.orders import MarginMode, Order, Plan
+from guardd.simulator.records import Balance, PositionView, Quote, Trade
+
+
+class OrderAction(StrEnum):
+    SUBMIT = "submit"
+    FILL = "fill"
+    CANCEL = "cancel"
+    MODIFY = "modify"
+    LIQUIDATION_CANCEL = "liquidation_cancel"
+    ADL_CANCEL = "adl_cancel"
+    PARTIAL_LIQUIDATION = "partial_liquidation"
+    BANKRUPTCY = "bankruptcy"  # the fill of a full liquidation
+    ADL_PASSIVE_FILL = "adl_passive_fill"
+    ADL_ACTIVE_FILL = "adl_active_fill"
+
+
+class PlanAction(StrEnum):
+    PLACED = "placed"
+    MODIFIED = "modified"
+    ACTIVATED = "activated"  # trailing only
+    TRIGGERED = "triggered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChanged:
+    sequence: int
+    at_ms: int
+    uid: str
+    action: OrderAction
+    order: Order
+    trade: Trade | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionChanged:
+    """A position was opened, enlarged, reduced, closed (`position.size` zero) or its margin or leverage changed."""
+
+    sequence: int
+    at_ms: int
+    uid: str
+    position: PositionView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceChanged:
+    sequence: int
+    at_ms: int
+    uid: str
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanChanged:
+    sequence: int
+    at_ms: int
+    uid: str
+    action: PlanAction
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkChanged:
+    sequence: int
+    at_ms: int
+    symbol: str
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liquidated:
+    """`loss` is what the account lost from entry to the end, clearance included, as a positive number."""
+
+    sequence: int
+    at_ms: int
+    uid: str
+    margin_mode: MarginMode
+    symbols: tuple[str, ...]
+    partial: bool
+    loss: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractChanged:
+    sequence: int
+    at_ms: int
+    contract: Contract
+    status: ContractStatus
+
+
+Happening = OrderChanged | PositionChanged | BalanceChanged | PlanChanged | MarkChanged | Liquidated | ContractChanged
+Listener = Callable[[Happening], None]

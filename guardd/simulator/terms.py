@@ -1,0 +1,79 @@
+"""The choices a venue makes where documentation is silent, and the shape of its order book. All switchable."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class VenueState(StrEnum):
+    NORMAL = "normal"
+    REDUCE_ONLY = "reduce_only"  # new risk refused; closes, cancels and protective plans go on
+    CLOSES_ONLY = "closes_only"  # plan orders and transfers into futures refused as well
+    MAINTENANCE = "maintenance"  # every write refused; resting plans still trigger
+
+
+class LeverageChange(StrEnum):
+    """What may be done to the leverage of a contract with an open position."""
+
+    REFUSE = "refuse"
+    LOWER_ONLY = "lower_only"
+    ANY = "any"
+
+
+class Oversized(StrEnum):
+    """What a sized plan does when it triggers on a smaller position."""
+
+    CLIP = "clip"
+    FAIL = "fail"
+
+
+class MaintenanceBasis(StrEnum):
+    """The price at which a position's notional is taken for its maintenance margin."""
+
+    MARK = "mark"
+    ENTRY = "entry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Documented choices of this venue; the defaults are the stricter reading of the BitMart reference.
+
+    - Liquidation: margin balance ≤ maintenance margin (ratio ≥ 100 %), plus the taker fee of the closing trade when
+      `closing_fee_counted` (reference section 15: "closing fees are counted at the taker rate").
+    - `forfeit`: the engine takes the position over at its bankruptcy price, so the whole margin is lost (isolated: its
+      own; cross: the cross balance). Otherwise it is closed at mark for `liquidation_fee` and the rest is kept.
+    """
+
+    closing_fee_counted: bool = True
+    maintenance_basis: MaintenanceBasis = MaintenanceBasis.MARK
+    forfeit: bool = True
+    liquidation_fee: Decimal = Decimal("0.0006")
+    partial_liquidation: bool = False  # step down tier by tier before closing everything
+    liquidate_before_stops: bool = False  # on one price: liquidation first, or resting stops first
+    leverage_change: LeverageChange = LeverageChange.LOWER_ONLY
+    order_sets_leverage: bool = False  # an opening order on a flat contract may bring its own leverage and mode
+    oversized_plan: Oversized = Oversized.CLIP
+    sweep_plans_when_flat: bool = False  # else leftovers of a closed position stay listed (reference 11.1)
+    one_position_plan_per_kind: bool = True  # a second whole-position TP or SL is refused
+    client_ids_forever: bool = False  # else only existing orders and plans hold their id
+    cancel_all_takes_plans: bool = False  # a timed or symbol-wide cancel removes plan orders as well
+    max_orders_per_symbol: int = 200
+    max_plans_per_symbol: int = 50
+    max_trigger_distance: Decimal = Decimal("0.95")  # |trigger − price| ÷ price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillModel:
+    """How deep the book is and how fast it fills; deterministic.
+
+    A taking order walks levels of `level_size` contracts, `level_gap_ticks` apart, starting at the best price; the
+    book is whole again for the next order. `slices` > 1: a market order fills in that many parts, one at once and one
+    each `slice_interval_ms`. `resting_share`: the part of a crossed resting order's rest that fills at each price
+    update (at least one step).
+    """
+
+    level_size: Decimal | None = None  # None: everything trades at the best price
+    level_gap_ticks: int = 1
+    slices: int = 1
+    slice_interval_ms: int = 100
+    resting_share: Decimal = Decimal(1)
