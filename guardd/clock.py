@@ -8,18 +8,12 @@ signatures and for windows that survive a restart (invariant I24).
 import asyncio
 import heapq
 import time
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-NS_PER_S = 1_000_000_000
-NS_PER_MS = 1_000_000
-MS_PER_S = 1_000
+from guardd.model.instant import MS_PER_S, NS_PER_MS, NS_PER_S, Instant
 
+__all__ = ["Clock", "Instant", "ManualClock", "SystemClock"]
 
-class Instant(NamedTuple):
-    """One reading of both clocks: monotonic nanoseconds and wall milliseconds since the epoch (UTC)."""
-
-    mono_ns: int
-    wall_ms: int
 
 
 class Clock(Protocol):

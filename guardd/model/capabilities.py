@@ -1,0 +1,26 @@
+"""What a venue can do, as data: nobody outside its dialect asks for its name."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    whole_position_protection: bool
+    """Takes a stop-loss or take-profit that follows the whole position."""
+    sized_protection: bool
+    """Takes one for a given size."""
+    plan_protection: bool
+    """Takes a plain reduce-only conditional order as a last form of stop."""
+    modify_protection: bool
+    """Can move a resting stop without ending it."""
+    several_whole_stops: bool
+    """Lets two whole-position stops of one kind rest on one position at once."""
+    client_id_on_plan: bool
+    """A plain plan order carries our client id."""
+    add_margin: bool
+    set_leverage: bool
+    top_up: bool
+    cross_liquidation_price: bool
+    """Gives a liquidation price for cross positions."""
+    lookup_delay_s: float
+    """How long a new order may take to show in a look-up."""

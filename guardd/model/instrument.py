@@ -1,0 +1,60 @@
+"""A contract as the venue lists it: units, steps, bounds and margin tiers. Linear contracts settled in their quote coin."""
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from guardd.model.names import Symbol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginTier:
+    """One row of the maintenance margin table: for `floor` <= notional < `cap`, maintenance = notional * rate - deduction."""
+
+    floor: Decimal
+    cap: Decimal
+    rate: Decimal
+    deduction: Decimal
+    max_leverage: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """Sizes are in contracts, prices in the quote coin. `contract_size` is base coin per contract."""
+
+    symbol: Symbol
+    base: str
+    settle: str
+    contract_size: Decimal
+    tick: Decimal
+    step: Decimal
+    min_size: Decimal
+    max_limit_size: Decimal
+    max_market_size: Decimal
+    max_leverage: Decimal
+    taker_fee: Decimal
+    tiers: tuple[MarginTier, ...] = ()
+    tradable: bool = True
+
+    def notional(self, size: Decimal, price: Decimal) -> Decimal:
+        """Value of `size` contracts at `price`, in the settlement coin."""
+        return size * self.contract_size * price
+
+    def price_down(self, price: Decimal) -> Decimal:
+        """The nearest price on tick that is not above `price`."""
+        return _on_grid(price, self.tick, ROUND_FLOOR)
+
+    def price_up(self, price: Decimal) -> Decimal:
+        """The nearest price on tick that is not below `price`."""
+        return _on_grid(price, self.tick, ROUND_CEILING)
+
+    def size_down(self, size: Decimal) -> Decimal:
+        """The largest size on step that is not above `size`."""
+        return _on_grid(size, self.step, ROUND_FLOOR)
+
+    def size_up(self, size: Decimal) -> Decimal:
+        """The smallest size on step that is not below `size`."""
+        return _on_grid(size, self.step, ROUND_CEILING)
+
+
+def _on_grid(value: Decimal, grid: Decimal, rounding: str) -> Decimal:
+    return (value / grid).to_integral_value(rounding=rounding) * grid
