@@ -15,7 +15,6 @@ from guardd.model.instant import MS_PER_S, NS_PER_MS, NS_PER_S, Instant
 __all__ = ["Clock", "Instant", "ManualClock", "SystemClock"]
 
 
-
 class Clock(Protocol):
     """Time and sleep, as a seam."""
 

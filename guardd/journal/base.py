@@ -1,0 +1,77 @@
+"""The seam of the journal: what execution and the daemon need to remember across a crash."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from guardd.model.event import IntentMoved
+from guardd.model.instant import Instant
+from guardd.model.intent import Intent, Stage
+from guardd.model.names import AccountName, EpisodeId, OrderId, PositionKey, RuleName
+from guardd.model.outcome import Outcome
+from guardd.model.position import Episode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """One intent as the journal last knew it."""
+
+    intent: Intent
+    stage: Stage
+    outcome: Outcome | None
+    order_id: OrderId | None
+    filled: Decimal | None
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleMark:
+    """When a rule's last step of an episode was verified (wall ms): its cooldown survives a restart."""
+
+    episode: EpisodeId
+    rule: RuleName
+    steps: int
+    verified_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a restart wakes up with, per account."""
+
+    unfinished: tuple[Remembered, ...]
+    recent: tuple[Remembered, ...]
+    """Finished intents of the last 24 hours: for the limits' windows."""
+    episodes: tuple[Episode, ...]
+    rule_marks: tuple[RuleMark, ...]
+    order_ids: frozenset[OrderId]
+    """Orders of ours that rest without a client id."""
+    halted: bool
+    parked: str | None
+
+
+class Journal(Protocol):
+    """Append-only, durable, chained by hash for each account. Raises `JournalError`."""
+
+    async def intend(self, intent: Intent) -> None:
+        """Returns once the intent is on disk (I20). One sync serves all that were asked for in the same turn of the loop."""
+        ...
+
+    def note(self, moved: IntentMoved) -> None:
+        """Record a later stage; durable soon, never waited for."""
+        ...
+
+    def note_episode(self, episode: Episode, *, ended: bool, at: Instant) -> None: ...
+
+    def note_word(self, account: AccountName, word: str, why: str, at: Instant) -> None:
+        """Halt, resume, park, confirm, policy loaded: what must survive a restart."""
+        ...
+
+    def note_rule(self, key: PositionKey, episode: EpisodeId, rule: RuleName, text: str, at: Instant) -> None:
+        """A rule fired, was held or was refused: for `journal why`."""
+        ...
+
+    async def recall(self, account: AccountName) -> Memory: ...
+
+    async def close(self) -> None:
+        """Everything noted so far is durable when this returns."""
+        ...

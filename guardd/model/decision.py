@@ -1,0 +1,103 @@
+"""What the policy wants done about a position, before anybody has checked that it may be done.
+
+Protection is a wish about a state (these orders shall rest); de-leveraging is a wish about a step. `execution` turns both
+into intents.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from guardd.model.names import EpisodeId, PositionKey, PriceType, RuleName, Severity
+from guardd.model.order import ProtectionKind
+
+
+class IfPassed(StrEnum):
+    """What to do when a stop's trigger is already through the mark (interfaces.md 2.4)."""
+
+    NEXT = "next"
+    CLOSE = "close"
+    ALERT = "alert"
+
+
+class OnUnprotected(StrEnum):
+    """What to do when a position stays without a stop for 60 s."""
+
+    CLOSE = "close"
+    ALERT = "alert"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedOrder:
+    """One protective order that shall rest. `trigger_price` is on tick, rounded towards the mark.
+
+    `size` None: the whole position. `tranche` numbers the orders of one rule and kind.
+    """
+
+    kind: ProtectionKind
+    rule: RuleName
+    tranche: int
+    trigger_price: Decimal
+    price_type: PriceType
+    size: Decimal | None
+    on_unprotected: OnUnprotected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protect:
+    """The protection that shall rest on one position: all of it, each time. An empty tuple asks for none."""
+
+    key: PositionKey
+    episode: EpisodeId
+    wanted: tuple[WantedOrder, ...]
+    impossible: tuple[str, ...] = ()
+    """Why a rule's stop can't be placed (its trigger passed, no number to compute it from): told as unprotected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduce:
+    """Close `size` contracts of the position at market; `size` is on step and not above the quantity."""
+
+    key: PositionKey
+    episode: EpisodeId
+    rule: RuleName
+    size: Decimal
+    reason: str
+    inputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """Close the whole position at market, and go on until it is flat."""
+
+    key: PositionKey
+    episode: EpisodeId
+    rule: RuleName
+    reason: str
+    inputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelEntries:
+    """Cancel the resting orders that would enlarge this position."""
+
+    key: PositionKey
+    episode: EpisodeId
+    rule: RuleName
+    reason: str
+    whole_account: bool = False
+    """All cross instruments of the account, not only this position's (an account-wide condition asked)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell:
+    """Say something to people."""
+
+    key: PositionKey | None
+    rule: RuleName
+    severity: Severity
+    text: str
+
+
+Decision: TypeAlias = Protect | Reduce | Close | CancelEntries | Tell

@@ -1,0 +1,227 @@
+"""What happened: the only thing that changes state. Every event carries the moment it arrived.
+
+Silence is an event too: streams that go up and down, the guard's own pulse, a clock that was read.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from guardd.model.account import Balance
+from guardd.model.instant import Instant
+from guardd.model.instrument import Instrument
+from guardd.model.intent import Intent, Stage
+from guardd.model.names import ClientId, OrderId, PositionMode, Symbol
+from guardd.model.order import OrderUpdate, PlanOrder, RestingOrder
+from guardd.model.outcome import Outcome
+from guardd.model.position import Position, PositionUpdate
+
+
+class Source(StrEnum):
+    STREAM = "stream"
+    REST = "rest"
+
+
+class StreamName(StrEnum):
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkSeen:
+    """A price frame or a mark read by REST. Fields the venue left out are None; the mark itself never is.
+
+    Not keyword-only and not validated: thousands are made each second.
+    """
+
+    symbol: Symbol
+    mark: Decimal
+    at: Instant
+    index: Decimal | None = None
+    last: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    source: Source = Source.STREAM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionsRead:
+    """An authoritative list of every open position of the account. `started` is when the request was sent."""
+
+    started: Instant
+    at: Instant
+    positions: tuple[Position, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionsPushed:
+    """Rows of a stream's position frame. Absence of a position means nothing (BitMart reference, 14.8)."""
+
+    at: Instant
+    updates: tuple[PositionUpdate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceRead:
+    at: Instant
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancePushed:
+    at: Instant
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdersRead:
+    """Every resting order and every plan order of the account; `plans` or `resting` None: that list was not read."""
+
+    started: Instant
+    at: Instant
+    resting: tuple[RestingOrder, ...] | None
+    plans: tuple[PlanOrder, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderPushed:
+    at: Instant
+    update: OrderUpdate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionModeRead:
+    at: Instant
+    mode: PositionMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentsRead:
+    at: Instant
+    instruments: tuple[Instrument, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotFinished:
+    """A full read is in: positions, balance, orders, plan orders and position mode were all read after `started`."""
+
+    started: Instant
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamMoved:
+    """A stream came up (connected, logged in, every subscription acknowledged) or went down."""
+
+    at: Instant
+    stream: StreamName
+    up: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockRead:
+    """The venue's clock minus ours."""
+
+    at: Instant
+    offset_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentMoved:
+    """An intent came to a stage. `outcome` is the venue's answer where there is one; `detail` is for people."""
+
+    at: Instant
+    intent: Intent
+    stage: Stage
+    outcome: Outcome | None = None
+    order_id: OrderId | None = None
+    filled: Decimal | None = None
+    detail: str = ""
+
+
+class BlockKind(StrEnum):
+    RATE_LIMIT = "rate_limit"
+    EDGE = "edge"
+    BAN = "ban"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockMoved:
+    """The venue (or Cloudflare before it) holds us back until `until`; None: free again."""
+
+    at: Instant
+    kind: BlockKind
+    until: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueClosingSeen:
+    """The venue refuses new risk, or announced its end."""
+
+    at: Instant
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFailed:
+    """A read gave no usable answer; what it should have told stays as old as it is."""
+
+    at: Instant
+    endpoint: str
+    why: str
+    credentials_refused: bool = False
+
+
+class OperatorWord(StrEnum):
+    HALT = "halt"
+    RESUME = "resume"
+    FLATTEN = "flatten"
+    CONFIRM = "confirm"
+    PARK = "park"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSpoke:
+    at: Instant
+    word: OperatorWord
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignGuardSeen:
+    """Orders with our prefix that the journal doesn't know: another guardd is alive on this account (I14)."""
+
+    at: Instant
+    ids: tuple[ClientId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """Time went on. Ages, `for` and cooldowns are judged on it."""
+
+    at: Instant
+
+
+Event: TypeAlias = (
+    MarkSeen
+    | PositionsRead
+    | PositionsPushed
+    | BalanceRead
+    | BalancePushed
+    | OrdersRead
+    | OrderPushed
+    | PositionModeRead
+    | InstrumentsRead
+    | SnapshotFinished
+    | StreamMoved
+    | ClockRead
+    | IntentMoved
+    | BlockMoved
+    | VenueClosingSeen
+    | ReadFailed
+    | OperatorSpoke
+    | ForeignGuardSeen
+    | Pulse
+)

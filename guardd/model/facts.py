@@ -1,0 +1,238 @@
+"""What telemetry and the status page hear. Frozen facts flow out of the core; nothing flows back (style.md, 22)."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from guardd.model.account import AccountCondition
+from guardd.model.event import BlockKind, StreamName
+from guardd.model.instant import Instant
+from guardd.model.intent import Action, Intent, Stage
+from guardd.model.names import AccountName, OrderId, PositionKey, RuleName, Severity, Symbol, VenueName
+from guardd.model.outcome import Outcome
+from guardd.model.reading import Reading
+
+
+class RequestResult(StrEnum):
+    """`result` of guardd_venue_requests_total."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+    RATE_LIMITED = "rate_limited"
+    CLOUDFLARE = "cloudflare"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFinished:
+    account: AccountName
+    venue: VenueName
+    endpoint: str
+    result: RequestResult
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockChanged:
+    """`until_ms` is wall ms, 0 when free again."""
+
+    account: AccountName
+    venue: VenueName
+    kind: BlockKind
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameReceived:
+    """One frame of a stream arrived; any frame counts as life."""
+
+    account: AccountName
+    venue: VenueName
+    stream: StreamName
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamChanged:
+    account: AccountName
+    venue: VenueName
+    stream: StreamName
+    up: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotTaken:
+    account: AccountName
+    venue: VenueName
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockOffsetRead:
+    account: AccountName
+    venue: VenueName
+    offset_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFired:
+    account: AccountName
+    venue: VenueName
+    key: PositionKey | None
+    rule: RuleName
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentStaged:
+    """An intent came to a stage."""
+
+    account: AccountName
+    venue: VenueName
+    intent: Intent
+    stage: Stage
+    outcome: Outcome | None
+    detail: str
+    reaction_s: float | None = None
+    """Price frame received until the order's last byte was handed to the socket; only on the first send it caused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A decision that may not be carried out, and why (limits, caps, sizes that don't help)."""
+
+    account: AccountName
+    venue: VenueName
+    key: PositionKey
+    rule: RuleName
+    action: Action
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Something for people. `edge` names what it is about, so that a notifier can drop repetitions."""
+
+    account: AccountName | None
+    severity: Severity
+    edge: str
+    text: str
+    at: Instant
+
+
+class ForcedExitKind(StrEnum):
+    LIQUIDATION = "liquidation"
+    ADL = "adl"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForcedExit:
+    account: AccountName
+    venue: VenueName
+    key: PositionKey
+    kind: ForcedExitKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contested:
+    """A user or a bot works against the guard."""
+
+    account: AccountName
+    venue: VenueName
+    key: PositionKey
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalWritten:
+    seconds: float
+    records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopLagged:
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestingView:
+    trigger_price: Decimal
+    order_id: OrderId
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionView:
+    """One position as people see it (interfaces.md section 4)."""
+
+    key: PositionKey
+    margin_mode: str
+    leverage: Reading
+    quantity: Decimal
+    entry_price: Decimal
+    mark_price: Reading
+    liquidation_price: Reading
+    own_liquidation_price: Reading
+    liquidation_drift: Reading
+    distance_to_liquidation: Reading
+    notional: Reading
+    unrealized_pnl: Reading
+    protected: bool
+    protection_note: str
+    """Empty, or why it is unprotected, unprotectable or unguarded."""
+    unprotected_s: float
+    """Seconds of this run in which no verified stop covered it."""
+    stop_loss: RestingView | None
+    take_profit: RestingView | None
+    next_rule: RuleName | None
+    next_rule_at: Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """An account as people see it; published by its guard whenever something in it changed, at most a few times a second."""
+
+    account: AccountName
+    venue: VenueName
+    mode: str
+    condition: AccountCondition
+    condition_why: str
+    currency: str
+    equity: Reading
+    margin_ratio: Reading
+    protected_notional_ratio: Reading
+    venue_closing: bool
+    positions: tuple[PositionView, ...]
+    unguarded: tuple[tuple[Symbol, str], ...]
+    """Instruments held that this guard can't guard, and why."""
+    at: Instant
+
+
+Fact: TypeAlias = (
+    RequestFinished
+    | BlockChanged
+    | FrameReceived
+    | StreamChanged
+    | SnapshotTaken
+    | ClockOffsetRead
+    | RuleFired
+    | IntentStaged
+    | Refused
+    | Said
+    | ForcedExit
+    | Contested
+    | JournalWritten
+    | LoopLagged
+    | AccountView
+)
+
+
+class Listener(Protocol):
+    """Hears facts. Must not block, raise or answer."""
+
+    def __call__(self, fact: Fact, /) -> None: ...

@@ -1,0 +1,101 @@
+"""The seam between guardd and a venue. A dialect implements these protocols; nobody else knows its words.
+
+Reads return events' values or raise `guardd.errors.VenueError`; writes return an `Outcome` and never raise for anything the
+network or the venue did. Every call has a deadline of its own (transport). A closed adapter is never used again.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from decimal import Decimal
+from typing import Protocol
+
+from guardd.model.account import Balance
+from guardd.model.capabilities import Capabilities
+from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead
+from guardd.model.instrument import Instrument
+from guardd.model.intent import Write
+from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
+from guardd.model.order import OrderReport
+from guardd.model.outcome import Outcome
+from guardd.venues.limiter import Lane
+
+
+class Venue(Protocol):
+    """One account at one venue, as the daemon sees it: it can read everything and only ever close."""
+
+    @property
+    def name(self) -> VenueName: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def open(self) -> None:
+        """Learn the clock offset; warm the order connection. Raises `VenueUnreachable`."""
+        ...
+
+    async def close(self) -> None:
+        """Stop intake, let what is being sent finish, close the sockets."""
+        ...
+
+    async def clock_offset_ms(self) -> int:
+        """Venue time minus local wall time, measured now; the adapter signs with it from here on."""
+        ...
+
+    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
+        """Contract details, fees and margin tiers of these symbols. Unguardable ones (inverse) are left out."""
+        ...
+
+    async def positions(self) -> PositionsRead:
+        """Every open position, from the authority."""
+        ...
+
+    async def balance(self) -> Balance: ...
+
+    async def position_mode(self) -> PositionMode: ...
+
+    async def orders(self, *, resting: bool = True, plans: bool = True) -> OrdersRead:
+        """Resting and plan orders of the whole account; a list that may be cut off is completed symbol by symbol."""
+        ...
+
+    async def mark(self, symbol: Symbol) -> MarkSeen:
+        """The mark price by REST, deadline 500 ms (I28)."""
+        ...
+
+    async def find_order(
+        self, key: PositionKey, *, client_id: ClientId | None, order_id: OrderId | None
+    ) -> OrderReport | None:
+        """Look one order up, finished ones included; None when the venue says that it doesn't know it."""
+        ...
+
+    async def send(
+        self, write: Write, *, client_id: ClientId, position_mode: PositionMode, lane: Lane, deadline_s: float
+    ) -> Outcome:
+        """Carry out one close-only write. Waits for a token in `lane` at most until the deadline."""
+        ...
+
+    def stream(self) -> AsyncIterator[Event]:
+        """Marks, positions, orders and balance as they are pushed, and `StreamMoved` at each edge. Reconnects for ever."""
+        ...
+
+    def watch(self, symbols: Collection[Symbol]) -> None:
+        """Which symbols' marks the public stream carries; takes effect at once and on each reconnect."""
+        ...
+
+
+class OperatorVenue(Protocol):
+    """What an operator's single steps may do and the daemon can't: `guardd account …` builds one, `wiring` never does."""
+
+    async def open_position(
+        self, key: PositionKey, *, size: Decimal, price: Decimal | None, leverage: Decimal, isolated: bool
+    ) -> Outcome:
+        """Open or enlarge; refused by the command line outside demo environments and the simulator."""
+        ...
+
+    async def close_position(self, key: PositionKey, *, size: Decimal, price: Decimal | None) -> Outcome: ...
+
+    async def set_position_mode(self, mode: PositionMode) -> Outcome:
+        """Only after a check that no position and no order is open."""
+        ...
+
+    async def set_leverage(self, symbol: Symbol, *, leverage: Decimal, isolated: bool) -> Outcome: ...
+
+    async def transfer(self, *, amount: Decimal, into_futures: bool) -> Outcome: ...
