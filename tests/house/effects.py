@@ -47,7 +47,7 @@ def _one_clock(house: House, module: Module) -> Iterator[tuple[int, str]]:
         if within(dotted, *READS_A_CLOCK) and dotted != "time":
             yield line, f"`{dotted}`"
     for imported in module.imports:
-        if within(imported.target, *READS_A_CLOCK):
+        if within(imported.target, *READS_A_CLOCK) and imported.target != "time":
             yield imported.line, f"import of `{imported.target}`"
     for node in module.nodes:
         if isinstance(node, ast.Attribute) and node.attr in LOOP_CLOCK_METHODS and _is_event_loop(node.value):
@@ -125,7 +125,7 @@ def _float_calls(module: Module) -> Iterator[tuple[int, str]]:
 
 
 def _values_named_seconds(node: ast.AST) -> Iterator[ast.expr]:
-    """The expressions that this node gives to a name that ends in `_s` or `seconds`."""
+    """The expressions that this node gives to a name that says seconds."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=value) if _is_seconds(name):
             yield value
@@ -145,7 +145,7 @@ def _says_float(annotation: ast.expr) -> bool:
 
 
 def _is_seconds(name: str) -> bool:
-    return name.endswith(("_s", "seconds"))
+    return name.endswith("_s") or "seconds" in name.split("_")
 
 
 def _catch_all(house: House, module: Module) -> Iterator[tuple[int, str]]:
@@ -214,7 +214,7 @@ RULES = (
     Rule(
         name="no-float",
         reason="money, price and size are Decimal end to end (I19); only durations may be floats",
-        remedy="use Decimal; let the name of a duration end in `_s` or `seconds`",
+        remedy="use Decimal; a duration says so: `…_s`, `…_seconds`",
         check=_no_float,
     ),
     Rule(
