@@ -1,4 +1,4 @@
-"""Every error guardd raises on purpose. The class says whose fault it is; the text says where, what was found and what was expected.
+"""Every error guardd raises on purpose. The class says whose fault it is; the text: where, what was found, what was expected.
 
 Errors carry no credentials, no signatures and no full request (invariant I26).
 """

@@ -1,0 +1,409 @@
+"""The fold: one event in, the state changed, the edges out. Nothing else changes state.
+
+Order matters only within a venue's own time: a row that is older than what is held (by the venue's clock) is not believed,
+whichever way it came. Flat is believed only when it is confirmed (I6).
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final, assert_never
+
+from guardd.errors import InvariantBroken
+from guardd.model.event import (
+    BalancePushed,
+    BalanceRead,
+    BlockMoved,
+    ClockRead,
+    Event,
+    ForeignGuardSeen,
+    InstrumentsRead,
+    IntentMoved,
+    MarkSeen,
+    OperatorSpoke,
+    OperatorWord,
+    OrderPushed,
+    OrdersRead,
+    PositionModeRead,
+    PositionsPushed,
+    PositionsRead,
+    Pulse,
+    ReadFailed,
+    SnapshotFinished,
+    Source,
+    StreamMoved,
+    VenueClosingSeen,
+)
+from guardd.model.instant import Instant
+from guardd.model.intent import FINISHED, NEXT, Action, CancelOrder, Stage
+from guardd.model.names import OrderId, PositionKey, Symbol
+from guardd.model.order import OrderAction
+from guardd.model.outcome import Accepted
+from guardd.model.position import Episode, Position, PositionUpdate, episode_id
+from guardd.model.reading import Absent, is_value
+from guardd.model.state import AccountState, Finished, Folded, Held, News, NewsKind, Pending, RuleProgress
+
+FLAT_CONFIRMED_AFTER_S: Final = 2.0
+"""Two reads at least this far apart confirm that a position is gone (interfaces.md 2.1)."""
+SUSPECT_CONFIRMED_AFTER_S: Final = 10.0
+SUSPECT_READS: Final = 3
+"""A read that lost a position whose margin is still in use, or that still has a stranger's order on it, needs this many reads
+over `SUSPECT_CONFIRMED_AFTER_S`: a leftover order may rest for ever, so it can't forbid belief for ever (I6)."""
+REMEMBERED_S: Final = 24 * 3600.0
+
+_NOTHING: Final = Folded()
+_EVERYTHING: Final = Folded(everything=True)
+
+
+def fold(state: AccountState, event: Event) -> Folded:
+    """Apply one event to `state`. Raises `InvariantBroken` on a step that the intent table forbids."""
+    match event:
+        case MarkSeen():
+            return _mark(state, event)
+        case PositionsRead():
+            return _positions_read(state, event)
+        case PositionsPushed():
+            return _positions_pushed(state, event)
+        case OrderPushed():
+            return _order_pushed(state, event)
+        case OrdersRead():
+            return _orders_read(state, event)
+        case IntentMoved():
+            return _intent(state, event)
+        case BalanceRead():
+            state.balance, state.balance_at = event.balance, event.at
+            return _EVERYTHING
+        case BalancePushed():
+            return _balance_pushed(state, event)
+        case StreamMoved():
+            return _stream(state, event)
+        case OperatorSpoke():
+            return _operator(state, event)
+        case _:
+            return _plain(state, event)
+
+
+def _plain(
+    state: AccountState,
+    event: PositionModeRead
+    | InstrumentsRead
+    | SnapshotFinished
+    | ClockRead
+    | BlockMoved
+    | VenueClosingSeen
+    | ReadFailed
+    | ForeignGuardSeen
+    | Pulse,
+) -> Folded:
+    match event:
+        case PositionModeRead():
+            state.position_mode, state.position_mode_at = event.mode, event.at
+        case InstrumentsRead():
+            state.instruments.update({instrument.symbol: instrument for instrument in event.instruments})
+            return Folded(symbols=frozenset(instrument.symbol for instrument in event.instruments))
+        case SnapshotFinished():
+            state.snapshot_at = event.at
+        case ClockRead():
+            state.clock_offset_ms = event.offset_ms
+        case BlockMoved():
+            if event.until is None:
+                state.blocks.pop(event.kind, None)
+            else:
+                state.blocks[event.kind] = event.until
+        case VenueClosingSeen():
+            state.closing = event.why
+        case ForeignGuardSeen():
+            state.foreign_guard = True
+        case ReadFailed():
+            pass
+        case Pulse():
+            _forget(state, event.at)
+        case _:
+            assert_never(event)
+    return _NOTHING
+
+
+def _mark(state: AccountState, event: MarkSeen) -> Folded:
+    state.marks[event.symbol] = event
+    if event.source is Source.REST:
+        state.rest_marks[event.symbol] = event
+    return _NOTHING
+
+
+# Positions
+
+
+def _positions_read(state: AccountState, event: PositionsRead) -> Folded:
+    news: list[News] = []
+    seen: set[PositionKey] = set()
+    for row in event.positions:
+        seen.add(row.key)
+        news.extend(_row(state, row, event))
+    for key in sorted(set(state.held) - seen):
+        news.extend(_missing(state, state.held[key], event))
+    state.positions_at = event.at
+    return Folded(everything=True, news=tuple(news))
+
+
+def _row(state: AccountState, row: Position, event: PositionsRead) -> list[News]:
+    if is_value(row.mark_price):
+        rest_mark = MarkSeen(row.key.symbol, row.mark_price, event.at, source=Source.REST)
+        state.rest_marks[row.key.symbol] = rest_mark
+        state.marks.setdefault(row.key.symbol, rest_mark)
+    held = state.held.get(row.key)
+    if held is None:
+        return [_begin(state, row, event.at)]
+    if row.venue_ms < held.position.venue_ms:
+        return [News(kind=NewsKind.READ_WANTED, key=row.key, text="a read older than what is known")]
+    news: list[News] = []
+    if row.opened_ms is not None and episode_id(row.key, row.opened_ms) != held.episode.id:
+        news.append(_end(state, held, "closed and opened again between two reads"))
+        return [*news, _begin(state, row, event.at)]
+    if row.quantity != held.position.quantity:
+        held.changed = event.at
+    held.position, held.read = row, event.at
+    held.missing_since, held.missing_reads, held.close_seen = None, 0, None
+    if row.quantity > held.episode.largest_quantity:
+        news.append(_grow(held, state))
+    return news
+
+
+def _begin(state: AccountState, row: Position, at: Instant) -> News:
+    opened_ms = row.opened_ms if row.opened_ms is not None else at.wall_ms
+    episode = Episode(
+        id=episode_id(row.key, opened_ms),
+        key=row.key,
+        first_seen_ms=at.wall_ms,
+        largest_quantity=row.quantity,
+        largest_notional=_notional(state, row),
+        best_mark=Absent.UNKNOWN,
+    )
+    state.held[row.key] = Held(position=row, episode=episode, read=at, changed=at)
+    return News(kind=NewsKind.EPISODE_BEGAN, key=row.key, episode=episode)
+
+
+def _grow(held: Held, state: AccountState) -> News:
+    position = held.position
+    held.episode = replace(
+        held.episode,
+        largest_quantity=position.quantity,
+        largest_notional=max(held.episode.largest_notional, _notional(state, position)),
+    )
+    return News(kind=NewsKind.EPISODE_CHANGED, key=position.key, episode=held.episode)
+
+
+def _end(state: AccountState, held: Held, text: str) -> News:
+    state.held.pop(held.key, None)
+    for progress_key in [key for key in state.progress if key[0] == held.episode.id]:
+        del state.progress[progress_key]
+    return News(kind=NewsKind.EPISODE_ENDED, key=held.key, episode=held.episode, text=text)
+
+
+def _missing(state: AccountState, held: Held, event: PositionsRead) -> list[News]:
+    """A read did not show a position: believed when a push said so too, or when later reads agree (I6)."""
+    if held.close_seen is not None and event.started.mono_ns >= held.close_seen.mono_ns:
+        return [_end(state, held, "the venue's push and a read agree that it is gone")]
+    if held.missing_since is None:
+        held.missing_since, held.missing_reads = event.started, 1
+        return [News(kind=NewsKind.READ_WANTED, key=held.key, text="missing from a read")]
+    held.missing_reads += 1
+    waited_s = event.started.seconds_since(held.missing_since)
+    suspicion = _suspicion(state, held)
+    if suspicion and not (waited_s >= SUSPECT_CONFIRMED_AFTER_S and held.missing_reads >= SUSPECT_READS):
+        return [News(kind=NewsKind.POSITION_SUSPECT, key=held.key, text=suspicion)]
+    if waited_s < FLAT_CONFIRMED_AFTER_S:
+        return [News(kind=NewsKind.READ_WANTED, key=held.key, text="missing from a read")]
+    return [_end(state, held, f"{held.missing_reads} reads agree that it is gone")]
+
+
+def _suspicion(state: AccountState, held: Held) -> str:
+    """Why a lost position may still be there; empty when nothing says so."""
+    if any(not state.owns(plan) for plan in state.plans_of(held.key)):
+        return "an order that isn't ours still rests on it"
+    margin = held.position.margin
+    if state.balance is None or not is_value(margin):
+        return ""
+    others = Decimal(0)
+    for key, other in state.held.items():
+        if key != held.key and is_value(other.position.margin):
+            others += other.position.margin
+    if state.balance.position_margin - others >= margin / 2:
+        return "its margin is still in use"
+    return ""
+
+
+def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
+    news: list[News] = []
+    symbols: set[Symbol] = set()
+    for update in event.updates:
+        state.pushed_quantities[update.key] = (update.quantity, event.at)
+        held = state.held.get(update.key)
+        if held is None:
+            if update.quantity > 0:
+                news.append(
+                    News(kind=NewsKind.READ_WANTED, key=update.key, text="a position that no read has shown yet")
+                )
+            continue
+        if update.venue_ms < held.position.venue_ms:
+            continue
+        held.frozen_quantity = update.frozen_quantity
+        if update.quantity == 0:
+            held.close_seen = held.close_seen or event.at
+            news.append(News(kind=NewsKind.READ_WANTED, key=update.key, text="a push says it is gone"))
+        elif update.quantity != held.position.quantity:
+            news.extend(_changed_by_push(state, held, update, event.at))
+            symbols.add(update.key.symbol)
+    return Folded(symbols=frozenset(symbols), news=tuple(news))
+
+
+def _changed_by_push(state: AccountState, held: Held, update: PositionUpdate, at: Instant) -> list[News]:
+    """A new quantity makes the venue's figures of the old one unknown until a read brings them (L and quantity of one snapshot)."""
+    held.position = replace(
+        held.position,
+        quantity=update.quantity,
+        entry_price=update.entry_price,
+        closed_quantity=update.closed_quantity,
+        liquidation_price=update.liquidation_price,
+        margin=Absent.UNKNOWN,
+        maintenance_margin=Absent.UNKNOWN,
+        notional=Absent.UNKNOWN,
+        unrealized_pnl=Absent.UNKNOWN,
+        venue_ms=update.venue_ms,
+    )
+    held.changed = at
+    news = [News(kind=NewsKind.READ_WANTED, key=update.key, text="the quantity changed")]
+    if update.quantity > held.episode.largest_quantity:
+        news.append(_grow(held, state))
+    return news
+
+
+def _notional(state: AccountState, row: Position) -> Decimal:
+    if is_value(row.notional):
+        return row.notional
+    instrument = state.instruments.get(row.key.symbol)
+    return instrument.notional(row.quantity, row.entry_price) if instrument else Decimal(0)
+
+
+# Orders
+
+
+def _orders_read(state: AccountState, event: OrdersRead) -> Folded:
+    if event.resting is not None:
+        state.resting = {order.order_id: order for order in event.resting}
+        state.resting_at = event.at
+    news: tuple[News, ...] = ()
+    if event.plans is not None:
+        plans = {plan.order_id: plan for plan in event.plans}
+        if plans != state.plans:
+            news = (News(kind=NewsKind.PLANS_CHANGED),)
+        state.plans, state.plans_at = plans, event.at
+    return Folded(everything=True, news=news)
+
+
+def _order_pushed(state: AccountState, event: OrderPushed) -> Folded:
+    update = event.update
+    news: list[News] = []
+    if not update.live:
+        state.resting.pop(update.order_id, None)
+    elif (known := state.resting.get(update.order_id)) is not None:
+        state.resting[update.order_id] = replace(known, filled=update.filled, price=update.price, size=update.size)
+    if update.plan_order_id is not None and update.plan_order_id in state.plans:
+        news.append(_fired(state, update.plan_order_id, update.key))
+    if update.action in (OrderAction.LIQUIDATION, OrderAction.ADL):
+        news.append(News(kind=NewsKind.FORCED_EXIT, key=update.key, order_id=update.order_id, action=update.action))
+    if update.action is not OrderAction.SUBMITTED:
+        news.append(News(kind=NewsKind.READ_WANTED, key=update.key, text=f"an order was {update.action}"))
+    return Folded(symbols=frozenset({update.key.symbol}), news=tuple(news))
+
+
+def _fired(state: AccountState, plan_id: OrderId, key: PositionKey) -> News:
+    del state.plans[plan_id]
+    return News(kind=NewsKind.STOP_FIRED, key=key, order_id=plan_id)
+
+
+# Intents
+
+
+def _intent(state: AccountState, event: IntentMoved) -> Folded:
+    intent = event.intent
+    pending = state.pending.get(intent.id)
+    if pending is None:
+        pending = Pending(intent=intent, stage=event.stage, since=event.at)
+        if event.stage not in FINISHED:
+            state.pending[intent.id] = pending
+    elif event.stage is not pending.stage:
+        if event.stage not in NEXT[pending.stage]:
+            raise InvariantBroken("I20", f"intent {intent.id} can't go from {pending.stage} to {event.stage}")
+        pending.stage, pending.since = event.stage, event.at
+    pending.outcome = event.outcome or pending.outcome
+    order_id = event.order_id or (event.outcome.order_id if isinstance(event.outcome, Accepted) else None)
+    if order_id is not None:
+        pending.order_id = order_id
+        if not isinstance(intent.write, CancelOrder):
+            state.own_order_ids.add(order_id)
+    if event.stage is not Stage.REFUSED:
+        state.known_client_ids.add(intent.id)
+    if event.stage in FINISHED:
+        _finish(state, event)
+    return Folded(symbols=frozenset({intent.key.symbol}))
+
+
+def _finish(state: AccountState, event: IntentMoved) -> None:
+    intent = event.intent
+    state.pending.pop(intent.id, None)
+    state.finished.append(Finished(intent=intent, stage=event.stage, at=event.at, filled=event.filled))
+    progress = state.progress.setdefault((intent.episode, intent.rule), RuleProgress())
+    if event.stage not in (Stage.VOID, Stage.REFUSED):
+        progress.steps = max(progress.steps, intent.step + 1)
+    if event.stage is Stage.VERIFIED:
+        progress.verified = event.at
+        held = state.held.get(intent.key)
+        if intent.action is Action.STOP_LOSS and held is not None and held.episode.id == intent.episode:
+            held.episode = replace(held.episode, had_verified_stop=True)
+        if isinstance(intent.write, CancelOrder):
+            state.plans.pop(intent.write.order_id, None)
+            state.resting.pop(intent.write.order_id, None)
+
+
+# The rest
+
+
+def _balance_pushed(state: AccountState, event: BalancePushed) -> Folded:
+    """A push has no equity (BitMart reference, 14.10): the last read's stays, at its own age."""
+    if state.balance is None:
+        return _NOTHING
+    pushed = event.balance
+    state.balance = replace(
+        state.balance,
+        available=pushed.available,
+        frozen=pushed.frozen,
+        position_margin=pushed.position_margin,
+        equity=pushed.equity if is_value(pushed.equity) else state.balance.equity,
+    )
+    return _EVERYTHING
+
+
+def _stream(state: AccountState, event: StreamMoved) -> Folded:
+    stream = state.streams[event.stream]
+    stream.up, stream.since, stream.why = event.up, event.at, event.why
+    kind = NewsKind.STREAM_UP if event.up else NewsKind.STREAM_DOWN
+    return Folded(news=(News(kind=kind, text=f"{event.stream} stream: {event.why}"),))
+
+
+def _operator(state: AccountState, event: OperatorSpoke) -> Folded:
+    match event.word:
+        case OperatorWord.HALT | OperatorWord.FLATTEN:
+            state.halted = True
+        case OperatorWord.RESUME:
+            state.halted, state.parked = False, None
+        case OperatorWord.CONFIRM:
+            state.armed = True
+        case OperatorWord.PARK:
+            state.parked = event.why
+        case _:
+            assert_never(event.word)
+    return _EVERYTHING
+
+
+def _forget(state: AccountState, now: Instant) -> None:
+    while state.finished and now.seconds_since(state.finished[0].at) > REMEMBERED_S:
+        state.finished.pop(0)

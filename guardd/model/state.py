@@ -1,0 +1,187 @@
+"""Everything guardd believes about one account. Written by `guardd.model.fold` and by nothing else."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from guardd.model.account import Balance
+from guardd.model.capabilities import Capabilities
+from guardd.model.event import BlockKind, MarkSeen, StreamName
+from guardd.model.instant import Instant
+from guardd.model.instrument import Instrument
+from guardd.model.intent import Intent, Stage
+from guardd.model.names import (
+    AccountName,
+    ClientId,
+    EpisodeId,
+    OrderId,
+    PositionKey,
+    PositionMode,
+    RuleName,
+    Symbol,
+    VenueName,
+)
+from guardd.model.order import OrderAction, PlanOrder, RestingOrder
+from guardd.model.outcome import Outcome
+from guardd.model.position import Episode, Position
+
+
+@dataclass(slots=True, kw_only=True)
+class Held:
+    """A position that is believed to exist.
+
+    `position` is the last authoritative row with later pushes laid over it; `read` is when an authoritative read last showed
+    it. `missing_reads` counts consecutive reads that did not (I6).
+    """
+
+    position: Position
+    episode: Episode
+    read: Instant
+    changed: Instant
+    """When the quantity last changed, by any source."""
+    frozen_quantity: Decimal = Decimal(0)
+    missing_since: Instant | None = None
+    missing_reads: int = 0
+    close_seen: Instant | None = None
+    """A push said that it is gone; one read that agrees confirms it."""
+
+    @property
+    def key(self) -> PositionKey:
+        return self.position.key
+
+
+@dataclass(slots=True, kw_only=True)
+class Pending:
+    """An intent that isn't finished: from the moment it was decided, so that the next tick can't decide it twice."""
+
+    intent: Intent
+    stage: Stage
+    since: Instant
+    order_id: OrderId | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class RuleProgress:
+    """How far a rule has come within an episode."""
+
+    steps: int = 0
+    """Intents of this rule that ended otherwise than void: the number of the next one."""
+    verified: Instant | None = None
+    """When its last step was verified: where the cooldown begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An intent that ended, kept for the windows of the limits (interfaces.md 2.6)."""
+
+    intent: Intent
+    stage: Stage
+    at: Instant
+    filled: Decimal | None
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamState:
+    up: bool = False
+    since: Instant | None = None
+    why: str = "not connected yet"
+
+
+@dataclass(slots=True, kw_only=True)
+class AccountState:
+    """One account, as far as events have told."""
+
+    name: AccountName
+    venue: VenueName
+    capabilities: Capabilities
+    instruments: dict[Symbol, Instrument] = field(default_factory=dict)
+    marks: dict[Symbol, MarkSeen] = field(default_factory=dict)
+    rest_marks: dict[Symbol, MarkSeen] = field(default_factory=dict)
+    """The last mark that came by REST, beside the stream's: for the cross-check (I29)."""
+    held: dict[PositionKey, Held] = field(default_factory=dict)
+    pushed_quantities: dict[PositionKey, tuple[Decimal, Instant]] = field(default_factory=dict)
+    balance: Balance | None = None
+    balance_at: Instant | None = None
+    position_mode: PositionMode | None = None
+    position_mode_at: Instant | None = None
+    resting: dict[OrderId, RestingOrder] = field(default_factory=dict)
+    resting_at: Instant | None = None
+    plans: dict[OrderId, PlanOrder] = field(default_factory=dict)
+    plans_at: Instant | None = None
+    positions_at: Instant | None = None
+    snapshot_at: Instant | None = None
+    streams: dict[StreamName, StreamState] = field(default_factory=lambda: {name: StreamState() for name in StreamName})
+    pending: dict[ClientId, Pending] = field(default_factory=dict)
+    finished: list[Finished] = field(default_factory=list)
+    """The last 24 hours, oldest first."""
+    progress: dict[tuple[EpisodeId, RuleName], RuleProgress] = field(default_factory=dict)
+    own_order_ids: set[OrderId] = field(default_factory=set)
+    """Plan orders of ours that carry no client id."""
+    known_client_ids: set[ClientId] = field(default_factory=set)
+    """Every client id of ours that the journal knows; one with our prefix outside it is another guard's (I14)."""
+    blocks: dict[BlockKind, Instant] = field(default_factory=dict)
+    clock_offset_ms: int | None = None
+    halted: bool = False
+    parked: str | None = None
+    armed: bool = False
+    """CONFIRM was given (enforce mode); false in observe."""
+    foreign_guard: bool = False
+    closing: str | None = None
+    """Why the venue counts as closing."""
+
+    def holds(self, symbol: Symbol) -> tuple[Held, ...]:
+        """The positions on one instrument, long first."""
+        found = [held for key, held in self.held.items() if key.symbol == symbol]
+        return tuple(sorted(found, key=lambda held: held.key))
+
+    def in_flight(self, key: PositionKey) -> tuple[Pending, ...]:
+        """Unfinished intents of one position, oldest first."""
+        found = [pending for pending in self.pending.values() if pending.intent.key == key]
+        return tuple(sorted(found, key=lambda pending: (pending.intent.decided.mono_ns, pending.intent.id)))
+
+    def plans_of(self, key: PositionKey) -> tuple[PlanOrder, ...]:
+        """Closing plan orders that rest on one position, oldest first."""
+        found = [plan for plan in self.plans.values() if plan.key == key and plan.closes]
+        return tuple(sorted(found, key=lambda plan: (plan.created_ms, plan.order_id)))
+
+    def owns(self, order: PlanOrder | RestingOrder) -> bool:
+        """True for an order that this guard made."""
+        return (order.client_id is not None and order.client_id in self.known_client_ids) or (
+            order.order_id in self.own_order_ids
+        )
+
+
+class NewsKind(StrEnum):
+    READ_WANTED = "read_wanted"
+    """Something changed that only an authoritative read settles."""
+    EPISODE_BEGAN = "episode_began"
+    EPISODE_CHANGED = "episode_changed"
+    EPISODE_ENDED = "episode_ended"
+    POSITION_SUSPECT = "position_suspect"
+    STOP_FIRED = "stop_fired"
+    FORCED_EXIT = "forced_exit"
+    STREAM_UP = "stream_up"
+    STREAM_DOWN = "stream_down"
+    PLANS_CHANGED = "plans_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """An edge that the fold noticed: what the guard tells, journals or reads again for."""
+
+    kind: NewsKind
+    key: PositionKey | None = None
+    episode: Episode | None = None
+    order_id: OrderId | None = None
+    action: OrderAction | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """What an event changed: the instruments to assess anew (`everything`: all of the account), and the edges."""
+
+    symbols: frozenset[Symbol] = frozenset()
+    everything: bool = False
+    news: tuple[News, ...] = ()
