@@ -73,7 +73,6 @@ class CancelCause(StrEnum):
     ADL = "adl"
     TIMED = "timed"  # the client's own dead man's switch
     CONTRACT = "contract"  # the contract went offline
-    REFUSED = "refused"  # accepted, then not executable (a later slice without margin)
 
 
 class PriceSource(StrEnum):

@@ -77,7 +77,7 @@ class PositionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """A futures wallet. equity = wallet + unrealized; available = wallet − position_margin − frozen, never below zero."""
+    """A futures wallet: equity = wallet + unrealized; available = wallet − position_margin − frozen, at least zero."""
 
     uid: str
     wallet: Decimal

@@ -48,7 +48,7 @@ class RefusalReason(StrEnum):
     SYSTEM_ERROR = "system_error"  # only ever injected
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a fault of the program
+class Refused(Exception):
     """The exchange refuses a request; nothing has changed."""
 
     def __init__(self, reason: RefusalReason, detail: str) -> None:

@@ -1,0 +1,494 @@
+"""The exchange itself: synchronous, deterministic, without clock or sockets. Time is passed in with every change.
+
+One operation runs to its end, liquidations included, before anything is told; then listeners hear what happened in
+order, balances last. A listener may call back: what that causes is told after it. A refused request raises `Refused`
+and changes nothing but the ledger.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+from guardd.simulator import admission, levers, liquidation, margin, matching, plans, telling
+from guardd.simulator.accounts import ZERO, Account, Position
+from guardd.simulator.contracts import Contract, ContractStatus, Tier
+from guardd.simulator.happenings import Listener
+from guardd.simulator.ledger import Ledger, RowKind
+from guardd.simulator.orders import (
+    CancelCause,
+    MarginMode,
+    Order,
+    OrderRequest,
+    Plan,
+    PlanRequest,
+    PositionMode,
+    PositionSide,
+    PriceSource,
+)
+from guardd.simulator.queries import Queries
+from guardd.simulator.records import (
+    FlowKind,
+    Quote,
+    Settings,
+    Transfer,
+    TransferDirection,
+)
+from guardd.simulator.refusals import RefusalReason, Refused
+from guardd.simulator.terms import FillModel, Terms, VenueState
+from guardd.simulator.world import ID_SPREAD, Market, PlanFault, World
+
+DEFAULT_LEVERAGE = Decimal(10)
+
+
+class Exchange:
+    """A small futures exchange. Every method that changes something takes `now_ms`; time never runs backwards."""
+
+    def __init__(
+        self,
+        contracts: Iterable[Contract],
+        *,
+        seed: int,
+        now_ms: int,
+        terms: Terms | None = None,
+        fills: FillModel | None = None,
+    ) -> None:
+        random = Random(seed)  # noqa: S311 - reproducible ids, not secrets
+        self._world = World(now_ms=now_ms, terms=terms or Terms(), random=random, ledger=Ledger())
+        self._world.next_id += random.randrange(ID_SPREAD)
+        for contract in contracts:
+            self._world.markets[contract.symbol] = Market(contract=contract, fills=fills or FillModel())
+        self.query = Queries(self._world)
+        self._listeners: list[Listener] = []
+        self._delivering = False
+
+    # What is going on
+
+    @property
+    def now_ms(self) -> int:
+        return self._world.now_ms
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._world.ledger
+
+    @property
+    def insurance(self) -> Decimal:
+        """Forfeited margins, less what bankrupt accounts could not pay."""
+        return self._world.insurance
+
+    @property
+    def state(self) -> VenueState:
+        return self._world.state
+
+    @property
+    def terms(self) -> Terms:
+        return self._world.terms
+
+    def subscribe(self, listener: Listener) -> None:
+        """`listener` hears every happening from now on."""
+        self._listeners.append(listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        self._listeners.remove(listener)
+
+    # The venue's own doings
+
+    def add_account(
+        self,
+        uid: str,
+        *,
+        deposit: Decimal,
+        position_mode: PositionMode = PositionMode.HEDGE,
+        spot: Decimal = ZERO,
+        leverage: Decimal = DEFAULT_LEVERAGE,
+        margin_mode: MarginMode = MarginMode.CROSS,
+    ) -> None:
+        """Open an account; `leverage` and `margin_mode` hold for every contract until set."""
+        if uid in self._world.accounts:
+            raise ValueError(f"account {uid} exists")
+        defaults = Settings(margin_mode=margin_mode, long_leverage=leverage, short_leverage=leverage)
+        account = Account(uid=uid, position_mode=position_mode, defaults=defaults, spot=spot)
+        self._world.accounts[uid] = account
+        self._world.note(RowKind.ACCOUNT, uid, "", deposit=deposit, spot=spot, position_mode=position_mode.value)
+        self._world.book(account, FlowKind.TRANSFER, "", deposit)
+        self._finish()
+
+    def move(
+        self,
+        symbol: str,
+        *,
+        mark: Decimal,
+        now_ms: int,
+        index: Decimal | None = None,
+        last: Decimal | None = None,
+        bid: Decimal | None = None,
+        ask: Decimal | None = None,
+    ) -> None:
+        """New prices: triggers plans, fills resting orders, liquidates. What is left out follows the mark.
+
+        Without bid and ask the spread is one tick around last.
+        """
+        self._pass(now_ms)
+        world = self._world
+        market = world.market(symbol)
+        last = mark if last is None else last
+        bid = max(last - market.contract.tick, market.contract.tick) if bid is None else bid
+        ask = bid + 2 * market.contract.tick if ask is None else ask
+        market.quote = Quote(mark=mark, index=mark if index is None else index, last=last, bid=bid, ask=ask)
+        telling.tell_mark(world, market, market.quote)
+        for account in list(world.accounts.values()):
+            self._move_account(account, market)
+        self._finish()
+
+    def advance(self, now_ms: int) -> None:
+        """Let time pass without a new price: due slices of market orders, and timed cancels."""
+        self._pass(now_ms)
+        world = self._world
+        for account in list(world.accounts.values()):
+            for symbol in dict.fromkeys(account.orders[order_id].symbol for order_id in account.slicing):
+                if plans.trading(world, world.markets[symbol]):
+                    matching.work_slices(world, account, world.markets[symbol])
+            for symbol, due_ms in list(account.timers.items()):
+                if due_ms <= world.now_ms:
+                    del account.timers[symbol]
+                    self._cancel_symbol(account, symbol, CancelCause.TIMED)
+        self._finish()
+
+    def settle_funding(self, symbol: str, rate: Decimal, now_ms: int) -> None:
+        """Longs pay shorts `rate` × notional at mark. An isolated position pays from, and receives into, its margin."""
+        self._pass(now_ms)
+        world = self._world
+        market = world.market(symbol)
+        mark = market.prices().mark
+        for account in list(world.accounts.values()):
+            for position in account.positions_of(symbol):
+                notional = margin.base_size(market.contract, position) * mark
+                amount = world.book(account, FlowKind.FUNDING, symbol, -position.side.sign * notional * rate)
+                position.funding += amount
+                if position.margin_mode is MarginMode.ISOLATED:
+                    position.margin += amount
+                telling.tell_position(world, account, position)
+        self._finish()
+
+    def set_state(self, state: VenueState, now_ms: int) -> None:
+        """Close the venue, by degrees, or open it again."""
+        self._pass(now_ms)
+        self._world.state = state
+        self._world.note(RowKind.VENUE, "", "", state=state.value)
+        self._finish()
+
+    def set_terms(self, terms: Terms, now_ms: int) -> None:
+        self._pass(now_ms)
+        self._world.terms = terms
+        self._refresh_all()
+        self._finish()
+
+    def set_fills(self, fills: FillModel, *, symbol: str | None = None) -> None:
+        """Change the book's depth, of one contract or of all."""
+        for market in self._world.markets.values():
+            if symbol in (None, market.contract.symbol):
+                market.fills = fills
+
+    def set_status(self, symbol: str, status: ContractStatus, now_ms: int, *, settle: bool = False) -> None:
+        """Pause, delist or reopen a contract. Delisting ends its orders and plans; `settle` closes at mark."""
+        self._pass(now_ms)
+        world = self._world
+        market = world.market(symbol)
+        market.status = status
+        telling.tell_contract(world, market)
+        if status is ContractStatus.DELISTED:
+            for account in list(world.accounts.values()):
+                matching.cancel_many(world, account, account.orders_of(symbol), CancelCause.CONTRACT)
+                for plan in account.plans_of(symbol):
+                    plans.cancel(world, account, plan)
+                for position in account.positions_of(symbol) if settle else ():
+                    liquidation.settle_at_mark(world, account, position)
+        self._finish()
+
+    def set_contract(self, contract: Contract, now_ms: int) -> None:
+        """Replace a contract's data (tick, fees, limits, tiers) or list a new one. Held sizes keep their count."""
+        self._pass(now_ms)
+        known = self._world.markets.get(contract.symbol)
+        if known is not None and known.contract.contract_size != contract.contract_size:
+            raise ValueError(f"{contract.symbol}: the multiplier of a listed contract is fixed")
+        if known is None:
+            known = Market(contract=contract, fills=FillModel())
+            self._world.markets[contract.symbol] = known
+        known.contract = contract
+        telling.tell_contract(self._world, known)
+        self._refresh_all()
+        self._finish()
+
+    def set_tiers(self, symbol: str, tiers: tuple[Tier, ...], now_ms: int) -> None:
+        """New margin tiers; positions they no longer carry are liquidated at once."""
+        contract = self._world.market(symbol).contract
+        self.set_contract(replace(contract, tiers=tiers, max_leverage=tiers[0].max_leverage), now_ms)
+
+    def set_plan_fault(self, fault: PlanFault | None) -> None:
+        """Ask `fault` at each trigger: a reason lets the plan's execution fail with it, None lets it go on."""
+        self._world.plan_fault = fault
+
+    def auto_deleverage(
+        self, uid: str, symbol: str, side: PositionSide, size: Decimal, now_ms: int, *, price: Decimal | None = None
+    ) -> Order:
+        """Force-close part of a position, at mark unless told otherwise."""
+        self._pass(now_ms)
+        account = self._account(uid)
+        position = self._position(account, symbol, side)
+        at = price or self._world.markets[symbol].prices().mark
+        order = liquidation.deleverage(self._world, account, position, min(size, position.size), at)
+        self._finish()
+        return order
+
+    # What clients ask for
+
+    def place(self, uid: str, request: OrderRequest, now_ms: int) -> Order:
+        """Submit an order; returns it as it stands after its first contact with the book."""
+        account = self._enter(uid, now_ms)
+        try:
+            order = matching.submit(self._world, account, request)
+        except Refused as refusal:
+            self._note_refusal(uid, request.symbol, "place", refusal, request.client_id)
+            raise
+        self._finish()
+        return self.query.order(uid, order_id=order.order_id)
+
+    def modify_order(
+        self, uid: str, order_id: str, now_ms: int, *, price: Decimal | None = None, size: Decimal | None = None
+    ) -> Order:
+        """Change a resting limit order; `size` is the new whole size."""
+        account = self._enter(uid, now_ms)
+        try:
+            order = matching.modify(self._world, account, self._working(account, order_id), price, size)
+        except Refused as refusal:
+            self._note_refusal(uid, "", "modify_order", refusal)
+            raise
+        self._finish()
+        return self.query.order(uid, order_id=order.order_id)
+
+    def cancel(self, uid: str, order_id: str, now_ms: int) -> Order:
+        """Cancel a working order. `ORDER_NOT_EXIST` or `ORDER_FINISHED` otherwise."""
+        account = self._enter(uid, now_ms)
+        admission.check_writable(self._world)
+        order = matching.cancel(self._world, account, self._working(account, order_id), CancelCause.USER)
+        self._finish()
+        return order
+
+    def cancel_all(self, uid: str, symbol: str, now_ms: int) -> int:
+        """Cancel the working orders of a symbol (and plans, if the terms say so); returns how many orders."""
+        account = self._enter(uid, now_ms)
+        admission.check_writable(self._world)
+        count = self._cancel_symbol(account, self._world.market(symbol).contract.symbol, CancelCause.USER)
+        self._finish()
+        return count
+
+    def arm_cancel_all(self, uid: str, symbol: str, due_ms: int | None, now_ms: int) -> None:
+        """A dead man's switch over one symbol's orders; None disarms. It never closes a position."""
+        account = self._enter(uid, now_ms)
+        self._world.market(symbol)
+        if due_ms is None:
+            account.timers.pop(symbol, None)
+        else:
+            account.timers[symbol] = due_ms
+
+    def place_plan(self, uid: str, request: PlanRequest, now_ms: int) -> Plan:
+        """Rest a plan order. One whose price has come already fires with the next price."""
+        account = self._enter(uid, now_ms)
+        try:
+            plan = plans.place(self._world, account, request)
+        except Refused as refusal:
+            self._note_refusal(uid, request.symbol, "place_plan", refusal, request.client_id)
+            raise
+        self._finish()
+        return plan
+
+    def modify_plan(
+        self,
+        uid: str,
+        plan_id: str,
+        now_ms: int,
+        *,
+        trigger_price: Decimal | None = None,
+        source: PriceSource | None = None,
+        limit_price: Decimal | None = None,
+        size: Decimal | None = None,
+    ) -> Plan:
+        """Change a live plan in place; what is None stays."""
+        account = self._enter(uid, now_ms)
+        try:
+            plan = plans.modify(
+                self._world,
+                account,
+                self._live_plan(account, plan_id),
+                trigger_price=trigger_price,
+                source=source,
+                limit_price=limit_price,
+                size=size,
+            )
+        except Refused as refusal:
+            self._note_refusal(uid, "", "modify_plan", refusal)
+            raise
+        self._finish()
+        return plan
+
+    def cancel_plan(self, uid: str, plan_id: str, now_ms: int) -> Plan:
+        account = self._enter(uid, now_ms)
+        admission.check_writable(self._world)
+        plan = plans.cancel(self._world, account, self._live_plan(account, plan_id))
+        self._finish()
+        return plan
+
+    def set_leverage(
+        self,
+        uid: str,
+        symbol: str,
+        now_ms: int,
+        *,
+        leverage: Decimal | None = None,
+        margin_mode: MarginMode | None = None,
+        side: PositionSide | None = None,
+    ) -> Settings:
+        """Set leverage (of one leg or both) and margin mode; what is None stays. See `Terms.leverage_change`."""
+        account = self._enter(uid, now_ms)
+        try:
+            settings = levers.set_settings(self._world, account, symbol, leverage, margin_mode, side)
+        except Refused as refusal:
+            self._note_refusal(uid, symbol, "set_leverage", refusal)
+            raise
+        self._finish()
+        return settings
+
+    def set_position_mode(self, uid: str, mode: PositionMode, now_ms: int) -> None:
+        """Account-wide; refused with positions or orders."""
+        account = self._enter(uid, now_ms)
+        try:
+            levers.set_position_mode(self._world, account, mode)
+        except Refused as refusal:
+            self._note_refusal(uid, "", "set_position_mode", refusal)
+            raise
+        self._finish()
+
+    def add_margin(self, uid: str, symbol: str, side: PositionSide, amount: Decimal, now_ms: int) -> None:
+        """Move margin into an isolated position, or with a negative amount out of it."""
+        account = self._enter(uid, now_ms)
+        try:
+            levers.add_margin(self._world, account, self._position(account, symbol, side), amount)
+        except Refused as refusal:
+            self._note_refusal(uid, symbol, "add_margin", refusal)
+            raise
+        self._finish()
+
+    def transfer(self, uid: str, direction: TransferDirection, amount: Decimal, now_ms: int) -> Transfer:
+        """Between spot and futures wallet."""
+        account = self._enter(uid, now_ms)
+        try:
+            done = levers.transfer(self._world, account, direction, amount)
+        except Refused as refusal:
+            self._note_refusal(uid, "", "transfer", refusal)
+            raise
+        self._finish()
+        return done
+
+    # One operation, from its first line to its last
+
+    def _enter(self, uid: str, now_ms: int) -> Account:
+        self._pass(now_ms)
+        return self._account(uid)
+
+    def _pass(self, now_ms: int) -> None:
+        """A late caller does not turn the venue's clock back."""
+        self._world.now_ms = max(self._world.now_ms, now_ms)
+
+    def _move_account(self, account: Account, market: Market) -> None:
+        world, symbol = self._world, market.contract.symbol
+        held = account.positions_of(symbol)
+        for position in held:
+            margin.refresh(world, position)
+        if world.terms.liquidate_before_stops and held:
+            liquidation.check(world, account, symbol)
+        if plans.trading(world, market):
+            plans.trigger_due(world, account, market)
+            matching.work_resting(world, account, market)
+            matching.work_slices(world, account, market)
+        if account.positions_of(symbol):
+            liquidation.check(world, account, symbol)
+        if held:
+            world.ledger.sample_equity(account.uid, world.now_ms, margin.equity(account), edge=False)
+
+    def _finish(self) -> None:
+        """Bring the operation to rest (presets, liquidations, debts, sweeps), then tell it."""
+        world = self._world
+        for order_id, uid in list(world.grown.items()):
+            plans.attach_presets(world, world.accounts[uid], self.query.order(uid, order_id=order_id))
+        world.grown.clear()
+        for uid in list(world.dirty):
+            account = world.accounts[uid]
+            liquidation.check(world, account)
+            liquidation.cover_debt(world, account)
+            if world.terms.sweep_plans_when_flat:
+                plans.sweep(world, account)
+        telling.tell_balances(world)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._world.outbox:
+                happening = self._world.outbox.pop(0)
+                for listener in list(self._listeners):
+                    listener(happening)
+        finally:
+            self._delivering = False
+
+    def _refresh_all(self) -> None:
+        for account in self._world.accounts.values():
+            for position in account.positions.values():
+                margin.refresh(self._world, position)
+                self._world.dirty[account.uid] = None
+
+    def _note_refusal(self, uid: str, symbol: str, call: str, refusal: Refused, client_id: str = "") -> None:
+        self._world.note(
+            RowKind.REFUSED,
+            uid,
+            symbol,
+            call=call,
+            reason=refusal.reason.value,
+            detail=refusal.detail,
+            client_id=client_id,
+        )
+
+    def _cancel_symbol(self, account: Account, symbol: str, cause: CancelCause) -> int:
+        orders = account.orders_of(symbol)
+        matching.cancel_many(self._world, account, orders, cause)
+        if self._world.terms.cancel_all_takes_plans:
+            for plan in account.plans_of(symbol):
+                plans.cancel(self._world, account, plan)
+        return len(orders)
+
+    def _account(self, uid: str) -> Account:
+        return self._world.accounts[uid]
+
+    def _position(self, account: Account, symbol: str, side: PositionSide) -> Position:
+        position = account.positions.get((symbol, side))
+        if position is None:
+            raise Refused(RefusalReason.POSITION_NOT_EXIST, f"no {side.value} position in {symbol}")
+        return position
+
+    def _working(self, account: Account, order_id: str) -> Order:
+        order = account.orders.get(order_id)
+        if order is not None:
+            return order
+        if order_id in account.finished_orders:
+            raise Refused(RefusalReason.ORDER_FINISHED, f"order {order_id} is finished")
+        raise Refused(RefusalReason.ORDER_NOT_EXIST, f"no order {order_id}")
+
+    def _live_plan(self, account: Account, plan_id: str) -> Plan:
+        plan = account.plans.get(plan_id)
+        if plan is not None:
+            return plan
+        if plan_id in account.finished_plans:
+            raise Refused(RefusalReason.ORDER_FINISHED, f"plan order {plan_id} is finished")
+        raise Refused(RefusalReason.ORDER_NOT_EXIST, f"no plan order {plan_id}")

@@ -1,0 +1,127 @@
+"""What may be read from the exchange, as frozen values. Nothing here changes anything."""
+
+from collections.abc import Mapping
+
+from guardd.simulator import margin
+from guardd.simulator.accounts import Account
+from guardd.simulator.contracts import Contract, ContractStatus
+from guardd.simulator.orders import Order, Plan, PositionMode, PositionSide
+from guardd.simulator.records import Balance, Flow, PositionView, Quote, Settings, Trade, Transfer
+from guardd.simulator.refusals import RefusalReason, Refused
+from guardd.simulator.terms import FillModel
+from guardd.simulator.world import World
+
+
+class Queries:
+    """Reads of one exchange. An unknown contract is `Refused`; an unknown account is a `KeyError`, a program's fault."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    # The market
+
+    def contracts(self) -> tuple[Contract, ...]:
+        return tuple(market.contract for market in self._world.markets.values())
+
+    def contract(self, symbol: str) -> Contract:
+        return self._world.market(symbol).contract
+
+    def status(self, symbol: str) -> ContractStatus:
+        return self._world.market(symbol).status
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Present prices; None before the first."""
+        return self._world.market(symbol).quote
+
+    def quotes(self) -> Mapping[str, Quote]:
+        """Present prices of every contract that has any."""
+        return {symbol: market.quote for symbol, market in self._world.markets.items() if market.quote is not None}
+
+    def fills(self, symbol: str) -> FillModel:
+        return self._world.market(symbol).fills
+
+    # Accounts
+
+    def accounts(self) -> tuple[str, ...]:
+        return tuple(self._world.accounts)
+
+    def position_mode(self, uid: str) -> PositionMode:
+        return self._account(uid).position_mode
+
+    def settings(self, uid: str, symbol: str) -> Settings:
+        """Leverage and margin mode of a contract, held or not."""
+        self._world.market(symbol)
+        return self._account(uid).settings_of(symbol)
+
+    def balance(self, uid: str) -> Balance:
+        return margin.balance(self._world, self._account(uid))
+
+    def positions(self, uid: str, symbol: str | None = None) -> tuple[PositionView, ...]:
+        """Open positions, by symbol, long before short."""
+        account = self._account(uid)
+        held = sorted(account.positions.values(), key=lambda p: (p.symbol, p.side.value))
+        return tuple(margin.view(self._world, account, p) for p in held if symbol in (None, p.symbol))
+
+    def position(self, uid: str, symbol: str, side: PositionSide) -> PositionView | None:
+        account = self._account(uid)
+        position = account.positions.get((symbol, side))
+        return margin.view(self._world, account, position) if position else None
+
+    # Orders, plans and what became of them
+
+    def open_orders(self, uid: str, symbol: str | None = None) -> tuple[Order, ...]:
+        """Working orders, oldest first."""
+        return tuple(o for o in self._account(uid).orders.values() if symbol in (None, o.symbol))
+
+    def order(self, uid: str, *, order_id: str = "", client_id: str = "") -> Order:
+        """One order, working or finished; by client id the newest. `ORDER_NOT_EXIST` otherwise."""
+        account = self._account(uid)
+        by_id = account.orders.get(order_id) or account.finished_orders.get(order_id)
+        found = by_id if order_id else _newest(account, client_id)
+        if found is None:
+            raise Refused(RefusalReason.ORDER_NOT_EXIST, f"no order {order_id or client_id!r}")
+        return found
+
+    def order_history(self, uid: str, symbol: str | None = None) -> tuple[Order, ...]:
+        """Finished orders, in the order in which they ended."""
+        return tuple(o for o in self._account(uid).finished_orders.values() if symbol in (None, o.symbol))
+
+    def open_plans(self, uid: str, symbol: str | None = None) -> tuple[Plan, ...]:
+        """Live plan orders of every kind, oldest first."""
+        return tuple(p for p in self._account(uid).plans.values() if symbol in (None, p.symbol))
+
+    def plan(self, uid: str, *, plan_id: str = "", client_id: str = "") -> Plan:
+        """One plan, live or finished; by client id the newest. `ORDER_NOT_EXIST` otherwise."""
+        account = self._account(uid)
+        if plan_id:
+            found = account.plans.get(plan_id) or account.finished_plans.get(plan_id)
+        else:
+            everything = [*account.finished_plans.values(), *account.plans.values()]
+            named = [plan for plan in everything if client_id and plan.client_id == client_id]
+            found = max(named, key=lambda plan: int(plan.plan_id), default=None)
+        if found is None:
+            raise Refused(RefusalReason.ORDER_NOT_EXIST, f"no plan order {plan_id or client_id!r}")
+        return found
+
+    def plan_history(self, uid: str, symbol: str | None = None) -> tuple[Plan, ...]:
+        return tuple(p for p in self._account(uid).finished_plans.values() if symbol in (None, p.symbol))
+
+    def trades(self, uid: str, symbol: str | None = None) -> tuple[Trade, ...]:
+        """Fills, oldest first."""
+        return tuple(t for t in self._account(uid).trades if symbol in (None, t.symbol))
+
+    def flows(self, uid: str, symbol: str | None = None) -> tuple[Flow, ...]:
+        """Changes of the futures wallet, oldest first."""
+        return tuple(f for f in self._account(uid).flows if symbol in (None, f.symbol))
+
+    def transfers(self, uid: str) -> tuple[Transfer, ...]:
+        return tuple(self._account(uid).transfers)
+
+    def _account(self, uid: str) -> Account:
+        return self._world.accounts[uid]
+
+
+def _newest(account: Account, client_id: str) -> Order | None:
+    everything = [*account.finished_orders.values(), *account.orders.values()]
+    named = [order for order in everything if client_id and order.client_id == client_id]
+    return max(named, key=lambda order: int(order.order_id), default=None)

@@ -1,0 +1,129 @@
+"""Puts what happened into the queue for listeners and into the ledger, in one place, so the two can't disagree."""
+
+from decimal import Decimal
+
+from guardd.simulator import margin
+from guardd.simulator.accounts import Account, Position
+from guardd.simulator.happenings import (
+    BalanceChanged,
+    ContractChanged,
+    Liquidated,
+    MarkChanged,
+    OrderAction,
+    OrderChanged,
+    PlanAction,
+    PlanChanged,
+    PositionChanged,
+)
+from guardd.simulator.ledger import RowKind
+from guardd.simulator.orders import MarginMode, Order, Plan
+from guardd.simulator.records import Quote, Trade
+from guardd.simulator.world import Market, World
+
+
+def tell_order(world: World, account: Account, action: OrderAction, order: Order, trade: Trade | None = None) -> None:
+    kind = RowKind.ORDER_ACCEPTED if action is OrderAction.SUBMIT else RowKind.ORDER_CHANGED
+    if trade is None:
+        world.note(
+            kind,
+            account.uid,
+            order.symbol,
+            action=action.value,
+            order_id=order.order_id,
+            client_id=order.client_id,
+            plan_id=order.plan_id,
+            side=order.side.value,
+            reduce=order.reduce,
+            order_kind=order.kind.value,
+            price=order.price,
+            size=order.size,
+            filled=order.filled,
+            cause=order.cancel_cause.value if order.cancel_cause else None,
+        )
+    world.outbox.append(
+        OrderChanged(
+            sequence=world.number(), at_ms=world.now_ms, uid=account.uid, action=action, order=order, trade=trade
+        )
+    )
+    world.dirty[account.uid] = None
+
+
+def tell_position(world: World, account: Account, position: Position) -> None:
+    position.updated_ms = world.now_ms
+    seen = margin.view(world, account, position)
+    world.outbox.append(PositionChanged(sequence=world.number(), at_ms=world.now_ms, uid=account.uid, position=seen))
+    world.dirty[account.uid] = None
+
+
+def tell_plan(world: World, account: Account, action: PlanAction, plan: Plan) -> None:
+    world.note(
+        RowKind.PLAN,
+        account.uid,
+        plan.symbol,
+        action=action.value,
+        plan_id=plan.plan_id,
+        client_id=plan.client_id,
+        plan_kind=plan.kind.value,
+        side=plan.side.value,
+        position_side=plan.position_side.value,
+        reduce=plan.reduce,
+        trigger_price=plan.trigger_price,
+        source=plan.source.value,
+        size=plan.size,
+        protects=plan.protects,
+        live=plan.order_id == "" and action not in (PlanAction.FAILED, PlanAction.CANCELLED, PlanAction.TRIGGERED),
+        order_id=plan.order_id,
+        failure=plan.failure.value if plan.failure else None,
+    )
+    world.outbox.append(
+        PlanChanged(sequence=world.number(), at_ms=world.now_ms, uid=account.uid, action=action, plan=plan)
+    )
+
+
+def tell_mark(world: World, market: Market, quote: Quote) -> None:
+    world.outbox.append(
+        MarkChanged(sequence=world.number(), at_ms=world.now_ms, symbol=market.contract.symbol, quote=quote)
+    )
+
+
+def tell_contract(world: World, market: Market) -> None:
+    world.note(RowKind.CONTRACT, "", market.contract.symbol, status=market.status.value, tick=market.contract.tick)
+    world.outbox.append(
+        ContractChanged(sequence=world.number(), at_ms=world.now_ms, contract=market.contract, status=market.status)
+    )
+
+
+def tell_liquidated(
+    world: World, account: Account, mode: MarginMode, symbols: tuple[str, ...], loss: Decimal, *, partial: bool
+) -> None:
+    world.note(
+        RowKind.LIQUIDATED,
+        account.uid,
+        symbols[0] if len(symbols) == 1 else "",
+        margin_mode=mode.value,
+        symbols=",".join(symbols),
+        loss=loss,
+        partial=partial,
+        equity=margin.equity(account),
+    )
+    world.outbox.append(
+        Liquidated(
+            sequence=world.number(),
+            at_ms=world.now_ms,
+            uid=account.uid,
+            margin_mode=mode,
+            symbols=symbols,
+            partial=partial,
+            loss=loss,
+        )
+    )
+
+
+def tell_balances(world: World) -> None:
+    """One balance for each account that anything happened to; the last thing told of every operation."""
+    for uid in list(world.dirty):
+        account = world.accounts[uid]
+        balance = margin.balance(world, account)
+        world.ledger.sample_equity(uid, world.now_ms, balance.equity, edge=True)
+        world.outbox.append(BalanceChanged(sequence=world.number(), at_ms=world.now_ms, uid=uid, balance=balance))
+    world.dirty.clear()
