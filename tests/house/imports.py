@@ -15,7 +15,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "policy": frozenset({"model", "risk"}),
     "venues": frozenset({"model", "clock"}),
     "journal": frozenset({"model"}),
-    "execution": frozenset({"model", "risk", "venues.base", "venues.limiter", "journal", "clock"}),
+    "execution": frozenset({"model", "risk", "venues.base", "venues.limiter", "journal.base", "clock"}),
     "telemetry": frozenset({"model"}),
     "http": frozenset({"model"}),
     "simulator": frozenset({"model", "clock"}),

@@ -85,6 +85,8 @@ PLANTS = (
     ),
     free("import-table", "guardd/model/fold.py", "from guardd import __version__\nfrom . import event\n"),
     free("import-table", "guardd/execution/executor.py", "from guardd.venues.base import Venue\nimport guardd.clock\n"),
+    caught("import-table", "guardd/execution/executor.py", "from guardd.journal.sqlite import SqliteJournal\n"),
+    free("import-table", "guardd/execution/executor.py", "from guardd.journal.base import Journal\n"),
     free("import-table", "guardd/execution/executor.py", "from guardd.venues import limiter\n"),
     free(
         "import-table", "guardd/simulator/engine.py", "from guardd.clock import Clock\nfrom guardd.model import Side\n"
