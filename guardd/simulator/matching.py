@@ -10,7 +10,6 @@ from guardd.simulator.contracts import Contract
 from guardd.simulator.happenings import OrderAction
 from guardd.simulator.orders import (
     CancelCause,
-    MarginMode,
     Order,
     OrderKind,
     OrderRequest,
@@ -32,9 +31,17 @@ def submit(world: World, account: Account, request: OrderRequest, *, plan_id: st
 
     What a plan triggers is the exchange's own execution: the client's size bounds don't hold it back.
     """
-    if world.terms.order_sets_leverage:
-        _bring_settings(world, account, request)
-    admission.check_order(world, account, request, bounded=not plan_id)
+    configured = account.settings.get(request.symbol)
+    try:
+        if world.terms.order_sets_leverage:
+            _bring_settings(world, account, request)
+        admission.check_order(world, account, request, bounded=not plan_id)
+    except Refused:
+        if configured is None:
+            account.settings.pop(request.symbol, None)
+        else:
+            account.settings[request.symbol] = configured
+        raise
     settings = account.settings_of(request.symbol)
     order = Order(
         order_id=world.new_id(),
@@ -163,12 +170,12 @@ def _bring_settings(world: World, account: Account, request: OrderRequest) -> No
     if request.reduce or busy or request.symbol not in world.markets:
         return
     old = account.settings_of(request.symbol)
-    mode: MarginMode = request.margin_mode or old.margin_mode
-    long = short = request.leverage
     if request.leverage is not None:
         admission.check_leverage(world.markets[request.symbol].contract, request.leverage)
     account.settings[request.symbol] = Settings(
-        margin_mode=mode, long_leverage=long or old.long_leverage, short_leverage=short or old.short_leverage
+        margin_mode=request.margin_mode or old.margin_mode,
+        long_leverage=request.leverage or old.long_leverage,
+        short_leverage=request.leverage or old.short_leverage,
     )
 
 

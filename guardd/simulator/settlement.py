@@ -60,6 +60,7 @@ def fill(world: World, account: Account, order: Order, size: Decimal, price: Dec
         fee=fee,
         realized_pnl=realized,
         maker=booking.maker,
+        net=account.position_mode is PositionMode.ONE_WAY,
         before=before,
         after=signed_size(account, order),
     )
