@@ -30,6 +30,10 @@ class Clock(Protocol):
         """Wait at least `seconds`; zero or less gives other tasks one turn."""
         ...
 
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """Wait until `event` is set, at most `seconds`; True when it was."""
+        ...
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -42,6 +46,14 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0.0))
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await event.wait()
+        except TimeoutError:
+            return event.is_set()
+        return True
 
 
 class ManualClock:
@@ -78,6 +90,15 @@ class ManualClock:
         self._sequence += 1
         heapq.heappush(self._sleepers, (self._mono_ns + int(seconds * NS_PER_S), self._sequence, future))
         await future
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        if not event.is_set() and seconds > 0:
+            async with asyncio.TaskGroup() as group:
+                waiters = {group.create_task(event.wait()), group.create_task(self.sleep(seconds))}
+                await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+                for waiter in waiters:
+                    waiter.cancel()
+        return event.is_set()
 
     async def advance(self, seconds: float, *, turns: int = 20) -> None:
         """Move both clocks by `seconds`; each sleeper that falls due is woken and given `turns` turns of the loop."""

@@ -1,0 +1,183 @@
+"""Reads the venue: on a schedule within the budget, at once when something asks, everything after a reconnect.
+
+REST is the authority, streams are speed. Each kind of read is a poll of its own, so that a slow one never delays another. A
+**full read** is finished when every kind was read after it was asked for.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from enum import StrEnum
+from typing import Final
+
+from guardd.clock import Clock
+from guardd.errors import CredentialsError, VenueError
+from guardd.model.event import (
+    BalanceRead,
+    ClockRead,
+    Event,
+    InstrumentsRead,
+    PositionModeRead,
+    ReadFailed,
+    SnapshotFinished,
+)
+from guardd.model.instant import Instant
+from guardd.model.names import Symbol
+from guardd.venues.base import Venue
+
+
+class ReadKind(StrEnum):
+    POSITIONS = "positions"
+    BALANCE = "balance"
+    ORDERS = "orders"
+    POSITION_MODE = "position_mode"
+    CLOCK = "clock"
+    INSTRUMENTS = "instruments"
+
+
+EVERY_S: Final[dict[ReadKind, float]] = {
+    ReadKind.POSITIONS: 1.0,
+    ReadKind.BALANCE: 2.0,
+    ReadKind.ORDERS: 10.0,
+    ReadKind.POSITION_MODE: 30.0,
+    ReadKind.CLOCK: 120.0,
+    ReadKind.INSTRUMENTS: 3600.0,
+}
+"""The reference's steady budget (BitMart, 18.2); position mode twice as often as I29 needs it."""
+FULL: Final = (ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.ORDERS, ReadKind.POSITION_MODE)
+AGAIN_AFTER_S: Final = 0.25
+"""The shortest pause between two reads of one kind, however often they are asked for."""
+FAILED_PAUSE_S: Final = 1.0
+
+
+class Poll:
+    """One kind of read."""
+
+    def __init__(self, kind: ReadKind, read: Callable[[], Awaitable[Event | None]], clock: Clock) -> None:
+        self.kind = kind
+        self.started: Instant | None = None
+        """When the last successful read was asked for."""
+        self._read = read
+        self._clock = clock
+        self._wanted = asyncio.Event()
+
+    def want(self) -> None:
+        """Read at once (or as soon as the shortest pause allows)."""
+        self._wanted.set()
+
+    async def run(
+        self, done: Callable[["Poll", Event | None], None], failed: Callable[["Poll", VenueError], None]
+    ) -> None:
+        """Read for ever. Whatever the venue does is an event; nothing here raises for it."""
+        while True:
+            self._wanted.clear()
+            started = self._clock.now()
+            try:
+                event = await self._read()
+            except VenueError as error:
+                failed(self, error)
+                await self._clock.sleep(FAILED_PAUSE_S)
+            else:
+                self.started = started
+                done(self, event)
+                await self._clock.sleep(AGAIN_AFTER_S)
+                await self._clock.wait(self._wanted, EVERY_S[self.kind] - AGAIN_AFTER_S)
+
+
+class Reader:
+    """All polls of one account."""
+
+    def __init__(self, *, venue: Venue, post: Callable[[Event], None], clock: Clock) -> None:
+        self._venue = venue
+        self._post = post
+        self._clock = clock
+        self._symbols: frozenset[Symbol] = frozenset()
+        self._full_asked: Instant | None = None
+        self._marks_wanted: set[Symbol] = set()
+        self._mark_wake = asyncio.Event()
+        reads: dict[ReadKind, Callable[[], Awaitable[Event | None]]] = {
+            ReadKind.POSITIONS: venue.positions,
+            ReadKind.BALANCE: self._balance,
+            ReadKind.ORDERS: venue.orders,
+            ReadKind.POSITION_MODE: self._position_mode,
+            ReadKind.CLOCK: self._clock_offset,
+            ReadKind.INSTRUMENTS: self._instruments,
+        }
+        self._polls = {kind: Poll(kind, read, clock) for kind, read in reads.items()}
+
+    def tasks(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Name and body of every task that this reader needs, for the supervisor."""
+        for kind, poll in self._polls.items():
+            yield f"read-{kind}", lambda poll=poll: poll.run(self._done, self._failed)  # type: ignore[misc]
+        yield "read-marks", self._read_marks
+
+    def want(self, *kinds: ReadKind) -> None:
+        """Read these at once."""
+        for kind in kinds:
+            self._polls[kind].want()
+
+    def want_full(self) -> None:
+        """Ask for a full read; `SnapshotFinished` tells when it is in."""
+        self._full_asked = self._clock.now()
+        self.want(*FULL)
+
+    def want_mark(self, symbol: Symbol) -> None:
+        """Ask for one mark by REST."""
+        self._marks_wanted.add(symbol)
+        self._mark_wake.set()
+
+    def follow(self, symbols: frozenset[Symbol]) -> None:
+        """These symbols are held: know their instruments, stream their marks."""
+        if symbols == self._symbols:
+            return
+        self._symbols = symbols
+        self._venue.watch(sorted(symbols))
+        self._polls[ReadKind.INSTRUMENTS].want()
+        for symbol in sorted(symbols):
+            self.want_mark(symbol)
+
+    def _done(self, poll: Poll, event: Event | None) -> None:
+        if event is not None:
+            self._post(event)
+        asked = self._full_asked
+        if asked is None:
+            return
+        starts = [self._polls[kind].started for kind in FULL]
+        if all(start is not None and start.mono_ns >= asked.mono_ns for start in starts):
+            self._full_asked = None
+            self._post(SnapshotFinished(started=asked, at=self._clock.now()))
+
+    def _failed(self, poll: Poll, error: VenueError) -> None:
+        self._tell_failure(poll.kind, error)
+
+    def _tell_failure(self, endpoint: str, error: VenueError | CredentialsError) -> None:
+        self._post(ReadFailed(at=self._clock.now(), endpoint=endpoint, why=str(error)))
+
+    async def _balance(self) -> Event:
+        balance = await self._venue.balance()
+        return BalanceRead(at=self._clock.now(), balance=balance)
+
+    async def _position_mode(self) -> Event:
+        mode = await self._venue.position_mode()
+        return PositionModeRead(at=self._clock.now(), mode=mode)
+
+    async def _clock_offset(self) -> Event:
+        offset_ms = await self._venue.clock_offset_ms()
+        return ClockRead(at=self._clock.now(), offset_ms=offset_ms)
+
+    async def _instruments(self) -> Event | None:
+        if not self._symbols:
+            return None
+        instruments = await self._venue.instruments(sorted(self._symbols))
+        return InstrumentsRead(at=self._clock.now(), instruments=instruments)
+
+    async def _read_marks(self) -> None:
+        while True:
+            await self._mark_wake.wait()
+            self._mark_wake.clear()
+            while self._marks_wanted:
+                symbol = min(self._marks_wanted)
+                self._marks_wanted.discard(symbol)
+                try:
+                    self._post(await self._venue.mark(symbol))
+                except VenueError as error:
+                    self._tell_failure("mark", error)
