@@ -101,7 +101,7 @@ def _plain(
             state.instruments.update({instrument.symbol: instrument for instrument in event.instruments})
             return Folded(symbols=frozenset(instrument.symbol for instrument in event.instruments))
         case SnapshotFinished():
-            state.snapshot_at = event.at
+            state.snapshot_started = event.started
         case ClockRead():
             state.clock_offset_ms = event.offset_ms
         case BlockMoved():

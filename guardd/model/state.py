@@ -110,7 +110,8 @@ class AccountState:
     plans: dict[OrderId, PlanOrder] = field(default_factory=dict)
     plans_at: Instant | None = None
     positions_at: Instant | None = None
-    snapshot_at: Instant | None = None
+    snapshot_started: Instant | None = None
+    """When the last finished full read began."""
     streams: dict[StreamName, StreamState] = field(default_factory=lambda: {name: StreamState() for name in StreamName})
     pending: dict[ClientId, Pending] = field(default_factory=dict)
     finished: list[Finished] = field(default_factory=list)

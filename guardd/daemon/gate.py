@@ -1,0 +1,51 @@
+"""When the guard may decide, and what it may do then (interfaces.md section 3).
+
+Nothing is decided before the venue's clock is known, the streams are acknowledged, one full read *after* that is in, the
+intents of the last run are resolved, and each held instrument is known and has a mark.
+"""
+
+from guardd.model.account import AccountCondition
+from guardd.model.instant import Instant
+from guardd.model.intent import Stage
+from guardd.model.state import AccountState
+
+
+def waits_for(state: AccountState) -> tuple[str, ...]:
+    """What is still missing before the first decision, in words; empty when nothing is."""
+    missing: list[str] = []
+    if state.clock_offset_ms is None:
+        missing.append("the venue's clock")
+    ups = [stream.since for stream in state.streams.values() if stream.up]
+    if len(ups) < len(state.streams):
+        missing.extend(f"the {name} stream ({stream.why})" for name, stream in state.streams.items() if not stream.up)
+    elif state.snapshot_started is None or any(_later(since, state.snapshot_started) for since in ups):
+        missing.append("one full read after the streams came up")
+    unknown = sum(pending.stage is Stage.UNKNOWN for pending in state.pending.values())
+    if unknown:
+        missing.append(f"{unknown} unfinished intents of an earlier run")
+    for symbol in sorted({key.symbol for key in state.held}):
+        if symbol not in state.instruments:
+            missing.append(f"the contract details of {symbol}")
+        elif symbol not in state.marks:
+            missing.append(f"a mark price of {symbol}")
+    return tuple(missing)
+
+
+def _later(since: Instant | None, started: Instant) -> bool:
+    return since is not None and since.mono_ns > started.mono_ns
+
+
+def condition(state: AccountState, *, ready: bool, stale: str, now: Instant) -> tuple[AccountCondition, str]:
+    """The word for the account (interfaces.md section 4), and why. The gravest one wins."""
+    if state.parked is not None:
+        return AccountCondition.PARKED, state.parked
+    if state.halted:
+        return AccountCondition.HALTED, "halted by the operator"
+    if not ready:
+        return AccountCondition.STARTING, "waiting for " + ", ".join(waits_for(state) or ("the first decision",))
+    held_back = [kind for kind, until in sorted(state.blocks.items()) if until.mono_ns > now.mono_ns]
+    if held_back:
+        return AccountCondition.BLOCKED, "held back by " + ", ".join(held_back)
+    if stale:
+        return AccountCondition.STALE, stale
+    return AccountCondition.LIVE, ""

@@ -1,0 +1,42 @@
+"""Calendar jobs, by APScheduler. Each only posts; the guard's own pulse is a supervised task, never a job.
+
+APScheduler skips or coalesces late runs and follows the wall clock when it steps back, so nothing that protects hangs on it;
+what it misses is told.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+log = structlog.get_logger(__name__)
+
+GRACE_S: Final = 3600
+"""A job that was late by less than this still runs: its default of one second silently drops a day's work."""
+
+
+class Schedule:
+    """Daily work of the whole daemon, at fixed times of the UTC day."""
+
+    def __init__(self) -> None:
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"misfire_grace_time": GRACE_S, "coalesce": True, "max_instances": 1}
+        )
+        self._scheduler.add_listener(_tell, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+
+    def daily(self, name: str, job: Callable[[], Awaitable[None]], *, hour: int, minute: int) -> None:
+        """Run `job` once a day, UTC."""
+        self._scheduler.add_job(job, "cron", id=name, name=name, hour=hour, minute=minute)
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+
+def _tell(event: JobEvent) -> None:
+    log.warning("scheduled_job_trouble", job=event.job_id, code=event.code, error=str(getattr(event, "exception", "")))
