@@ -13,7 +13,7 @@ from random import Random
 from guardd.simulator import admission, levers, liquidation, margin, matching, plans, telling
 from guardd.simulator.accounts import ZERO, Account, Position
 from guardd.simulator.contracts import Contract, ContractStatus, Tier
-from guardd.simulator.happenings import Listener
+from guardd.simulator.happenings import Listener, OrderAction
 from guardd.simulator.ledger import Ledger, RowKind
 from guardd.simulator.orders import (
     CancelCause,
@@ -24,6 +24,7 @@ from guardd.simulator.orders import (
     PlanRequest,
     PositionMode,
     PositionSide,
+    Preset,
     PriceSource,
 )
 from guardd.simulator.queries import Queries
@@ -155,6 +156,12 @@ class Exchange:
                     self._cancel_symbol(account, symbol, CancelCause.TIMED)
         self._finish()
 
+    def grant(self, uid: str, amount: Decimal, now_ms: int) -> None:
+        """Money from nowhere into a futures wallet: what a demo environment's claim does."""
+        account = self._enter(uid, now_ms)
+        self._world.book(account, FlowKind.TRANSFER, "", amount)
+        self._finish()
+
     def settle_funding(self, symbol: str, rate: Decimal, now_ms: int) -> None:
         """Longs pay shorts `rate` × notional at mark. An isolated position pays from, and receives into, its margin."""
         self._pass(now_ms)
@@ -266,6 +273,34 @@ class Exchange:
             raise
         self._finish()
         return self.query.order(uid, order_id=order.order_id)
+
+    def modify_presets(
+        self,
+        uid: str,
+        order_id: str,
+        now_ms: int,
+        *,
+        take_profit: Preset | None = None,
+        stop_loss: Preset | None = None,
+    ) -> Order:
+        """Change the TP/SL that a working opening order brings along; what is None stays."""
+        account = self._enter(uid, now_ms)
+        admission.check_writable(self._world)
+        order = self._working(account, order_id)
+        market = self._world.market(order.symbol)
+        for preset in (take_profit, stop_loss):
+            if preset is not None:
+                admission.check_price(market.contract, preset.trigger_price)
+        changed = replace(
+            order,
+            take_profit=take_profit or order.take_profit,
+            stop_loss=stop_loss or order.stop_loss,
+            updated_ms=self._world.now_ms,
+        )
+        account.orders[order_id] = changed
+        telling.tell_order(self._world, account, OrderAction.MODIFY, changed)
+        self._finish()
+        return changed
 
     def cancel(self, uid: str, order_id: str, now_ms: int) -> Order:
         """Cancel a working order. `ORDER_NOT_EXIST` or `ORDER_FINISHED` otherwise."""
