@@ -343,14 +343,23 @@ def _intent(state: AccountState, event: IntentMoved) -> Folded:
     if event.stage is not Stage.REFUSED:
         state.known_client_ids.add(intent.id)
     if event.stage in FINISHED:
-        _finish(state, event)
+        _finish(state, event, pending)
     return Folded(symbols=frozenset({intent.key.symbol}))
 
 
-def _finish(state: AccountState, event: IntentMoved) -> None:
+def _finish(state: AccountState, event: IntentMoved, pending: Pending) -> None:
     intent = event.intent
     state.pending.pop(intent.id, None)
-    state.finished.append(Finished(intent=intent, stage=event.stage, at=event.at, filled=event.filled))
+    state.finished.append(
+        Finished(
+            intent=intent,
+            stage=event.stage,
+            at=event.at,
+            filled=event.filled,
+            outcome=pending.outcome,
+            order_id=pending.order_id,
+        )
+    )
     progress = state.progress.setdefault((intent.episode, intent.rule), RuleProgress())
     if event.stage not in (Stage.VOID, Stage.REFUSED):
         progress.steps = max(progress.steps, intent.step + 1)

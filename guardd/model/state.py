@@ -79,6 +79,9 @@ class Finished:
     stage: Stage
     at: Instant
     filled: Decimal | None
+    outcome: Outcome | None = None
+    """The venue's answer: why it was rejected decides what may be tried next (the ladder of stops, the retry schedule)."""
+    order_id: OrderId | None = None
 
 
 @dataclass(slots=True, kw_only=True)
