@@ -1,0 +1,151 @@
+"""Everything that can go wrong at a venue, as switches: what, how often, for whom, from when until when.
+
+Deterministic: each fault draws from a generator seeded with the simulator's seed and the fault's name, so that another
+fault, or the order in which faults were set, never changes its draws.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+
+class FaultKind(StrEnum):
+    # REST, at the edge
+    CLOUDFLARE_403 = "cloudflare-403"
+    CLOUDFLARE_1010 = "cloudflare-1010"
+    CLOUDFLARE_503 = "cloudflare-503"
+    AGENT_CHECK = "agent-check"  # only default library agents get the 1010 page
+    # REST, at the gateway
+    TOO_MANY = "too-many"
+    BANNED = "banned"
+    UNAVAILABLE = "unavailable"  # 503 with the venue's JSON
+    ERROR_HTML = "error-html"  # 502 with a page
+    MAINTENANCE = "maintenance"
+    REFUSE = "refuse"  # `code` chooses the refusal
+    # REST, around the execution
+    TIMEOUT_BEFORE = "timeout-before"  # never executed, never answered
+    TIMEOUT_AFTER = "timeout-after"  # executed, never answered
+    SLOW = "slow"  # answered after `delay_ms`
+    STALE_READ = "stale-read"  # the answer of an earlier state
+    EMPTY_READ = "empty-read"  # `data: []` whatever is held
+    # streams
+    DROP_PUSH = "drop-push"
+    LATE_PUSH = "late-push"  # by `delay_ms`
+    DUPLICATE_PUSH = "duplicate-push"
+    REORDER_PUSH = "reorder-push"  # swapped with the next one of its socket
+    FREEZE_SOCKET = "freeze-socket"  # open, but silent
+    CLOSE_SOCKET = "close-socket"
+    REFUSE_LOGIN = "refuse-login"
+    BAD_TICK = "bad-tick"  # the ticker's mark times `factor`
+    # the venue itself
+    CLOCK_OFFSET = "clock-offset"  # its clock is `offset_ms` ahead
+    PARTIAL_FILL = "partial-fill"  # fills at most `factor` of an order
+    PLAN_FAILS = "plan-fails"  # a triggered plan order places nothing
+    CLOSING = "closing"  # no new risk: opens, plans and transfers refused with `code`
+    CANCEL_WITHOUT_DATA = "cancel-without-data"  # reference, quirk 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One switch. A window end of None is open; `times` None is unlimited; globs match everything by default."""
+
+    name: str
+    kind: FaultKind
+    rate: float = 1.0
+    times: int | None = None
+    from_ms: int | None = None
+    until_ms: int | None = None
+    target: str = "*"  # a glob: path of a REST call, or topic of a push
+    account: str = "*"
+    symbol: str = "*"
+    delay_ms: int = 0
+    offset_ms: int = 0
+    code: int | None = None
+    factor: str = "1"
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.rate <= 1.0:
+            raise ValueError(f"fault {self.name}: rate {self.rate}, expected 0 to 1")
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    draws: random.Random
+    hits: int = 0
+
+
+@dataclass(slots=True)
+class Faults:
+    """The switchboard. `now` is asked for venue time; without it only explicit times count."""
+
+    seed: int = 0
+    _armed: dict[str, _Armed] = field(default_factory=dict)
+    _listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def set(self, fault: Fault) -> None:
+        """Switch a fault on, or replace the one of the same name; its draws and count begin anew."""
+        self._armed[fault.name] = _Armed(fault=fault, draws=random.Random(f"{self.seed}/{fault.name}"))  # noqa: S311
+        self._changed()
+
+    def add(self, kind: FaultKind, **settings: object) -> Fault:
+        """Switch on a fault named after its kind."""
+        fault = replace(Fault(name=str(kind), kind=kind), **settings)  # type: ignore[arg-type]
+        self.set(fault)
+        return fault
+
+    def clear(self, name: str | None = None) -> None:
+        """Switch one fault off, or all of them."""
+        if name is None:
+            self._armed.clear()
+        else:
+            self._armed.pop(name, None)
+        self._changed()
+
+    def listed(self) -> list[tuple[Fault, int]]:
+        """Every fault that is switched on, with how often it struck."""
+        return [(armed.fault, armed.hits) for armed in self._armed.values()]
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        self._listeners.append(listener)
+
+    def strikes(
+        self, kind: FaultKind, now_ms: int, *, target: str = "", account: str = "", symbol: str = ""
+    ) -> Fault | None:
+        """The fault of this kind that strikes here and now, if any. Draws, and counts the hit."""
+        for armed in self._armed.values():
+            fault = armed.fault
+            if fault.kind is not kind or not _applies(armed, now_ms, target, account, symbol):
+                continue
+            if fault.rate < 1.0 and armed.draws.random() >= fault.rate:
+                continue
+            armed.hits += 1
+            return fault
+        return None
+
+    def stands(
+        self, kind: FaultKind, now_ms: int, *, target: str = "", account: str = "", symbol: str = ""
+    ) -> Fault | None:
+        """The fault of this kind that is switched on, without drawing or counting: for conditions, not events."""
+        for armed in self._armed.values():
+            if armed.fault.kind is kind and _applies(armed, now_ms, target, account, symbol):
+                return armed.fault
+        return None
+
+    def _changed(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
+def _applies(armed: _Armed, now_ms: int, target: str, account: str, symbol: str) -> bool:
+    fault = armed.fault
+    return (
+        (fault.times is None or armed.hits < fault.times)
+        and (fault.from_ms is None or now_ms >= fault.from_ms)
+        and (fault.until_ms is None or now_ms < fault.until_ms)
+        and fnmatchcase(target, fault.target)
+        and fnmatchcase(account, fault.account)
+        and fnmatchcase(symbol, fault.symbol)
+    )

@@ -1,0 +1,115 @@
+"""What passes between the thin HTTP shell and a dialect: plain values, so that a dialect is a function of its input.
+
+A dialect gets a `Request` whose body has been read to its last byte and gives a `Reply`. Nothing here knows sockets.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from guardd.simulator.happenings import Happening
+
+JSON_TYPE = "application/json; charset=utf-8"
+HTML_TYPE = "text/html; charset=UTF-8"
+TEXT_TYPE = "text/plain; charset=UTF-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request. Header names are in lower case; of a repeated query parameter the last one counts."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    peer_ip: str = "127.0.0.1"
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the shell does with a request: answer after `delay_ms`, or (`response` None) let the caller's time run out."""
+
+    response: Response | None
+    delay_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """The venue ends a socket."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """One frame on its way to a socket; `ticker` names the symbol when it carries a price, for the reaction stamps."""
+
+    text: str
+    topic: str = ""
+    ticker: str = ""
+    mark: str = ""
+
+
+class StreamSession(Protocol):
+    """One socket, as its dialect sees it."""
+
+    def touch(self, now_ms: int) -> None:
+        """The client sent something that is no text frame."""
+        ...
+
+    def on_frame(self, text: str, now_ms: int) -> list[str]:
+        """Answers to one text frame, in order."""
+        ...
+
+    def frozen(self, now_ms: int) -> bool:
+        """Open, but silent."""
+        ...
+
+    def check(self, now_ms: int) -> Close | None:
+        """Whether the venue ends this socket now."""
+        ...
+
+
+class Dialect(Protocol):
+    """A venue's protocol over the exchange: plain calls, no sockets."""
+
+    @property
+    def stream_paths(self) -> tuple[str, ...]:
+        """Paths that are upgraded to WebSockets."""
+        ...
+
+    def answer(self, request: Request) -> Reply:
+        """Judge and execute one request."""
+        ...
+
+    def open(self, path: str, now_ms: int, deliver: Callable[[Push], None]) -> StreamSession:
+        """A new socket; pushes go to `deliver`."""
+        ...
+
+    def drop(self, session: StreamSession) -> None:
+        """The socket is gone."""
+        ...
+
+    def hear(self, happening: Happening) -> None:
+        """Something happened on the exchange."""
+        ...
+
+    def tick(self, now_ms: int) -> None:
+        """Time passed."""
+        ...
+
+    def account_of(self, request: Request) -> str:
+        """The uid that a request claims to be, "" for none."""
+        ...
