@@ -4,15 +4,35 @@ Nothing here knows a venue's words; a `Dialect` passes in the two that differ: w
 headers count. Queries, headers and bodies never reach a text (I26).
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TypeAlias
+from random import Random
+from typing import Final, TypeAlias, assert_never
+from urllib.parse import urlencode
 
-from guardd.model.event import BlockKind
-from guardd.model.instant import Instant
-from guardd.venues.limiter import Lane
-from guardd.venues.wire import Ambiguous, NotSent
+import msgspec
+
+from guardd.clock import Clock
+from guardd.model.event import BlockKind, BlockMoved
+from guardd.model.facts import BlockChanged, Listener, RequestFinished, RequestResult
+from guardd.model.instant import NS_PER_S, Instant
+from guardd.model.names import AccountName, VenueName
+from guardd.venues import retry
+from guardd.venues.limiter import Ending, Held, How, Lane, Limiter, Permit, Usage
+from guardd.venues.wire import Ambiguous, NotSent, Wire, WireAnswer, WireReply, WireRequest
+
+RETRY_AFTER_CAP_S: Final = 900.0
+"""A venue that asks for a longer pause is asked again after this long."""
+WARM_EVERY_S: Final = 10.0
+"""At most one warming request per connection in this time."""
+WARM_CONNECTIONS: Final = 2
+"""One for the order, one spare for a second order in flight."""
+PULSE_S: Final = 0.5
+"""How often blocks are looked at: their end is told within 1 s (I21)."""
+_DRAIN_POLL_S: Final = 0.02
+_ATTEMPT_FLOOR_S: Final = 0.5
 
 
 class Judgement(StrEnum):
@@ -22,15 +42,6 @@ class Judgement(StrEnum):
     REJECTED = "rejected"
     RATE_LIMITED = "rate_limited"
     BANNED = "banned"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What an answer's headers say of the bucket: calls *used* of `limit` in a window of `window_s`."""
-
-    used: int
-    limit: int
-    window_s: float
 
 
 def no_usage(headers: Mapping[str, str]) -> Usage | None:
@@ -91,6 +102,7 @@ class EdgePage:
     write is unknown (BitMart reference, 4.4)."""
 
     status: int
+    retry_after_s: float = 0.0
 
     @property
     def not_executed(self) -> bool:
@@ -123,3 +135,286 @@ class HeldBack:
 
 
 Answer: TypeAlias = Reply | EdgePage | RateLimited | Banned | HeldBack | NotSent | Ambiguous
+
+
+class _Envelope(msgspec.Struct):
+    """What makes a JSON object the API's own: every answer carries a code. Cloudflare's own JSON errors don't."""
+
+    code: int | str
+
+
+_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+
+
+class Transport:
+    """Carries the calls of one account. `listener` hears facts; `on_block` hears what holds the account back."""
+
+    def __init__(
+        self,
+        *,
+        wire: Wire,
+        base_url: str,
+        limiter: Limiter,
+        clock: Clock,
+        random: Random,
+        dialect: Dialect,
+        account: AccountName,
+        venue: VenueName,
+        listener: Listener,
+        on_block: Callable[[BlockMoved], None],
+        headers: Mapping[str, str],
+    ) -> None:
+        self._wire = wire
+        self._base_url = base_url.rstrip("/")
+        self._limiter = limiter
+        self._clock = clock
+        self._random = random
+        self._dialect = dialect
+        self._account = account
+        self._venue = venue
+        self._listener = listener
+        self._on_block = on_block
+        self._headers = dict(headers)
+        self._in_flight = 0
+        self._closing = False
+        self._last_call_ns = 0
+        limiter.on_block = self._block_moved
+
+    async def read(self, call: Call) -> Answer:
+        """A call that changes nothing: sent again, inside its deadline, when no usable answer came."""
+        end_ns = self._clock.monotonic_ns() + int(call.deadline_s * NS_PER_S)
+        failures = 0
+        while True:
+            left_s = self._left_s(end_ns)
+            answer = await self._attempt(call, left_s, send_within_s=max(left_s / 2, _ATTEMPT_FLOOR_S))
+            failures += 1
+            if failures >= retry.READ_TRIES or not _worth_reading_again(answer):
+                return answer
+            wait_s = retry.read_s(failures - 1, self._random.random())
+            if wait_s >= self._left_s(end_ns):
+                return answer
+            await self._clock.sleep(wait_s)
+
+    async def write(self, call: Call) -> Answer:
+        """A call that changes something: sent again only when it certainly never left, and never after its deadline (I7)."""
+        end_ns = self._clock.monotonic_ns() + int(call.deadline_s * NS_PER_S)
+        failures = 0
+        while True:
+            left_s = self._left_s(end_ns)
+            answer = await self._attempt(call, left_s, send_within_s=left_s)
+            if not isinstance(answer, NotSent):
+                return answer
+            wait_s = retry.read_s(failures, self._random.random())
+            failures += 1
+            if wait_s >= self._left_s(end_ns):
+                return answer
+            await self._clock.sleep(wait_s)
+
+    async def tend(self, probe: Call) -> None:
+        """For ever: keeps the order's connection and a spare warm, and asks during a block whether it is over.
+
+        `probe` is one cheap read. It is never sent more often than each 10 s and connection, nor while calls keep them warm.
+        """
+        warmed_ns = self._clock.monotonic_ns() - int(WARM_EVERY_S * NS_PER_S)
+        while True:
+            now = self._clock.now()
+            self._limiter.tell(now)
+            if self._limiter.probe_due(now):
+                await self._attempt(_in_lane(probe, Lane.PROBE), probe.deadline_s, send_within_s=probe.deadline_s)
+            elif now.mono_ns - warmed_ns >= WARM_EVERY_S * NS_PER_S:
+                warmed_ns = now.mono_ns
+                await self.warm(probe)
+            await self._clock.sleep(PULSE_S)
+
+    async def warm(self, probe: Call) -> None:
+        """Send `probe` on several connections at once, so that each is open and used when an order needs it."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WARM_CONNECTIONS):
+                group.create_task(self._attempt(probe, probe.deadline_s, send_within_s=probe.deadline_s))
+
+    def tokens(self) -> dict[str, int]:
+        """Calls left to ordinary traffic, by bucket."""
+        return self._limiter.tokens()
+
+    async def drain(self, deadline_s: float) -> bool:
+        """Take no further call and let those in flight finish; False when some were still out after `deadline_s`."""
+        self._closing = True
+        end_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
+        while self._in_flight and self._clock.monotonic_ns() < end_ns:
+            await self._clock.sleep(_DRAIN_POLL_S)
+        return not self._in_flight
+
+    async def _attempt(self, call: Call, deadline_s: float, *, send_within_s: float) -> Answer:
+        """One token, one request, one answer; the permit is given back whatever happens, a cancellation included."""
+        if self._closing:
+            return HeldBack(why=f"{call.endpoint}: shutting down", kind=None, until=None)
+        end_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
+        self._in_flight += 1
+        try:
+            permit = await self._limiter.acquire(
+                call.endpoint, call.lane, deadline_s, subject=call.subject or call.endpoint, closes=call.closes
+            )
+            if isinstance(permit, Held):
+                return HeldBack(why=permit.why, kind=permit.kind, until=permit.until)
+            return await self._send(call, permit, min(send_within_s, self._left_s(end_ns)))
+        finally:
+            self._in_flight -= 1
+
+    async def _send(self, call: Call, permit: Permit, deadline_s: float) -> Answer:
+        began_ns = self._clock.monotonic_ns()
+        ending = Ending(how=How.LOST)
+        try:
+            wired = await self._wire.http(self._request(call), deadline_s)
+            answer = classify(wired, self._dialect)
+            ending = _ending(answer, self._usage(wired))
+        finally:
+            self._limiter.settle(permit, ending)
+        self._listener(
+            RequestFinished(
+                account=self._account,
+                venue=self._venue,
+                endpoint=call.endpoint,
+                result=_result(answer, self._dialect),
+                seconds=(self._clock.monotonic_ns() - began_ns) / NS_PER_S,
+                detail=_detail(answer),
+            )
+        )
+        return answer
+
+    def _request(self, call: Call) -> WireRequest:
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        signed = call.sign() if call.sign is not None else {}
+        return WireRequest(
+            method=call.method,
+            url=f"{call.base_url or self._base_url}{call.path}{query}",
+            headers={**self._headers, **call.headers, **signed},
+            body=None if call.body is None else call.body.encode(),
+        )
+
+    def _usage(self, wired: WireAnswer) -> Usage | None:
+        return self._dialect.usage(wired.headers) if isinstance(wired, WireReply) else None
+
+    def _left_s(self, end_ns: int) -> float:
+        return max(0.0, (end_ns - self._clock.monotonic_ns()) / NS_PER_S)
+
+    def _block_moved(self, moved: BlockMoved) -> None:
+        self._listener(
+            BlockChanged(
+                account=self._account,
+                venue=self._venue,
+                kind=moved.kind,
+                until_ms=0 if moved.until is None else moved.until.wall_ms,
+            )
+        )
+        self._on_block(moved)
+
+
+def classify(wired: WireAnswer, dialect: Dialect) -> Answer:
+    """Who spoke, and what is certain (BitMart reference, 4.4 and 16.3)."""
+    if not isinstance(wired, WireReply):
+        return wired
+    reply = _api_reply(wired)
+    judgement = dialect.judge(wired.status, "" if reply is None else reply.code)
+    retry_after_s = _retry_after_s(wired.headers)
+    if judgement is Judgement.BANNED or wired.status == 418:
+        return Banned(retry_after_s=retry_after_s, reply=reply)
+    if judgement is Judgement.RATE_LIMITED or wired.status == 429:
+        return RateLimited(retry_after_s=retry_after_s, reply=reply)
+    if reply is not None:
+        return reply
+    if wired.status in {403, 503}:
+        return EdgePage(status=wired.status, retry_after_s=retry_after_s)
+    return Ambiguous(why=f"HTTP {wired.status} whose body isn't the API's JSON")
+
+
+def _api_reply(wired: WireReply) -> Reply | None:
+    """The answer as the API's own; None for a page of the edge, a truncated body or a proxy's error."""
+    try:
+        code = _ENVELOPE.decode(wired.body).code
+    except msgspec.DecodeError:  # also the mother of ValidationError
+        return None
+    return Reply(
+        status=wired.status,
+        code=str(code),
+        body=wired.body,
+        headers=wired.headers,
+        sent_ns=wired.sent_ns,
+        received=wired.received,
+    )
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float:
+    """Seconds the other side asks for, 0 when it doesn't say; the form with a date isn't used by either venue."""
+    text = headers.get("retry-after", "")
+    return min(float(text), RETRY_AFTER_CAP_S) if text.isdecimal() else 0.0
+
+
+def _ending(answer: Answer, usage: Usage | None) -> Ending:
+    match answer:
+        case Reply():
+            return Ending(how=How.ANSWERED, usage=usage)
+        case RateLimited(retry_after_s=retry_after_s):
+            return Ending(how=How.RATE_LIMITED, retry_after_s=retry_after_s, usage=usage)
+        case Banned(retry_after_s=retry_after_s):
+            return Ending(how=How.BANNED, retry_after_s=retry_after_s)
+        case EdgePage(retry_after_s=retry_after_s):
+            return Ending(how=How.PAGE, retry_after_s=retry_after_s)
+        case NotSent() | HeldBack():
+            return Ending(how=How.UNSENT)
+        case Ambiguous():
+            return Ending(how=How.LOST)
+        case _:
+            assert_never(answer)
+
+
+def _result(answer: Answer, dialect: Dialect) -> RequestResult:
+    match answer:
+        case Reply(status=status, code=code):
+            return RequestResult.OK if dialect.judge(status, code) is Judgement.OK else RequestResult.REJECTED
+        case RateLimited() | Banned():
+            return RequestResult.RATE_LIMITED
+        case EdgePage():
+            return RequestResult.CLOUDFLARE
+        case NotSent(timed_out=True) | Ambiguous(timed_out=True):
+            return RequestResult.TIMEOUT
+        case NotSent() | Ambiguous() | HeldBack():
+            return RequestResult.ERROR
+        case _:
+            assert_never(answer)
+
+
+def _detail(answer: Answer) -> str:
+    """For people; never anything that was sent (I26)."""
+    match answer:
+        case Reply(status=status, code=code):
+            return f"HTTP {status}, code {code}"
+        case RateLimited():
+            return "rate limited"
+        case Banned():
+            return "banned"
+        case EdgePage(status=status):
+            return f"a Cloudflare page with HTTP {status}"
+        case NotSent(why=why):
+            return f"not sent: {why}"
+        case Ambiguous(why=why):
+            return f"outcome unknown: {why}"
+        case HeldBack(why=why):
+            return f"held back: {why}"
+        case _:
+            assert_never(answer)
+
+
+def _worth_reading_again(answer: Answer) -> bool:
+    match answer:
+        case NotSent() | Ambiguous() | RateLimited():
+            return True
+        case Reply(status=status):
+            return status >= 500
+        case EdgePage() | Banned() | HeldBack():
+            return False
+        case _:
+            assert_never(answer)
+
+
+def _in_lane(call: Call, lane: Lane) -> Call:
+    return replace(call, lane=lane)
