@@ -1,0 +1,277 @@
+"""What a policy can say: its words as types, one rule a value (interfaces.md section 2). How it is read: `load`.
+
+Ratios are plain numbers (8 % is 0.08), durations are Decimal seconds, money is in the settlement coin.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from guardd.model.decision import IfPassed, OnUnprotected
+from guardd.model.names import MarginMode, PriceType, RuleName, Severity, Side
+
+
+class Unit(StrEnum):
+    """What a number counts; a bare number where a unit is needed is an error."""
+
+    RATIO = "ratio"
+    MONEY = "money"
+    NUMBER = "number"
+    DURATION = "duration"
+    PRICE = "price"
+    COUNT = "count"
+
+
+class Metric(StrEnum):
+    DISTANCE_TO_LIQUIDATION = "distance_to_liquidation"
+    BUFFER_LEFT = "buffer_left"
+    MARGIN_RATIO = "margin_ratio"
+    ACCOUNT_MARGIN_RATIO = "account_margin_ratio"
+    PROFIT_FROM_ENTRY = "profit_from_entry"
+    RETURN_ON_MARGIN = "return_on_margin"
+    UNREALIZED_PNL = "unrealized_pnl"
+    NOTIONAL = "notional"
+    LEVERAGE = "leverage"
+    EFFECTIVE_LEVERAGE = "effective_leverage"
+    DATA_AGE = "data_age"
+
+
+UNIT_OF: Final[Mapping[Metric, Unit]] = {
+    Metric.DISTANCE_TO_LIQUIDATION: Unit.RATIO,
+    Metric.BUFFER_LEFT: Unit.RATIO,
+    Metric.MARGIN_RATIO: Unit.RATIO,
+    Metric.ACCOUNT_MARGIN_RATIO: Unit.RATIO,
+    Metric.PROFIT_FROM_ENTRY: Unit.RATIO,
+    Metric.RETURN_ON_MARGIN: Unit.RATIO,
+    Metric.UNREALIZED_PNL: Unit.MONEY,
+    Metric.NOTIONAL: Unit.MONEY,
+    Metric.LEVERAGE: Unit.NUMBER,
+    Metric.EFFECTIVE_LEVERAGE: Unit.NUMBER,
+    Metric.DATA_AGE: Unit.DURATION,
+}
+SIZE_MOVES: Final[frozenset[Metric]] = frozenset(
+    {
+        Metric.DISTANCE_TO_LIQUIDATION,
+        Metric.BUFFER_LEFT,
+        Metric.MARGIN_RATIO,
+        Metric.ACCOUNT_MARGIN_RATIO,
+        Metric.EFFECTIVE_LEVERAGE,
+        Metric.NOTIONAL,
+    }
+)
+"""What a smaller position can change: the metrics that `reduce: {until: …}` may aim at."""
+SAFER_WHEN_HIGHER: Final[frozenset[Metric]] = frozenset({Metric.DISTANCE_TO_LIQUIDATION, Metric.BUFFER_LEFT})
+
+
+class Sense(StrEnum):
+    BELOW = "below"
+    ABOVE = "above"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compare:
+    """`{METRIC: {below: V}}` or `{METRIC: {above: V}}`, both strict."""
+
+    metric: Metric
+    sense: Sense
+    threshold: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllOf:
+    parts: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnyOf:
+    parts: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Not:
+    part: "Condition"
+
+
+Condition: TypeAlias = Compare | AllOf | AnyOf | Not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Which positions a rule is about; None: any. `symbols` are globs, one of them must fit."""
+
+    account: str | None = None
+    venue: str | None = None
+    symbols: tuple[str, ...] = ("*",)
+    side: Side | None = None
+    margin_mode: MarginMode | None = None
+
+
+class TriggerKind(StrEnum):
+    FROM_ENTRY = "from_entry"
+    FROM_MARK = "from_mark"
+    LIQUIDATION_BUFFER = "liquidation_buffer"
+    PRICE = "price"
+
+
+TRIGGER_UNIT: Final[Mapping[TriggerKind, Unit]] = {
+    TriggerKind.FROM_ENTRY: Unit.RATIO,
+    TriggerKind.FROM_MARK: Unit.RATIO,
+    TriggerKind.LIQUIDATION_BUFFER: Unit.RATIO,
+    TriggerKind.PRICE: Unit.PRICE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """Where a resting order fires; ratios are signed in the position's favour."""
+
+    kind: TriggerKind
+    value: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopLoss:
+    triggers: tuple[Trigger, ...]
+    price_type: PriceType = PriceType.MARK
+    if_passed: IfPassed = IfPassed.NEXT
+    on_unprotected: OnUnprotected = OnUnprotected.ALERT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeProfit:
+    triggers: tuple[Trigger, ...]
+    price_type: PriceType = PriceType.LAST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceBy:
+    """A share of the present quantity."""
+
+    share: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceUntil:
+    """As much as brings `metric` to `target`, and never more than the share `at_most` of the present quantity."""
+
+    metric: Metric
+    target: Decimal
+    at_most: Decimal = Decimal("0.5")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAll:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelEntering:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    severity: Severity = Severity.WARNING
+
+
+PolicyAction: TypeAlias = StopLoss | TakeProfit | ReduceBy | ReduceUntil | CloseAll | CancelEntering | Notify
+DELEVERS: Final = (ReduceBy, ReduceUntil, CloseAll)
+
+
+class WhenBlind(StrEnum):
+    HOLD = "hold"
+    ACT = "act"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRule:
+    """`then` in the order of the file. `line` is where the rule stands, for people; it is no part of the digest."""
+
+    name: RuleName
+    match: Match
+    when: Condition | None
+    hold_s: float
+    cooldown_s: float
+    when_blind: WhenBlind
+    then: tuple[PolicyAction, ...]
+    line: int = 0
+
+    @property
+    def delevers(self) -> bool:
+        return any(isinstance(action, DELEVERS) for action in self.then)
+
+    @property
+    def account_wide(self) -> bool:
+        """The condition speaks of the whole cross account: its positions are taken one at a time (interfaces.md 2.5)."""
+        return self.when is not None and any(
+            compare.metric is Metric.ACCOUNT_MARGIN_RATIO for compare in compares(self.when)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The leash on the guard, per account (interfaces.md 2.6)."""
+
+    orders_per_minute: int = 30
+    reduce_per_hour: Decimal = Decimal(1)
+    top_up_per_day: Decimal = Decimal(500)
+    stale_after_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A policy that was read and found whole."""
+
+    version: int
+    limits: Limits
+    rules: tuple[PolicyRule, ...]
+    source: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the policy means: neither comments, order of keys nor ways to write a number change it."""
+        meaning = {
+            "version": self.version,
+            "limits": _plain(self.limits),
+            "rules": [_plain(rule) for rule in self.rules],
+        }
+        text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def compares(condition: Condition) -> Iterator[Compare]:
+    """Every comparison in a condition, in reading order."""
+    match condition:
+        case Compare():
+            yield condition
+        case Not():
+            yield from compares(condition.part)
+        case AllOf() | AnyOf():
+            for part in condition.parts:
+                yield from compares(part)
+
+
+_NOT_MEANING: Final = frozenset({"line", "source"})
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Decimal():
+            return format(value.normalize(), "f")
+        case float():
+            return format(Decimal(str(value)).normalize(), "f")
+        case None | bool() | int() | str():
+            return value
+        case tuple():
+            return [_plain(each) for each in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            named = {
+                each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.name not in _NOT_MEANING
+            }
+            return {"is": type(value).__name__, **named}
+        case _:
+            raise TypeError(f"a policy holds no {type(value).__name__}")

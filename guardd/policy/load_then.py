@@ -1,0 +1,206 @@
+"""Reading `then`: the actions of a rule and their arguments."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from guardd.model.decision import IfPassed, OnUnprotected
+from guardd.model.names import PriceType, Severity
+from guardd.policy.grammar import Word, read_arguments, read_single, read_word
+from guardd.policy.language import (
+    SIZE_MOVES,
+    TRIGGER_UNIT,
+    UNIT_OF,
+    CancelEntering,
+    CloseAll,
+    Metric,
+    Notify,
+    PolicyAction,
+    ReduceBy,
+    ReduceUntil,
+    StopLoss,
+    TakeProfit,
+    Trigger,
+    TriggerKind,
+    Unit,
+)
+from guardd.policy.load_when import read_metric
+from guardd.policy.nodes import Entry, Faults, Items, Place, Table, Value, shown
+from guardd.policy.values import read_number
+
+NOT_YET_ACTIONS: Final = ("trail_stop", "set_leverage", "add_margin", "top_up")
+ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "stop_loss": ("trigger", "price_type", "size", "if_passed", "on_unprotected"),
+    "take_profit": ("trigger", "price_type", "size"),
+    "reduce": ("by", "until", "at_most"),
+    "close": (),
+    "cancel_entries": (),
+    "notify": ("severity",),
+}
+_WHOLE: Final = Decimal(1)
+
+
+def read_action(value: Value, faults: Faults) -> PolicyAction | None:
+    """The action that stands there; None with a fault recorded when it isn't one."""
+    single = read_single(value, "an action such as close: {} or reduce: {by: 25%}", faults)
+    if single is None:
+        return None
+    word, entry = single
+    if word in NOT_YET_ACTIONS:
+        faults.add(entry.place, f"found the action {shown(word)}, which is not yet in this version")
+        return None
+    if word not in ARGUMENTS:
+        faults.unknown(entry.place, word, "action", (*ARGUMENTS, *NOT_YET_ACTIONS))
+        return None
+    if isinstance(entry.value, Items) and word in ("stop_loss", "take_profit"):
+        faults.add(entry.value.place, f"found a list (a ladder) under `{word}`, which is not yet in this version")
+        return None
+    arguments = read_arguments(entry.value, f"the arguments of `{word}`", ARGUMENTS[word], faults)
+    return None if arguments is None else _READERS[word](arguments, entry.place, faults)
+
+
+def _stop_loss(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
+    triggers = _triggers(arguments, place, "stop_loss", faults)
+    _whole(arguments, faults)
+    price_type = _word(arguments, "price_type", PriceType, PriceType.MARK, faults)
+    if_passed = _word(arguments, "if_passed", IfPassed, IfPassed.NEXT, faults)
+    on_unprotected = _word(arguments, "on_unprotected", OnUnprotected, OnUnprotected.ALERT, faults)
+    if not triggers:
+        return None
+    return StopLoss(triggers=triggers, price_type=price_type, if_passed=if_passed, on_unprotected=on_unprotected)
+
+
+def _take_profit(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
+    triggers = _triggers(arguments, place, "take_profit", faults)
+    _whole(arguments, faults)
+    price_type = _word(arguments, "price_type", PriceType, PriceType.LAST, faults)
+    return TakeProfit(triggers=triggers, price_type=price_type) if triggers else None
+
+
+def _reduce(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
+    by, until, at_most = (arguments.entries.get(name) for name in ("by", "until", "at_most"))
+    if (by is None) == (until is None):
+        faults.expected(place, "both `by` and `until`" if by else "neither `by` nor `until`", "exactly one of them")
+        return None
+    if by is not None:
+        if at_most is not None:
+            faults.expected(at_most.place, "`at_most` beside `by`", "it beside `until` only: `by` is its own cap")
+        share = _share(by, faults)
+        return None if share is None else ReduceBy(share=share)
+    most = Decimal("0.5") if at_most is None else _share(at_most, faults)
+    aim = None if until is None else _aim(until, faults)
+    return None if aim is None or most is None else ReduceUntil(metric=aim[0], target=aim[1], at_most=most)
+
+
+def _aim(until: Entry, faults: Faults) -> tuple[Metric, Decimal] | None:
+    single = read_single(until.value, "a metric and its aim such as {distance_to_liquidation: 12%}", faults)
+    if single is None:
+        return None
+    word, entry = single
+    metric = read_metric(word, entry, faults)
+    if metric is None:
+        return None
+    if metric not in SIZE_MOVES:
+        faults.expected(
+            entry.place, shown(word), f"what a smaller position can change: {', '.join(sorted(SIZE_MOVES))}"
+        )
+        return None
+    target = read_number(entry.value, UNIT_OF[metric], faults)
+    if target is not None and target <= 0:
+        faults.expected(entry.value.place, str(target), "an aim above zero")
+        return None
+    return None if target is None else (metric, target)
+
+
+def _close(arguments: Table, place: Place, faults: Faults) -> PolicyAction:
+    return CloseAll()
+
+
+def _cancel_entries(arguments: Table, place: Place, faults: Faults) -> PolicyAction:
+    return CancelEntering()
+
+
+def _notify(arguments: Table, place: Place, faults: Faults) -> PolicyAction:
+    return Notify(severity=_word(arguments, "severity", Severity, Severity.WARNING, faults))
+
+
+_READERS: Final[Mapping[str, Callable[[Table, Place, Faults], PolicyAction | None]]] = {
+    "stop_loss": _stop_loss,
+    "take_profit": _take_profit,
+    "reduce": _reduce,
+    "close": _close,
+    "cancel_entries": _cancel_entries,
+    "notify": _notify,
+}
+
+
+def _word(arguments: Table, name: str, words: type[Word], default: Word, faults: Faults) -> Word:
+    entry = arguments.entries.get(name)
+    found = None if entry is None else read_word(entry.value, words, name, faults)
+    return default if found is None else found
+
+
+def _triggers(arguments: Table, place: Place, action: str, faults: Faults) -> tuple[Trigger, ...]:
+    entry = arguments.entries.get("trigger")
+    if entry is None:
+        faults.expected(place, f"`{action}` without `trigger`", "a trigger such as {from_entry: -3%}")
+        return ()
+    values = entry.value.items if isinstance(entry.value, Items) else (entry.value,)
+    if not values:
+        faults.expected(entry.value.place, "an empty list", "at least one trigger")
+    read = [_trigger(value, action, faults) for value in values]
+    return tuple(trigger for trigger in read if trigger is not None)
+
+
+def _trigger(value: Value, action: str, faults: Faults) -> Trigger | None:
+    single = read_single(value, "a trigger such as {from_entry: -3%}", faults)
+    if single is None:
+        return None
+    word, entry = single
+    if word not in tuple(TriggerKind):
+        faults.unknown(entry.place, word, "trigger", TriggerKind)
+        return None
+    kind = TriggerKind(word)
+    number = read_number(entry.value, TRIGGER_UNIT[kind], faults)
+    if number is None:
+        return None
+    wrong = _wrong_trigger(kind, number, action)
+    if wrong:
+        faults.expected(entry.value.place, f"`{word}: {number}`", wrong)
+        return None
+    return Trigger(kind=kind, value=number)
+
+
+def _wrong_trigger(kind: TriggerKind, number: Decimal, action: str) -> str:
+    """What was expected instead, for a trigger that could never rest as asked; empty when it could."""
+    stop = action == "stop_loss"
+    match kind:
+        case TriggerKind.PRICE if number <= 0:
+            return "a price above zero"
+        case TriggerKind.LIQUIDATION_BUFFER if not stop:
+            return "it under stop_loss only: a take-profit doesn't lie between liquidation and entry"
+        case TriggerKind.LIQUIDATION_BUFFER if not 0 < number < 1:
+            return "a share between 0% and 100% of the way from liquidation to entry"
+        case TriggerKind.FROM_MARK if stop and not -1 < number < 0:
+            return "a share between -100% and 0%: a stop lies against the position"
+        case TriggerKind.FROM_ENTRY if stop and number <= -1:
+            return "a share above -100%"
+        case TriggerKind.FROM_ENTRY | TriggerKind.FROM_MARK if not stop and number <= 0:
+            return "a share above 0%: a take-profit lies in the position's favour"
+        case _:
+            return ""
+
+
+def _whole(arguments: Table, faults: Faults) -> None:
+    entry = arguments.entries.get("size")
+    size = None if entry is None else read_number(entry.value, Unit.RATIO, faults)
+    if entry is not None and size is not None and size != _WHOLE:
+        faults.add(entry.place, "found a `size` other than 100%, which is not yet in this version")
+
+
+def _share(entry: Entry, faults: Faults) -> Decimal | None:
+    share = read_number(entry.value, Unit.RATIO, faults)
+    if share is not None and not 0 < share <= 1:
+        faults.expected(entry.value.place, str(share), "a share above 0% and up to 100%")
+        return None
+    return share
