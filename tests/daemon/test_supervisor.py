@@ -1,0 +1,94 @@
+"""The supervisor: a failure stays with the task that failed."""
+
+import asyncio
+
+from guardd.clock import ManualClock
+from guardd.daemon.supervisor import Budget, Supervisor
+from guardd.errors import CredentialsError
+
+
+async def test_a_failed_task_is_started_again_and_its_sibling_goes_on() -> None:
+    clock = ManualClock()
+    supervisor = Supervisor(clock)
+    starts = 0
+    sibling_done = asyncio.Event()
+
+    async def fails_twice() -> None:
+        nonlocal starts
+        starts += 1
+        if starts < 3:
+            raise ValueError("broken frame")
+
+    async def sibling() -> None:
+        await clock.sleep(30)
+        sibling_done.set()
+
+    supervisor.start("flaky", fails_twice)
+    supervisor.start("sibling", sibling)
+    await clock.advance(60)
+
+    assert starts == 3
+    assert sibling_done.is_set()
+
+
+async def test_a_task_beyond_its_budget_is_given_up_and_its_owner_told() -> None:
+    clock = ManualClock()
+    supervisor = Supervisor(clock)
+    told: list[str] = []
+    starts = 0
+
+    async def always_fails() -> None:
+        nonlocal starts
+        starts += 1
+        raise ValueError("still broken")
+
+    supervisor.start("hopeless", always_fails, budget=Budget(restarts=2, window_s=3600), given_up=told.append)
+    await clock.advance(600)
+
+    assert starts == 3
+    assert told == ["ValueError: still broken"]
+
+
+async def test_refused_credentials_are_not_tried_again() -> None:
+    clock = ManualClock()
+    supervisor = Supervisor(clock)
+    told: list[str] = []
+
+    async def refused() -> None:
+        raise CredentialsError("BITMART_API_KEY is refused by the venue")
+
+    supervisor.start("reads", refused, given_up=told.append)
+    await clock.advance(60)
+
+    assert told == ["CredentialsError: BITMART_API_KEY is refused by the venue"]
+
+
+async def test_one_piece_of_work_that_fails_is_told_and_not_repeated() -> None:
+    supervisor = Supervisor(ManualClock())
+    told: list[str] = []
+
+    async def work() -> None:
+        raise RuntimeError("no journal")
+
+    await supervisor.once("send", work(), failed=told.append)
+
+    assert told == ["RuntimeError: no journal"]
+
+
+async def test_stopping_cancels_what_still_runs_and_waits_for_it() -> None:
+    clock = ManualClock()
+    supervisor = Supervisor(clock)
+    ended: list[str] = []
+
+    async def endless() -> None:
+        try:
+            await clock.sleep(10_000)
+        finally:
+            ended.append("closed")
+
+    supervisor.start("endless", endless)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await supervisor.stop(deadline_s=1)
+
+    assert ended == ["closed"]
