@@ -4,12 +4,33 @@ A dialect supplies a `Conversation`: what to say and what the frames mean, witho
 `keep_connected` merges the events of several links.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Protocol
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final, Protocol
 
-from guardd.model.event import Event
-from guardd.model.instant import Instant
-from guardd.model.names import Symbol
+from guardd.clock import Clock
+from guardd.errors import GuarddError
+from guardd.model.event import Event, StreamMoved, StreamName
+from guardd.model.facts import Listener, StreamChanged
+from guardd.model.instant import NS_PER_S, Instant
+from guardd.model.names import AccountName, Symbol, VenueName
+from guardd.venues import retry
+from guardd.venues.wire import Closed, Socket, Unconnected, Wire
+
+PULSE_S: Final = 1.0
+"""How often silence, pings and outstanding acknowledgements are looked at."""
+STEADY_S: Final = 30.0
+"""A connection that lasted this long was a good one: the next loss starts the backoff anew."""
+ATTEMPTS_MAX: Final = 30
+"""Connection attempts of one link in a minute; a venue that counts 60 a minute and address leaves room for two links."""
+ATTEMPTS_WINDOW_S: Final = 60.0
+EVENTS_WAITING_MAX: Final = 10_000
+"""Beyond this the links stop reading, so that a slow reader slows the venue and not the memory."""
+_FRAMES_BETWEEN_TURNS: Final = 64
+"""Frames that may be read in a row from the buffer before other tasks get a turn."""
 
 
 class Conversation(Protocol):
@@ -43,3 +64,271 @@ class Conversation(Protocol):
         """Take in one frame: acknowledgements change the state, everything else becomes events. An error raised here (a
         `PayloadError`) ends the connection, so that the next one begins from a snapshot."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkTerms:
+    """How one socket of a venue wants to be treated."""
+
+    stream: StreamName
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ping_frame: str | None = None
+    """The venue's own ping, as text; None where protocol pings do."""
+    ping_every_s: float = 10.0
+    silence_s: float = 30.0
+    """No frame at all for this long: the connection is given up."""
+    acknowledge_within_s: float = 10.0
+    connect_within_s: float = 10.0
+
+
+class Mailbox:
+    """Events on their way from the links to the one who reads them, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._arrived = asyncio.Event()
+        self._emptied = asyncio.Event()
+
+    @property
+    def crowded(self) -> bool:
+        return len(self._events) >= EVENTS_WAITING_MAX
+
+    def put(self, event: Event) -> None:
+        self._events.append(event)
+        self._arrived.set()
+
+    async def take(self) -> list[Event]:
+        """Everything that waits, at least one event."""
+        await self._arrived.wait()
+        self._arrived.clear()
+        events, self._events = self._events, []
+        self._emptied.set()
+        return events
+
+    async def room(self) -> None:
+        """Wait until somebody took what is here."""
+        self._emptied.clear()
+        await self._emptied.wait()
+
+
+class Link:
+    """One socket, held for ever. `last_frame_ns` (monotonic, 0 before the first frame) and `frames` are there to be sampled:
+    no fact is made for a frame, there are thousands each second."""
+
+    def __init__(
+        self,
+        *,
+        terms: LinkTerms,
+        conversation: Callable[[], Conversation],
+        wire: Wire,
+        clock: Clock,
+        random: Random,
+        account: AccountName,
+        venue: VenueName,
+        listener: Listener,
+    ) -> None:
+        self._terms = terms
+        self._conversation = conversation
+        self._wire = wire
+        self._clock = clock
+        self._random = random
+        self._account = account
+        self._venue = venue
+        self._listener = listener
+        self._symbols: frozenset[Symbol] = frozenset()
+        self._symbols_changed = asyncio.Event()
+        self._attempts_ns: deque[int] = deque(maxlen=ATTEMPTS_MAX)
+        self._up: bool | None = None
+        self.last_frame_ns = 0
+        self.frames = 0
+
+    @property
+    def stream(self) -> StreamName:
+        return self._terms.stream
+
+    @property
+    def up(self) -> bool:
+        """Connected, logged in and every subscription acknowledged."""
+        return self._up is True
+
+    def watch(self, symbols: Collection[Symbol]) -> None:
+        """Carry these symbols from now on; a live connection is told at once, each new one from its start."""
+        wanted = frozenset(symbols)
+        if wanted != self._symbols:
+            self._symbols = wanted
+            self._symbols_changed.set()
+
+    async def run(self, mailbox: Mailbox) -> None:
+        """Connect, carry, lose, come back: for ever. Cancellation passes and closes the socket."""
+        failures = 0
+        while True:
+            await self._pace()
+            began_ns = self._clock.monotonic_ns()
+            try:
+                why = await self._one_life(mailbox)
+            except Exception as error:
+                why = _name(error)
+            lasted_s = (self._clock.monotonic_ns() - began_ns) / NS_PER_S
+            failures = 0 if self.up and lasted_s >= STEADY_S else failures + 1
+            self._move(mailbox, up=False, why=why)
+            await self._clock.sleep(retry.reconnect_s(max(0, failures - 1), self._random.random()))
+
+    async def _pace(self) -> None:
+        """Never more attempts in a minute than the venue puts up with."""
+        now_ns = self._clock.monotonic_ns()
+        if len(self._attempts_ns) == ATTEMPTS_MAX:
+            await self._clock.sleep(ATTEMPTS_WINDOW_S - (now_ns - self._attempts_ns[0]) / NS_PER_S)
+        self._attempts_ns.append(self._clock.monotonic_ns())
+
+    async def _one_life(self, mailbox: Mailbox) -> str:
+        """One connection from beginning to end; why it ended."""
+        terms = self._terms
+        socket = await self._wire.connect(terms.url, terms.headers, terms.connect_within_s)
+        if isinstance(socket, Unconnected):
+            return socket.why
+        session = _Session(socket=socket, talk=self._conversation(), opened_ns=self._clock.monotonic_ns())
+        self.last_frame_ns = session.opened_ns
+        why = "the connection ended"
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pulse(session))
+                group.create_task(self._follow_symbols(session))
+                await self._say(session, session.talk.opening(self._clock.now()))
+                await self._listen(session, mailbox)
+        except* _Lost as lost:
+            why = str(_first(lost))
+        finally:
+            await socket.close()
+        return why
+
+    async def _listen(self, session: "_Session", mailbox: Mailbox) -> None:
+        """The path of every tick: no task, no log and no fact for a frame."""
+        receive, on_frame, put, now = session.socket.receive, session.talk.on_frame, mailbox.put, self._clock.now
+        await self._settle_in(session, mailbox)
+        while True:
+            frame = await receive()
+            if isinstance(frame, Closed):
+                raise _Lost(frame.why)
+            at = now()
+            self.last_frame_ns = at.mono_ns
+            self.frames += 1
+            for event in on_frame(frame, at):
+                put(event)
+            if not session.settled:
+                await self._settle_in(session, mailbox)
+            if self.frames % _FRAMES_BETWEEN_TURNS == 0:
+                await self._clock.sleep(0)
+                if mailbox.crowded:
+                    await mailbox.room()
+
+    async def _settle_in(self, session: "_Session", mailbox: Mailbox) -> None:
+        """Before the stream is up: subscribe once the login is acknowledged; up once every subscription is."""
+        talk = session.talk
+        if talk.failed is not None:
+            raise _Lost(talk.failed)
+        if talk.admitted and not session.subscribed:
+            session.subscribed = True
+            await self._say(session, talk.wanted(self._symbols))
+        if session.subscribed and not talk.waiting:
+            session.settled = True
+            self._move(mailbox, up=True, why="every subscription is acknowledged")
+
+    async def _follow_symbols(self, session: "_Session") -> None:
+        """Tells a settled connection of each change of the wanted symbols."""
+        while True:
+            await self._symbols_changed.wait()
+            self._symbols_changed.clear()
+            if session.subscribed:
+                await self._say(session, session.talk.wanted(self._symbols))
+
+    async def _say(self, session: "_Session", frames: Sequence[str]) -> None:
+        for frame in frames:
+            await session.socket.send_text(frame)
+        if frames:
+            session.asked_ns = self._clock.monotonic_ns()
+
+    async def _pulse(self, session: "_Session") -> None:
+        """Pings, and notices what does not come: frames, acknowledgements, a change for the worse that was told in a frame."""
+        terms, talk = self._terms, session.talk
+        pinged_ns = session.opened_ns
+        while True:
+            await self._clock.sleep(PULSE_S)
+            now_ns = self._clock.monotonic_ns()
+            if talk.failed is not None:
+                raise _Lost(talk.failed)
+            if (now_ns - self.last_frame_ns) / NS_PER_S >= terms.silence_s:
+                raise _Lost(f"no frame for {terms.silence_s:.3g} s")
+            unsettled = not session.settled or bool(talk.waiting)
+            if unsettled and (now_ns - session.asked_ns) / NS_PER_S >= terms.acknowledge_within_s:
+                raise _Lost(_unacknowledged(talk, terms.acknowledge_within_s))
+            if terms.ping_frame is not None and (now_ns - pinged_ns) / NS_PER_S >= terms.ping_every_s:
+                pinged_ns = now_ns
+                await session.socket.send_text(terms.ping_frame)
+
+    def _move(self, mailbox: Mailbox, *, up: bool, why: str) -> None:
+        """Tell the edge, not the level."""
+        if self._up is up:
+            return
+        self._up = up
+        mailbox.put(StreamMoved(at=self._clock.now(), stream=self.stream, up=up, why=why))
+        self._listener(StreamChanged(account=self._account, venue=self._venue, stream=self.stream, up=up, why=why))
+
+
+async def keep_connected(
+    *links: Link, beside: Collection[Callable[[], Coroutine[object, object, None]]] = ()
+) -> AsyncIterator[Event]:
+    """The events of `links` as they come, for ever. `beside` are endless companions (`Transport.tend`) that live and end with them.
+
+    Close it with `contextlib.aclosing`: its end cancels the links and waits until their sockets are closed.
+    """
+    mailbox = Mailbox()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(link.run(mailbox), name=f"link {link.stream}") for link in links]
+        tasks += [group.create_task(companion(), name="companion") for companion in beside]
+        try:
+            while True:
+                for event in await mailbox.take():
+                    yield event
+        except GeneratorExit:
+            # The group must end without an error of its own: it would wrap this one, and `aclose` would not know it.
+            for task in tasks:
+                task.cancel()
+
+
+class _Lost(Exception):
+    """This connection is over; the text says why."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Session:
+    """One connection's state beside its conversation."""
+
+    socket: Socket
+    talk: Conversation
+    opened_ns: int
+    asked_ns: int = 0
+    subscribed: bool = False
+    settled: bool = False
+
+    def __post_init__(self) -> None:
+        self.asked_ns = self.opened_ns
+
+
+def _first(group: BaseExceptionGroup[_Lost]) -> BaseException:
+    """The first plain error in a group, however deep."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _unacknowledged(talk: Conversation, within_s: float) -> str:
+    what = ", ".join(sorted(talk.waiting)[:3]) or "the subscription" if talk.admitted else "the login"
+    return f"{what}: not acknowledged within {within_s:.3g} s"
+
+
+def _name(error: BaseException) -> str:
+    """Our own errors carry no secrets and speak for themselves; of others only the class is told (I26)."""
+    plain = _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return f"{type(plain).__name__}: {plain}" if isinstance(plain, GuarddError) else type(plain).__name__

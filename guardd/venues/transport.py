@@ -23,6 +23,24 @@ from guardd.venues import retry
 from guardd.venues.limiter import Ending, Held, How, Lane, Limiter, Permit, Usage
 from guardd.venues.wire import Ambiguous, NotSent, Wire, WireAnswer, WireReply, WireRequest
 
+__all__ = [
+    "Ambiguous",
+    "Answer",
+    "Banned",
+    "Call",
+    "Dialect",
+    "EdgePage",
+    "HeldBack",
+    "Judgement",
+    "NotSent",
+    "RateLimited",
+    "Reply",
+    "Transport",
+    "Usage",
+    "classify",
+    "no_usage",
+]
+
 RETRY_AFTER_CAP_S: Final = 900.0
 """A venue that asks for a longer pause is asked again after this long."""
 WARM_EVERY_S: Final = 10.0
