@@ -1,0 +1,147 @@
+"""Our own liquidation price: where what stands behind a position no longer covers what must (BitMart reference, 15).
+
+    isolated   margin + s·q·(P − E)                    = MM(P) + f·q·P        s = ±1 for long and short
+    cross      balance without this symbol + Σ s·q·(P − E) = Σ MM + f·Σ q·P   other marks held fixed, hedge legs together,
+                                                                              their maintenance not netted
+
+The taker fee `f` of closing is always counted: that price is the nearer one. Whether the venue takes the notional of MM at
+mark or at entry isn't stated; `Basis.WORSE` takes the larger for each leg, which gives the nearer price.
+
+Maintenance is convex and piecewise linear, so balance − burden is concave and piecewise linear: the prices at which the
+position lives are one interval, and its ends are found exactly, piece by piece.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, NamedTuple, assert_never
+
+from guardd.model.instrument import Instrument
+from guardd.model.names import Side
+from guardd.model.reading import Absent, Reading
+from guardd.risk.tiers import maintenance_of, tier_of
+
+ZERO: Final = Decimal(0)
+
+
+class Basis(StrEnum):
+    """The price at which the notional of the maintenance margin is taken."""
+
+    MARK = "mark"
+    ENTRY = "entry"
+    WORSE = "worse"
+    """Whichever asks for more: the careful reading, and the nearer liquidation price."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """A quantity (contracts, may be zero) of one instrument on one side. The instrument has a table of margin tiers."""
+
+    instrument: Instrument
+    side: Side
+    quantity: Decimal
+    entry: Decimal
+
+    @property
+    def base(self) -> Decimal:
+        """Quantity in the base coin."""
+        return self.quantity * self.instrument.contract_size
+
+    @property
+    def fee_rate(self) -> Decimal:
+        """Taker fee of closing; a rebate isn't counted on."""
+        return max(self.instrument.taker_fee, ZERO)
+
+    def pnl(self, price: Decimal) -> Decimal:
+        """Unrealised PnL at `price`, settlement coin."""
+        return self.side.sign * self.base * (price - self.entry)
+
+    def maintenance(self, price: Decimal, basis: Basis) -> Decimal:
+        """Maintenance margin at `price`, without the closing fee."""
+        match basis:
+            case Basis.MARK:
+                return maintenance_of(self.instrument, self.base * price)
+            case Basis.ENTRY:
+                return maintenance_of(self.instrument, self.base * self.entry)
+            case Basis.WORSE:
+                return maintenance_of(self.instrument, self.base * max(price, self.entry))
+            case _:
+                assert_never(basis)
+
+    def burden(self, price: Decimal, basis: Basis) -> Decimal:
+        """Maintenance margin and closing fee at `price`: what the margin balance must not fall below."""
+        return self.maintenance(price, basis) + self.fee_rate * self.base * price
+
+
+def exposure_of(legs: Iterable[Leg]) -> Side:
+    """The side on which price hurts: of the net quantity. Legs that cancel out are hurt by a rise, which raises maintenance."""
+    net = sum((leg.side.sign * leg.base for leg in legs), ZERO)
+    return Side.LONG if net > 0 else Side.SHORT
+
+
+def liquidation_price(legs: Sequence[Leg], balance: Decimal, *, basis: Basis = Basis.WORSE) -> Reading:
+    """The price at which `balance` + PnL of `legs` falls to their burden, on the side of their net exposure.
+
+    `balance` is what stands behind the legs apart from their own PnL: the margin of an isolated position; in cross the
+    margin balance without this symbol, less the burden of the other positions. All legs are of one instrument.
+
+    None when no price on that side does it; unknown when no price at all would leave it alive.
+    """
+    held = [leg for leg in legs if leg.quantity > 0]
+    if not held:
+        return Absent.NONE
+    alive = [part for piece in _pieces(held, basis) if (part := _alive_within(held, balance, basis, piece))]
+    if not alive:
+        return Absent.UNKNOWN
+    if exposure_of(held) is Side.LONG:
+        return alive[0].low if alive[0].low > 0 else Absent.NONE
+    return alive[-1].high if alive[-1].high is not None else Absent.NONE
+
+
+class _Piece(NamedTuple):
+    low: Decimal
+    high: Decimal | None
+    """None: without end."""
+
+
+def _pieces(legs: Sequence[Leg], basis: Basis) -> list[_Piece]:
+    """The prices between which no leg changes its tier, nor the notional that counts."""
+    edges: set[Decimal] = set()
+    for leg in legs:
+        if basis is not Basis.ENTRY:
+            edges.update(tier.cap / leg.base for tier in leg.instrument.tiers[:-1])
+        if basis is Basis.WORSE:
+            edges.add(leg.entry)
+    lows = [ZERO, *sorted(edge for edge in edges if edge > 0)]
+    highs: list[Decimal | None] = [*lows[1:], None]
+    return [_Piece(low, high) for low, high in zip(lows, highs, strict=True)]
+
+
+def _alive_within(legs: Sequence[Leg], balance: Decimal, basis: Basis, piece: _Piece) -> _Piece | None:
+    """The part of the piece in which balance + PnL exceeds the burden; None when there is none."""
+    inside = piece.low * 2 + 1 if piece.high is None else (piece.low + piece.high) / 2
+    constant, slope = balance, ZERO
+    for leg in legs:
+        constant -= leg.side.sign * leg.base * leg.entry
+        slope += (leg.side.sign - leg.fee_rate) * leg.base
+        fixed, rate = _maintenance_line(leg, basis, inside)
+        constant -= fixed
+        slope -= rate * leg.base
+    low, high = piece
+    if slope == 0:
+        return piece if constant > 0 else None
+    root = -constant / slope
+    if slope > 0:
+        low = max(low, root)
+    else:
+        high = root if high is None else min(high, root)
+    return _Piece(low, high) if high is None or low < high else None
+
+
+def _maintenance_line(leg: Leg, basis: Basis, inside: Decimal) -> tuple[Decimal, Decimal]:
+    """Maintenance as constant + rate × notional around the price `inside`."""
+    if basis is Basis.ENTRY or (basis is Basis.WORSE and inside < leg.entry):
+        return maintenance_of(leg.instrument, leg.base * leg.entry), ZERO
+    tier = tier_of(leg.instrument, leg.base * inside)
+    return -tier.deduction, tier.rate
