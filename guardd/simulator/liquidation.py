@@ -94,7 +94,7 @@ def _liquidate_cross(world: World, account: Account) -> None:
 
 
 def _cancel_orders(world: World, account: Account, positions: Sequence[Position]) -> None:
-    """End the orders that stand in the way: closes of the leg, in one-way or cross every order of the symbol."""
+    """Before the position is taken over its orders end: those of the leg, in one-way or cross all of the symbol."""
     for position in positions:
         all_of_symbol = position.margin_mode is MarginMode.CROSS or account.position_mode is PositionMode.ONE_WAY
         orders = [

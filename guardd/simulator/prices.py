@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
+from itertools import pairwise
 from random import Random
 
 from guardd.simulator.records import Quote
@@ -194,7 +195,7 @@ def interpolate(points: Sequence[tuple[int, Decimal]], offset_ms: int) -> Decima
     """The value at an offset: linear between the points, constant outside them."""
     if offset_ms <= points[0][0]:
         return points[0][1]
-    for (left_at, left), (right_at, right) in zip(points, points[1:], strict=False):
+    for (left_at, left), (right_at, right) in pairwise(points):
         if offset_ms <= right_at:
             return left + (right - left) * (offset_ms - left_at) / (right_at - left_at)
     return points[-1][1]
@@ -207,7 +208,7 @@ def on_tick(price: Decimal, tick: Decimal) -> Decimal:
 
 def _check_points(points: Sequence[tuple[int, Decimal]]) -> None:
     offsets = [at for at, _ in points]
-    if not points or any(later <= earlier for earlier, later in zip(offsets, offsets[1:], strict=False)):
+    if not points or any(later <= earlier for earlier, later in pairwise(offsets)):
         raise ValueError(f"a scripted path needs points with rising offsets, got {offsets}")
 
 
