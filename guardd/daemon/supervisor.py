@@ -15,7 +15,7 @@ import structlog
 from guardd.clock import Clock
 from guardd.errors import ConfigurationError, CredentialsError
 from guardd.model.instant import NS_PER_S
-from guardd.venues.retry import reconnect_delay_s
+from guardd.venues import retry
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ class Supervisor:
             if len(failures) > budget.restarts:
                 _give_up(name, why, given_up)
                 return
-            await self._clock.sleep(reconnect_delay_s(min(len(failures), 10), jitter=1.0))
+            await self._clock.sleep(retry.reconnect_s(len(failures) - 1, jitter=1.0))
 
 
 def _give_up(name: str, why: str, given_up: Callable[[str], None] | None) -> None:
