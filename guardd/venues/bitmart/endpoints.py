@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from guardd.venues.limiter import Limit, Scope
+
 
 class Auth(StrEnum):
     NONE = "none"
@@ -15,15 +17,6 @@ class Auth(StrEnum):
     """The key alone: every private read (3.1)."""
     SIGNED = "signed"
     """Key, timestamp, signature: every private write, and the transfer list."""
-
-
-class Scope(StrEnum):
-    """What the venue counts a limit by."""
-
-    IP = "ip"
-    KEY = "key"
-    UID = "uid"
-    """The account: all its keys, and any other software on it."""
 
 
 class Host(StrEnum):
@@ -34,7 +27,7 @@ class Host(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One call: `limit` times in `window_s`, counted by `scope`."""
+    """One call: `limit` times in `window_s`, counted by `scope` (UID: the account, any other software on it included)."""
 
     name: str
     method: str
@@ -102,6 +95,9 @@ ALL: Final = (
     *(SUBMIT_ORDER, CANCEL_ORDER, SUBMIT_TP_SL_ORDER, MODIFY_TP_SL_ORDER),
     *(SUBMIT_PLAN_ORDER, MODIFY_PLAN_ORDER, CANCEL_PLAN_ORDER, CANCEL_TRAIL_ORDER),
     *(SUBMIT_LEVERAGE, SET_POSITION_MODE, TRANSFER, TRANSFER_LIST),
+)
+LIMITS: Final = tuple(
+    Limit(endpoint=each.name, calls=each.limit, window_s=each.window_s, scope=each.scope) for each in ALL
 )
 
 
