@@ -7,7 +7,7 @@ from typing import Protocol
 from guardd.model.event import IntentMoved
 from guardd.model.instant import Instant
 from guardd.model.intent import Intent, Stage
-from guardd.model.names import AccountName, EpisodeId, OrderId, PositionKey, RuleName
+from guardd.model.names import AccountName, ClientId, EpisodeId, OrderId, PositionKey, RuleName
 from guardd.model.outcome import Outcome
 from guardd.model.position import Episode
 
@@ -47,6 +47,8 @@ class Memory:
     """Orders of ours that rest without a client id."""
     halted: bool
     parked: str | None
+    client_ids: frozenset[ClientId] = frozenset()
+    """Every client id that the journal knows and that may still rest; one with our prefix outside it is another guard's (I14)."""
 
 
 class Journal(Protocol):

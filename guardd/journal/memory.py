@@ -1,0 +1,173 @@
+"""A journal that forgets with the process: for tests, for `observe` dry runs, and for comparing the lasting one with.
+
+It keeps the same contract as `SqliteJournal`, durability aside; both pass the same tests.
+"""
+
+from collections.abc import Callable
+
+from guardd.errors import JournalError
+from guardd.journal.base import Memory, Remembered, RuleMark
+from guardd.model.event import IntentMoved
+from guardd.model.instant import Instant
+from guardd.model.intent import FINISHED, CancelOrder, Intent, Stage
+from guardd.model.names import AccountName, ClientId, EpisodeId, OrderId, PositionKey, RuleName
+from guardd.model.outcome import Accepted
+from guardd.model.position import Episode
+
+REMEMBERED_MS = 24 * 3_600_000
+
+
+class MemoryJournal:
+    """Everything noted, in plain lists that a test may read: `intended`, `moves`, `episodes`, `words`, `rules`.
+
+    Set `failure` to make every further `intend` raise `JournalError` with that text, as a full disk would.
+    """
+
+    def __init__(self, *, now: Callable[[], Instant] | None = None) -> None:
+        self.intended: list[Intent] = []
+        self.moves: list[IntentMoved] = []
+        self.episodes: list[tuple[Episode, bool, Instant]] = []
+        self.words: list[tuple[AccountName, str, str, Instant]] = []
+        self.rules: list[tuple[PositionKey, EpisodeId, RuleName, str, Instant]] = []
+        self.failure: str | None = None
+        self.closed = False
+        self._now = now
+        self._known: dict[ClientId, Remembered] = {}
+        self._order_ids: dict[AccountName, set[OrderId]] = {}
+
+    async def intend(self, intent: Intent) -> None:
+        self._open()
+        if self.failure is not None:
+            raise JournalError(self.failure)
+        known = self._known.get(intent.id)
+        if known is not None and known.stage not in (Stage.VOID, Stage.REFUSED):
+            raise JournalError(already_journalled(intent.id, known.stage))
+        self.intended.append(intent)
+        self._known[intent.id] = Remembered(
+            intent=intent,
+            stage=Stage.JOURNALLED,
+            outcome=None,
+            order_id=None,
+            filled=None,
+            at_ms=intent.decided.wall_ms,
+        )
+
+    def note(self, moved: IntentMoved) -> None:
+        self._open()
+        self.moves.append(moved)
+        known = self._known.get(moved.intent.id)
+        if known is None and moved.stage is not Stage.REFUSED:
+            return
+        order_id = order_id_of(moved)
+        self._known[moved.intent.id] = Remembered(
+            intent=known.intent if known is not None else moved.intent,
+            stage=moved.stage,
+            outcome=moved.outcome or (known.outcome if known is not None else None),
+            order_id=order_id or (known.order_id if known is not None else None),
+            filled=moved.filled if moved.filled is not None else (known.filled if known is not None else None),
+            at_ms=moved.at.wall_ms,
+        )
+        if order_id is not None and makes_order(moved.intent):
+            self._order_ids.setdefault(moved.intent.account, set()).add(order_id)
+
+    def note_episode(self, episode: Episode, *, ended: bool, at: Instant) -> None:
+        self._open()
+        self.episodes.append((episode, ended, at))
+
+    def note_word(self, account: AccountName, word: str, why: str, at: Instant) -> None:
+        self._open()
+        self.words.append((account, word, why, at))
+
+    def note_rule(self, key: PositionKey, episode: EpisodeId, rule: RuleName, text: str, at: Instant) -> None:
+        self._open()
+        self.rules.append((key, episode, rule, text, at))
+
+    async def recall(self, account: AccountName) -> Memory:
+        self._open()
+        now_ms = self._now().wall_ms if self._now is not None else self._latest_ms()
+        mine = [each for each in self._known.values() if each.intent.account == account]
+        mine.sort(key=lambda each: (each.at_ms, each.intent.id))
+        halted, parked = self._standing(account)
+        return Memory(
+            unfinished=tuple(each for each in mine if each.stage not in FINISHED),
+            recent=tuple(each for each in mine if each.stage in FINISHED and each.at_ms > now_ms - REMEMBERED_MS),
+            episodes=self._open_episodes(account),
+            rule_marks=rule_marks(mine),
+            order_ids=frozenset(self._order_ids.get(account, set())),
+            halted=halted,
+            parked=parked,
+            client_ids=frozenset(each.intent.id for each in mine if each.stage is not Stage.REFUSED),
+        )
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def reopen(self) -> None:
+        """As after a restart of the process on the same data."""
+        self.closed = False
+
+    def _open(self) -> None:
+        if self.closed:
+            raise JournalError("the journal is closed; nothing can be noted any more")
+
+    def _latest_ms(self) -> int:
+        return max((each.at_ms for each in self._known.values()), default=0)
+
+    def _open_episodes(self, account: AccountName) -> tuple[Episode, ...]:
+        last = {episode.id: (episode, ended) for episode, ended, _ in self.episodes if episode.key.account == account}
+        return tuple(episode for _, (episode, ended) in sorted(last.items()) if not ended)
+
+    def _standing(self, account: AccountName) -> tuple[bool, str | None]:
+        halted, parked = False, None
+        for whose, word, why, _ in self.words:
+            if whose == account:
+                halted, parked = after_word(word, why, halted=halted, parked=parked)
+        return halted, parked
+
+
+def already_journalled(intent_id: ClientId, stage: Stage) -> str:
+    """Why an intent isn't taken twice: a second send of one decision would be the next line (I7)."""
+    return f"intent {intent_id} is journalled already and stands at {stage}; only a void one may be meant again"
+
+
+def order_id_of(moved: IntentMoved) -> OrderId | None:
+    """The venue's order id that this move tells."""
+    if moved.order_id is not None:
+        return moved.order_id
+    return moved.outcome.order_id if isinstance(moved.outcome, Accepted) else None
+
+
+def makes_order(intent: Intent) -> bool:
+    """An order id told of this intent is ours; the one a cancel names may be anybody's."""
+    return not isinstance(intent.write, CancelOrder)
+
+
+def after_word(word: str, why: str, *, halted: bool, parked: str | None) -> tuple[bool, str | None]:
+    """What an operator's word leaves behind, as `guardd.model.fold` has it."""
+    match word:
+        case "halt" | "flatten":
+            return True, parked
+        case "resume":
+            return False, None
+        case "park":
+            return halted, why
+        case _:
+            return halted, parked
+
+
+def rule_marks(known: list[Remembered]) -> tuple[RuleMark, ...]:
+    """The next step of each rule in each episode, and when its last step was verified."""
+    steps: dict[tuple[EpisodeId, RuleName], int] = {}
+    verified: dict[tuple[EpisodeId, RuleName], int] = {}
+    for each in known:
+        if each.stage in (Stage.VOID, Stage.REFUSED):
+            continue
+        place = (each.intent.episode, each.intent.rule)
+        if each.stage in FINISHED:
+            steps[place] = max(steps.get(place, 0), each.intent.step + 1)
+        if each.stage is Stage.VERIFIED:
+            verified[place] = max(verified.get(place, 0), each.at_ms)
+    return tuple(
+        RuleMark(episode=episode, rule=rule, steps=count, verified_ms=verified.get((episode, rule)))
+        for (episode, rule), count in sorted(steps.items())
+    )
