@@ -276,13 +276,17 @@ class Link:
 
 
 async def keep_connected(
-    *links: Link, beside: Collection[Callable[[], Coroutine[object, object, None]]] = ()
+    *links: Link,
+    beside: Collection[Callable[[], Coroutine[object, object, None]]] = (),
+    mailbox: Mailbox | None = None,
 ) -> AsyncIterator[Event]:
     """The events of `links` as they come, for ever. `beside` are endless companions (`Transport.tend`) that live and end with them.
 
+    A dialect that has events of its own to tell (a block, a venue that closes) passes the `mailbox` that it puts them in.
+
     Close it with `contextlib.aclosing`: its end cancels the links and waits until their sockets are closed.
     """
-    mailbox = Mailbox()
+    mailbox = Mailbox() if mailbox is None else mailbox
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(link.run(mailbox), name=f"link {link.stream}") for link in links]
         tasks += [group.create_task(companion(), name="companion") for companion in beside]
