@@ -225,7 +225,7 @@ class Gate:
                 if not errand.closes:
                     return _NEVER_NS
                 with_this_probe = standing.probe_of_close.get(errand.subject, 0) < standing.probes
-                return 0 if with_this_probe else standing.next_probe_ns
+                return 0 if with_this_probe else _NEVER_NS  # a probe that is due isn't one that was sent
             case Pass.PROBE:
                 return standing.next_probe_ns
             case None:
