@@ -316,8 +316,8 @@ def _order_pushed(state: AccountState, event: OrderPushed) -> Folded:
 
 
 def _fired(state: AccountState, plan_id: OrderId, key: PositionKey) -> News:
-    del state.plans[plan_id]
-    return News(kind=NewsKind.STOP_FIRED, key=key, order_id=plan_id)
+    plan = state.plans.pop(plan_id)
+    return News(kind=NewsKind.STOP_FIRED, key=key, order_id=plan_id, plan=plan)
 
 
 # Intents

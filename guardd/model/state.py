@@ -179,6 +179,8 @@ class News:
     episode: Episode | None = None
     order_id: OrderId | None = None
     action: OrderAction | None = None
+    plan: PlanOrder | None = None
+    """The plan order that fired."""
     text: str = ""
 
 
