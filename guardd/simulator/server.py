@@ -8,7 +8,7 @@ One pulse lets time pass: due fills, funding, periodic frames, late pushes, sock
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
@@ -32,7 +32,7 @@ PULSE_S = 0.05
 SOCKETS_PER_ADDRESS_MAX = 500  # BitMart reference 14.1
 SERVER_PING_S = 54.0  # measured (14.4)
 _SHUTDOWN_S = 1.0
-_WHOLE = FillModel()
+_TASK_PREFIX = "simulator-"
 
 
 @dataclass(slots=True)
@@ -68,7 +68,8 @@ class SimulatorServer:
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
-        self._book = _WHOLE
+        self._books = {each.symbol: exchange.query.fills(each.symbol) for each in exchange.query.contracts()}
+        self._partial: FillModel | None = None
         exchange.set_plan_fault(self._plan_fault)
 
     async def __aenter__(self) -> Self:
@@ -135,12 +136,25 @@ class SimulatorServer:
                 await self._clock.sleep(wait_ns / 1e9)
             self.set_price(tick.symbol, tick.quote.mark, quote=tick.quote)
 
-    def spawn(self, name: str, work: "asyncio._CoroutineLike[None]") -> "asyncio.Task[None]":
-        """Run beside the server until it stops; a failure ends the server's pulse loudly."""
-        task = asyncio.get_running_loop().create_task(work, name=f"simulator-{name}")
+    def spawn(self, name: str, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
+        """Run beside the server until it stops; a failure is told to the loop's exception handler."""
+        task = asyncio.get_running_loop().create_task(work, name=f"{_TASK_PREFIX}{name}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def stop(self, name: str) -> int:
+        """Cancel what was spawned under this name; returns how many."""
+        named = [task for task in self._tasks if task.get_name() == f"{_TASK_PREFIX}{name}"]
+        for task in named:
+            task.cancel()
+        return len(named)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            context = {"message": f"{task.get_name()} failed", "exception": task.exception(), "task": task}
+            task.get_loop().call_exception_handler(context)
 
     def pulse(self) -> None:
         """Let the exchange and the dialect look at the time once."""
@@ -161,14 +175,17 @@ class SimulatorServer:
     def _apply_book(self, now_ms: int) -> None:
         """The partial-fill fault: market orders in slices, resting ones bit by bit."""
         fault = self.faults.stands(FaultKind.PARTIAL_FILL, now_ms)
-        book = _WHOLE
+        partial = None
         if fault is not None:
             share = Decimal(fault.factor)
             slices = max(2, int(1 / share)) if 0 < share < 1 else 2
-            book = FillModel(slices=slices, slice_interval_ms=fault.delay_ms or 100, resting_share=Decimal(1) / slices)
-        if book != self._book:
-            self._book = book
-            self.exchange.set_fills(book)
+            partial = FillModel(
+                slices=slices, slice_interval_ms=fault.delay_ms or 100, resting_share=Decimal(1) / slices
+            )
+        if partial != self._partial:
+            self._partial = partial
+            for symbol, book in self._books.items():
+                self.exchange.set_fills(partial or book, symbol=symbol)
 
     def _plan_fault(self, plan: Plan) -> RefusalReason | None:
         fault = self.faults.strikes(

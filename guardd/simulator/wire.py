@@ -113,3 +113,7 @@ class Dialect(Protocol):
     def account_of(self, request: Request) -> str:
         """The uid that a request claims to be, "" for none."""
         ...
+
+    def add_key(self, uid: str, key: str, secret: str, passphrase: str, *, may_trade: bool) -> None:
+        """Give an account one more API key; `passphrase` is what this venue calls it, a memo for instance."""
+        ...

@@ -41,6 +41,9 @@ class BitmartDialect:
     def answer(self, request: Request) -> Reply:
         return self.venue.answer(request)
 
+    def add_key(self, uid: str, key: str, secret: str, passphrase: str, *, may_trade: bool) -> None:
+        self.keyring.put(ApiKey(key=key, secret=secret, memo=passphrase, uid=uid, may_trade=may_trade))
+
     def account_of(self, request: Request) -> str:
         key = self.keyring.of_request(request.headers)
         return key.uid if key else ""

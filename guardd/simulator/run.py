@@ -1,0 +1,140 @@
+"""The simulator as a process of its own: `guardd simulate --venue V --port P`."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from guardd.clock import Clock
+from guardd.simulator import control, prices
+from guardd.simulator.contracts import Contract, default_contracts, default_prices
+from guardd.simulator.control import AccountSettings
+from guardd.simulator.dialects.bitmart.desk import Options
+from guardd.simulator.dialects.bitmart.dialect import BitmartDialect
+from guardd.simulator.engine import Exchange
+from guardd.simulator.faults import Faults
+from guardd.simulator.limits import BanRule, Limits
+from guardd.simulator.prices import Instrument, PriceTick
+from guardd.simulator.server import SimulatorServer
+from guardd.simulator.terms import FillModel, Terms
+
+_WALK_PER_S = Decimal("0.0003")
+_WALK_STEP_MS = 500
+_WALK_CHUNK_MS = 60_000
+
+
+class SimulatedVenue(StrEnum):
+    BITMART = "bitmart"
+
+
+DEFAULT_ACCOUNTS = (
+    AccountSettings(
+        uid="main", deposit=Decimal(10_000), spot=Decimal(5_000), key="sim-main-key", secret="sim-main-secret",  # noqa: S106
+        passphrase="sim-main-memo",  # noqa: S106
+    ),
+    AccountSettings(
+        uid="twin", deposit=Decimal(10_000), spot=Decimal(5_000), key="sim-twin-key", secret="sim-twin-secret",  # noqa: S106
+        passphrase="sim-twin-memo",  # noqa: S106
+    ),
+    AccountSettings(
+        uid="main", deposit=Decimal(0), key="sim-readonly-key", secret="sim-readonly-secret",  # noqa: S106
+        passphrase="sim-readonly-memo", may_trade=False,  # noqa: S106
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """What `serve` needs. `walk`: prices wander from the start; else they stand until told. Port 0: any free one."""
+
+    venue: SimulatedVenue = SimulatedVenue.BITMART
+    host: str = "127.0.0.1"
+    port: int = 0
+    seed: int = 0
+    accounts: tuple[AccountSettings, ...] = DEFAULT_ACCOUNTS
+    contracts: tuple[Contract, ...] = field(default_factory=default_contracts)
+    prices: dict[str, Decimal] = field(default_factory=default_prices)
+    walk: bool = True
+    ticker_interval_ms: int = 1_000
+    options: Options | None = None
+    terms: Terms | None = None
+    fills: FillModel | None = None
+    ban_rule: BanRule | None = None
+
+
+def build(settings: ServeSettings, clock: Clock, faults: Faults | None = None) -> SimulatorServer:
+    """A server with its accounts, keys and starting prices, not yet listening."""
+    now_ms = clock.now().wall_ms
+    faults = faults or Faults(seed=settings.seed)
+    exchange = Exchange(
+        settings.contracts, seed=settings.seed, now_ms=now_ms, terms=settings.terms, fills=settings.fills
+    )
+    dialect = BitmartDialect(
+        exchange,
+        keys=(),
+        faults=faults,
+        limits=Limits(settings.ban_rule),
+        options=settings.options or Options(ticker_interval_ms=settings.ticker_interval_ms),
+    )
+    server = SimulatorServer(exchange, dialect, faults, clock=clock, host=settings.host, port=settings.port)
+    control.attach(server)
+    for account in settings.accounts:
+        _open(server, account)
+    for symbol, price in settings.prices.items():
+        server.set_price(symbol, price)
+    return server
+
+
+def _open(server: SimulatorServer, account: AccountSettings) -> None:
+    """A second entry of one uid is a second key of the same account."""
+    if account.uid in server.exchange.query.accounts():
+        server.dialect.add_key(
+            account.uid, account.key, account.secret, account.passphrase, may_trade=account.may_trade
+        )
+    else:
+        control.add_account(server, account)
+
+
+async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str], None] | None = None) -> None:
+    """Listen until cancelled. `announce` is told the addresses and the keys, a line each."""
+    tell = announce or _to_stdout
+    async with build(settings, clock) as server:
+        tell(f"simulated {settings.venue} listens on {server.rest_url} (REST) and {server.stream_url} (WebSocket)")
+        for account in settings.accounts:
+            scope = "" if account.may_trade else " (read-only)"
+            tell(f"account {account.uid}{scope}: key {account.key}, secret {account.secret}, memo {account.passphrase}")
+        if settings.walk:
+            server.spawn(control.WALK_TASK, _walk(server, settings))
+        await asyncio.Event().wait()
+
+
+async def _walk(server: SimulatorServer, settings: ServeSettings) -> None:
+    """Every contract wanders, a minute at a time, from wherever its price is by then."""
+    round_number = 0
+    while True:
+        paths = [_wander(server, settings, contract, round_number) for contract in settings.contracts]
+        await server.play(prices.merged(*paths))
+        round_number += 1
+
+
+def _wander(
+    server: SimulatorServer, settings: ServeSettings, contract: Contract, round_number: int
+) -> Iterable[PriceTick]:
+    quote = server.exchange.query.quote(contract.symbol)
+    if quote is None:
+        return ()
+    return prices.random_walk(
+        Instrument(symbol=contract.symbol, tick=contract.tick),
+        quote.mark,
+        seed=settings.seed * 1_000_003 + round_number,
+        volatility_per_s=_WALK_PER_S,
+        duration_ms=_WALK_CHUNK_MS,
+        step_ms=_WALK_STEP_MS,
+    )
+
+
+def _to_stdout(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
