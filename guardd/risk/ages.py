@@ -26,11 +26,13 @@ class Ages:
     account_s: float | None
     plans_s: float | None
 
-    @property
-    def data_age_s(self) -> float | None:
-        """The metric `data_age`: the oldest of mark, position and account; None while one of them was never seen."""
-        known_s = [age_s for age_s in (self.mark_s, self.position_s, self.account_s) if age_s is not None]
-        return max(known_s) if len(known_s) == 3 else None
+    def oldest_s(self, margin_mode: MarginMode) -> float | None:
+        """The metric `data_age`: the oldest source that a position of this margin mode is judged by; None: one was never seen."""
+        judged_s = [self.mark_s, self.position_s]
+        if margin_mode is MarginMode.CROSS:
+            judged_s.append(self.account_s)
+        known_s = [age_s for age_s in judged_s if age_s is not None]
+        return max(known_s) if len(known_s) == len(judged_s) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

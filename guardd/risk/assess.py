@@ -11,12 +11,18 @@ position's own mark and quantity, `assess_on` does the rest. Plain assessments g
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final, assert_never
 
 from guardd.model.instant import Instant
 from guardd.model.names import MarginMode, PositionKey, Side, Symbol
-from guardd.model.reading import Reading
+from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
-from guardd.risk.ground import Ground, ground
+from guardd.risk.backing import backing
+from guardd.risk.ground import Ground, Number, ground, solve
+from guardd.risk.liquidation import ZERO, Leg, exposure_of
+
+RATIO_MAX: Final = Decimal(1000)
+"""What a ratio to a margin balance that is all but gone is shown as: far past liquidation, and still a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,7 @@ class PositionRisk:
     @property
     def stop_bound(self) -> Reading:
         """The liquidation price that a stop of this leg must stay clear of (I4); none where price hurts on the other side."""
-        ...
+        return self.liquidation if self.exposure is self.key.side else Absent.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,7 @@ class AccountRisk:
     notional: Reading
     doubt: str
     """Why the account's figures are unknown or may justify no close, for people; empty when they may."""
+    at: Instant
 
 
 def assess_position(state: AccountState, held: Held, *, mark: Decimal, now: Instant) -> PositionRisk:
@@ -102,7 +109,49 @@ def assess_at(
 
 def assess_on(on: Ground, *, mark: Decimal, quantity: Decimal | None = None) -> PositionRisk:
     """Assess at `mark`; `quantity` below the held one: what would be left after closing the difference at `mark`."""
-    ...
+    position = on.position
+    cut = _cut(on, mark=mark, quantity=quantity)
+    exposure = cut.exposure
+    venue, contradiction = _venue_number(on, cut, mark)
+    own = _on_side(cut.near_liquidation, exposure, mark)
+    near = Absent.UNKNOWN if contradiction and own is Absent.NONE else _nearer(venue, own, exposure)
+    closing = _closing(on, cut, venue=venue, contradiction=contradiction, mark=mark)
+    ratio, closing_ratio = (_margin_ratio(cut, number, mark) for number in (on.near, on.closing))
+    cross = position.margin_mode is MarginMode.CROSS
+    leg, entry = cut.leg, position.entry_price
+    notional: Reading = leg.base * mark if leg is not None else Absent.UNKNOWN
+    pnl: Reading = leg.pnl(mark) if leg is not None else Absent.UNKNOWN
+    return PositionRisk(
+        key=position.key,
+        margin_mode=position.margin_mode,
+        quantity=cut.quantity,
+        mark=mark,
+        mark_at=on.mark_at,
+        entry=entry,
+        exposure=exposure,
+        venue_liquidation=venue,
+        own_liquidation=own,
+        liquidation=near,
+        drift=_drift(on.near_liquidation, position.liquidation_price),
+        contradiction=contradiction,
+        distance_to_liquidation=_distance(near, exposure, mark),
+        buffer_left=_buffer(near, exposure, mark, entry),
+        margin_ratio=ratio,
+        account_margin_ratio=ratio if cross else None,
+        closing_liquidation=closing,
+        closing_distance_to_liquidation=_distance(closing, exposure, mark),
+        closing_buffer_left=_buffer(closing, exposure, mark, entry),
+        closing_margin_ratio=closing_ratio,
+        closing_account_margin_ratio=closing_ratio if cross else None,
+        profit_from_entry=position.key.side.sign * (mark - entry) / entry if entry > 0 else Absent.UNKNOWN,
+        unrealized_pnl=pnl,
+        notional=notional,
+        return_on_margin=_return_on_margin(leg, pnl, position.leverage),
+        leverage=position.leverage,
+        effective_leverage=_share(notional, _balance(cut, mark)),
+        data_age_s=on.data_age_s,
+        position_age_s=on.position_age_s,
+    )
 
 
 def assess_account(
@@ -116,4 +165,182 @@ def assess_account(
 
     `quantities`: positions as if cut to these quantities at those marks.
     """
-    ...
+    sums = backing(state, marks=marks, quantities=quantities or {})
+    return AccountRisk(
+        equity=sums.equity,
+        margin_balance=sums.balance,
+        maintenance=sums.burden,
+        account_margin_ratio=_share(sums.burden, sums.balance),
+        closing_account_margin_ratio=_share(sums.closing_burden, sums.balance),
+        notional=sums.notional,
+        doubt=sums.doubt,
+        at=now,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cut:
+    """The ground as it would be with the position cut to `quantity`; untouched when nothing is cut."""
+
+    leg: Leg | None
+    partners: tuple[Leg, ...]
+    quantity: Decimal
+    balance_apart: Reading
+    near_liquidation: Reading
+    closing_liquidation: Reading
+    is_cut: bool
+    own_side: Side
+
+    @property
+    def legs(self) -> list[Leg]:
+        return [self.leg, *self.partners] if self.leg is not None else []
+
+    @property
+    def exposure(self) -> Side:
+        """A leg alone hurts on its own side, even when nothing of it is left."""
+        return exposure_of(self.legs) if self.partners else self.own_side
+
+
+def _cut(on: Ground, *, mark: Decimal, quantity: Decimal | None) -> _Cut:
+    held = on.position.quantity
+    side = on.position.key.side
+    if quantity is None or quantity == held:
+        return _Cut(
+            leg=on.leg,
+            partners=on.partners,
+            quantity=held,
+            balance_apart=on.balance_apart,
+            near_liquidation=on.near_liquidation,
+            closing_liquidation=on.closing_liquidation,
+            is_cut=False,
+            own_side=side,
+        )
+    if not 0 <= quantity < held:
+        raise ValueError(
+            f"{on.position.key}: asked about {quantity} contracts, expected a reduction of the {held} held"
+        )
+    rest = on.leg.cut_to(quantity) if on.leg is not None else None
+    balance = _balance_after(on, rest, mark)
+    legs = [rest, *on.partners] if rest is not None else []
+    return _Cut(
+        leg=rest,
+        partners=on.partners,
+        quantity=quantity,
+        balance_apart=balance,
+        near_liquidation=solve(legs, balance, on.near),
+        closing_liquidation=solve(legs, balance, on.closing),
+        is_cut=True,
+        own_side=side,
+    )
+
+
+def _balance_after(on: Ground, rest: Leg | None, mark: Decimal) -> Reading:
+    """What stands behind the legs once the difference is closed at `mark`.
+
+    Isolated: its margin is released in proportion. Cross: its PnL becomes wallet, less the taker fee.
+    """
+    balance, leg = on.balance_apart, on.leg
+    if not is_value(balance) or leg is None or rest is None:
+        return Absent.UNKNOWN
+    match on.position.margin_mode:
+        case MarginMode.ISOLATED:
+            return balance * (1 - leg.share_cut(rest))
+        case MarginMode.CROSS:
+            return balance + leg.pnl(mark) - rest.pnl(mark) - leg.cost_of_cutting(rest, mark)
+        case _:
+            assert_never(on.position.margin_mode)
+
+
+def _venue_number(on: Ground, cut: _Cut, mark: Decimal) -> tuple[Reading, str]:
+    """The venue's liquidation price, and why it can't be right (then it is unknown; interfaces.md 2.2).
+
+    For a hypothetical quantity it is moved by as much as our own moves: the venue gives it for the held quantity only.
+    """
+    venue = on.position.liquidation_price
+    if not is_value(venue) or venue == 0:
+        return Absent.NONE if venue is Absent.NONE else Absent.UNKNOWN, ""
+    if venue < 0:
+        return (Absent.NONE, "") if cut.exposure is Side.LONG else (Absent.UNKNOWN, f"a short can't end at {venue}")
+    if cut.is_cut:
+        before, after = on.near_liquidation, cut.near_liquidation
+        if not is_value(before) or not is_value(after):
+            return after if after is Absent.NONE else Absent.UNKNOWN, ""
+        venue += after - before
+    if _on_side(venue, cut.exposure, mark) is Absent.UNKNOWN:
+        return Absent.UNKNOWN, f"liquidation price {venue} of a {cut.exposure} exposure, with the mark at {mark}"
+    return venue, ""
+
+
+def _closing(on: Ground, cut: _Cut, *, venue: Reading, contradiction: str, mark: Decimal) -> Reading:
+    """The number that may justify a close: the venue's, else ours where it reproduces the venue's figures."""
+    if is_value(venue) or contradiction:
+        return venue
+    if is_value(on.position.liquidation_price) and on.position.liquidation_price > 0:
+        return venue
+    return _on_side(cut.closing_liquidation, cut.exposure, mark) if on.closing is not None else Absent.UNKNOWN
+
+
+def _on_side(liquidation: Reading, exposure: Side, mark: Decimal) -> Reading:
+    """The reading, or unknown where it stands on the wrong side of the mark: never zero distance."""
+    if is_value(liquidation) and exposure.sign * (mark - liquidation) <= 0:
+        return Absent.UNKNOWN
+    return liquidation
+
+
+def _nearer(venue: Reading, own: Reading, exposure: Side) -> Reading:
+    """The one nearer to the mark; where only one is a number, that. Either saying that there is none suffices otherwise."""
+    if is_value(venue) and is_value(own):
+        return max(venue, own) if exposure is Side.LONG else min(venue, own)
+    if is_value(venue):
+        return venue
+    if is_value(own):
+        return own
+    return Absent.NONE if Absent.NONE in (venue, own) else Absent.UNKNOWN
+
+
+def _drift(own: Reading, venue: Reading) -> Reading:
+    if not is_value(own) or not is_value(venue) or venue <= 0:
+        return Absent.UNKNOWN
+    return (own - venue) / venue
+
+
+def _distance(liquidation: Reading, exposure: Side, mark: Decimal) -> Reading:
+    return exposure.sign * (mark - liquidation) / mark if is_value(liquidation) else liquidation
+
+
+def _buffer(liquidation: Reading, exposure: Side, mark: Decimal, entry: Decimal) -> Reading:
+    """Share of the way from entry to liquidation that is left; unknown where the entry lies beyond (a hedge leg's may)."""
+    if not is_value(liquidation):
+        return liquidation
+    way = exposure.sign * (entry - liquidation)
+    return exposure.sign * (mark - liquidation) / way if way > 0 else Absent.UNKNOWN
+
+
+def _balance(cut: _Cut, mark: Decimal) -> Reading:
+    """The margin balance behind the legs at this mark."""
+    if not is_value(cut.balance_apart) or cut.leg is None:
+        return Absent.UNKNOWN
+    return cut.balance_apart + sum((leg.pnl(mark) for leg in cut.legs), ZERO)
+
+
+def _margin_ratio(cut: _Cut, number: Number | None, mark: Decimal) -> Reading:
+    if number is None:
+        return Absent.UNKNOWN
+    burden = number.burden_apart + sum((leg.burden(mark, number.basis) for leg in cut.legs), ZERO)
+    return _share(burden, _balance(cut, mark))
+
+
+def _share(part: Reading, balance: Reading) -> Reading:
+    """part ÷ balance; `RATIO_MAX` where the balance is gone, zero where nothing is asked of it."""
+    if not is_value(part) or not is_value(balance):
+        return Absent.UNKNOWN
+    if part <= 0:
+        return ZERO
+    return min(part / balance, RATIO_MAX) if balance > 0 else RATIO_MAX
+
+
+def _return_on_margin(leg: Leg | None, pnl: Reading, leverage: Reading) -> Reading:
+    """Unrealised PnL ÷ initial margin (notional at entry ÷ leverage)."""
+    if leg is None or not is_value(pnl) or not is_value(leverage) or leg.base <= 0 or leverage <= 0:
+        return Absent.UNKNOWN
+    return pnl * leverage / (leg.base * leg.entry)

@@ -11,9 +11,21 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from guardd.model.event import Source
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, PositionMode, Symbol
+from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Held
+from guardd.risk.ages import POSITION_MODE_AGE_S_MAX
+
+NOTIONAL_TOLERANCE: Final = Decimal("0.005")
+MARKS_TOLERANCE: Final = Decimal("0.05")
+SAME_MOMENT_S: Final = 1.0
+"""Marks further apart in time prove nothing: a falling market moves 5 % in a second or two."""
+SETTLING_S: Final = 2.0
+"""How long REST and push may disagree about a quantity while a fill makes its way into both."""
+PUSH_AGE_S_MAX: Final = 25.0
+"""The venue repeats each position every 10 s (BitMart reference, 14.8): an older push says nothing about now."""
 
 
 class Check(StrEnum):
@@ -36,9 +48,87 @@ class Mismatch:
 
 def cross_check(state: AccountState, *, now: Instant) -> tuple[Mismatch, ...]:
     """Everything that speaks against a reducing write; empty when all of it was checked and agrees."""
-    ...
+    found: list[Mismatch] = []
+    for key in sorted(state.held):
+        found.extend(_notional(state, state.held[key]))
+        found.extend(_quantity(state, state.held[key], now))
+    for symbol in sorted({key.symbol for key in state.held}):
+        found.extend(_marks(state, symbol))
+    found.extend(_only_pushed(state, now))
+    found.extend(_mode(state, now))
+    return tuple(found)
 
 
 def proved_again(before: tuple[Mismatch, ...], after: tuple[Mismatch, ...]) -> tuple[Mismatch, ...]:
     """The mismatches of `after` that are proved there and were proved in `before`: what parks the account."""
-    ...
+    proved = {(mismatch.check, mismatch.symbol, mismatch.key) for mismatch in before if mismatch.proved}
+    return tuple(
+        mismatch for mismatch in after if mismatch.proved and (mismatch.check, mismatch.symbol, mismatch.key) in proved
+    )
+
+
+def _notional(state: AccountState, held: Held) -> Iterator[Mismatch]:
+    """Catches a wrong unit or multiplier: contracts taken for coins are wrong a thousandfold."""
+    position, instrument = held.position, state.instruments.get(held.key.symbol)
+    if instrument is None:
+        yield _about(held.key, Check.NOTIONAL, False, "its contract's details were not read")
+    elif not is_value(position.mark_price) or not is_value(position.notional):
+        yield _about(held.key, Check.NOTIONAL, False, "no read has shown mark and notional of this quantity yet")
+    else:
+        ours = instrument.notional(position.quantity, position.mark_price)
+        if abs(ours - position.notional) > NOTIONAL_TOLERANCE * abs(position.notional):
+            text = (
+                f"{position.quantity} contracts × {instrument.contract_size} × {position.mark_price} = {ours}, "
+                f"the venue says {position.notional}"
+            )
+            yield _about(held.key, Check.NOTIONAL, True, text)
+
+
+def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatch]:
+    """REST and push must show the same position."""
+    pushed = state.pushed_quantities.get(held.key)
+    if pushed is None or now.seconds_since(pushed[1]) > PUSH_AGE_S_MAX:
+        yield _about(held.key, Check.POSITIONS, False, "the stream hasn't shown this position lately")
+        return
+    quantity, at = pushed
+    if quantity != held.position.quantity or held.missing_since is not None:
+        settled = at.seconds_since(held.changed) > SETTLING_S and held.read.seconds_since(held.changed) > SETTLING_S
+        shown = "nothing" if held.missing_since is not None else str(held.position.quantity)
+        yield _about(held.key, Check.POSITIONS, settled, f"reads show {shown}, the stream {quantity}")
+
+
+def _only_pushed(state: AccountState, now: Instant) -> Iterator[Mismatch]:
+    """A position that the stream shows and no read does."""
+    for key, (quantity, at) in sorted(state.pushed_quantities.items()):
+        if key in state.held or quantity == 0 or now.seconds_since(at) > PUSH_AGE_S_MAX:
+            continue
+        settled = state.positions_at is not None and state.positions_at.seconds_since(at) > SETTLING_S
+        yield _about(key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
+
+
+def _marks(state: AccountState, symbol: Symbol) -> Iterator[Mismatch]:
+    streamed, read = state.marks.get(symbol), state.rest_marks.get(symbol)
+    if streamed is None or read is None or streamed.source is not Source.STREAM:
+        yield Mismatch(check=Check.MARKS, symbol=symbol, key=None, proved=False, text=f"{symbol}: one mark only")
+        return
+    if abs(streamed.mark - read.mark) > MARKS_TOLERANCE * read.mark:
+        together = abs(streamed.at.seconds_since(read.at)) <= SAME_MOMENT_S
+        text = f"{symbol}: mark {streamed.mark} on the stream, {read.mark} by REST"
+        yield Mismatch(check=Check.MARKS, symbol=symbol, key=None, proved=together, text=text)
+
+
+def _mode(state: AccountState, now: Instant) -> Iterator[Mismatch]:
+    mode, at = state.position_mode, state.position_mode_at
+    if mode is None or at is None or now.seconds_since(at) > POSITION_MODE_AGE_S_MAX:
+        text = f"the position mode was not read within {POSITION_MODE_AGE_S_MAX:g} s"
+        yield Mismatch(check=Check.POSITION_MODE, symbol=None, key=None, proved=False, text=text)
+        return
+    if mode is PositionMode.ONE_WAY:
+        for symbol in sorted({key.symbol for key in state.held}):
+            if len(state.holds(symbol)) > 1:
+                text = f"{symbol}: both sides are held in one-way mode"
+                yield Mismatch(check=Check.POSITION_MODE, symbol=symbol, key=None, proved=True, text=text)
+
+
+def _about(key: PositionKey, check: Check, proved: bool, text: str) -> Mismatch:
+    return Mismatch(check=check, symbol=key.symbol, key=key, proved=proved, text=f"{key}: {text}")

@@ -1,18 +1,122 @@
-"""What a position's risk rests on, apart from its own mark and quantity: summed up once for many questions."""
+"""What a position's risk rests on, apart from its own mark and quantity: summed up once for many questions.
+
+A trigger price and a reduction's size are found by asking the same question at many marks and quantities; the sums over
+the rest of the account don't change between them.
+"""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
-from guardd.model.instant import Instant
+from guardd.model.instant import MS_PER_S, Instant
+from guardd.model.names import MarginMode
+from guardd.model.position import Position
+from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
+from guardd.risk.ages import ages_of
+from guardd.risk.backing import backing, leg_of
+from guardd.risk.liquidation import ZERO, Basis, Leg, liquidation_price
+from guardd.risk.reproduction import preferred, reproduced_bases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """One way to reckon: by `basis`, with what the rest of the account burdens the balance with."""
+
+    basis: Basis
+    burden_apart: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """Opaque to callers: made by `ground`, asked by `guardd.risk.assess.assess_on`."""
+    """Made by `ground` from one state, asked by `guardd.risk.assess.assess_on`; a changed state needs a new one."""
 
-    held: Held
+    position: Position
+    leg: Leg | None
+    """None where the instrument or its tiers aren't known: nothing of ours can be reckoned."""
+    partners: tuple[Leg, ...]
+    """The other cross leg of the same instrument (hedge mode)."""
+    balance_apart: Reading
+    """What stands behind the legs apart from their own PnL: an isolated margin, or the cross balance without them."""
+    near: Number | None
+    """The careful way: for stops, warnings and pictures."""
+    closing: Number | None
+    """The way that reproduces the venue's figures: may justify a close. None when none does."""
+    near_liquidation: Reading
+    closing_liquidation: Reading
+    """Ours at the held quantity, by either way; wherever the mark is."""
+    mark_at: Instant | None
+    data_age_s: float | None
+    position_age_s: float
 
 
 def ground(state: AccountState, held: Held, *, now: Instant) -> Ground:
-    """Sum up what doesn't change with this position's mark and quantity."""
-    return Ground(held=held)
+    """Sum up what doesn't change with this position's own mark and quantity."""
+    leg = leg_of(state, held)
+    partners: tuple[Leg, ...] = ()
+    balance: Reading = Absent.UNKNOWN
+    near: Number | None = None
+    closing: Number | None = None
+    if leg is not None:
+        match held.position.margin_mode:
+            case MarginMode.ISOLATED:
+                balance, near, closing = _isolated(held, leg)
+            case MarginMode.CROSS:
+                balance, near, closing = _cross(state, held)
+                partners = _partners(state, held)
+    seen = state.marks.get(held.key.symbol)
+    legs = [leg, *partners] if leg is not None else []
+    return Ground(
+        position=held.position,
+        leg=leg,
+        partners=partners,
+        balance_apart=balance,
+        near=near,
+        closing=closing,
+        near_liquidation=solve(legs, balance, near),
+        closing_liquidation=solve(legs, balance, closing),
+        mark_at=seen.at if seen is not None else None,
+        data_age_s=ages_of(state, held, now).oldest_s(held.position.margin_mode),
+        position_age_s=_position_age_s(state, held, now),
+    )
+
+
+def solve(legs: list[Leg], balance_apart: Reading, number: Number | None) -> Reading:
+    """Our liquidation price of these legs by one way of reckoning."""
+    if number is None or not is_value(balance_apart):
+        return Absent.UNKNOWN
+    return liquidation_price(legs, balance_apart - number.burden_apart, basis=number.basis)
+
+
+def _isolated(held: Held, leg: Leg) -> tuple[Reading, Number | None, Number | None]:
+    margin = held.position.margin
+    if not is_value(margin) or margin <= 0:
+        return Absent.UNKNOWN, None, None
+    near = Number(basis=Basis.WORSE, burden_apart=ZERO)
+    basis = preferred(reproduced_bases(held.position, leg, None))
+    return margin, near, Number(basis=basis, burden_apart=ZERO) if basis is not None else None
+
+
+def _cross(state: AccountState, held: Held) -> tuple[Reading, Number | None, Number | None]:
+    rest = backing(state, marks={}, quantities={}, without=held.key.symbol)
+    near = Number(basis=Basis.WORSE, burden_apart=rest.burden) if is_value(rest.burden) else None
+    closing = None
+    if rest.closing_basis is not None and is_value(rest.closing_burden):
+        closing = Number(basis=rest.closing_basis, burden_apart=rest.closing_burden)
+    return rest.balance, near, closing
+
+
+def _partners(state: AccountState, held: Held) -> tuple[Leg, ...]:
+    others = [
+        other
+        for other in state.holds(held.key.symbol)
+        if other.key != held.key and other.position.margin_mode is MarginMode.CROSS
+    ]
+    return tuple(leg for other in others if (leg := leg_of(state, other)) is not None)
+
+
+def _position_age_s(state: AccountState, held: Held, now: Instant) -> float:
+    """Seconds since the venue says that it was opened, else since first sight; by the venue's clock where its offset is known."""
+    opened_ms = held.position.opened_ms
+    if opened_ms is None:
+        return max(now.wall_ms - held.episode.first_seen_ms, 0) / MS_PER_S
+    return max(now.wall_ms + (state.clock_offset_ms or 0) - opened_ms, 0) / MS_PER_S

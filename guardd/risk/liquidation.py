@@ -73,6 +73,18 @@ class Leg:
         """Maintenance margin and closing fee at `price`: what the margin balance must not fall below."""
         return self.maintenance(price, basis) + self.fee_rate * self.base * price
 
+    def cut_to(self, quantity: Decimal) -> "Leg":
+        """What is left of it at `quantity` contracts."""
+        return Leg(instrument=self.instrument, side=self.side, quantity=quantity, entry=self.entry)
+
+    def share_cut(self, rest: "Leg") -> Decimal:
+        """The share of this leg that is gone when `rest` is left."""
+        return (self.quantity - rest.quantity) / self.quantity if self.quantity else ZERO
+
+    def cost_of_cutting(self, rest: "Leg", price: Decimal) -> Decimal:
+        """Taker fee of closing down to `rest` at `price`."""
+        return self.fee_rate * (self.base - rest.base) * price
+
 
 def exposure_of(legs: Iterable[Leg]) -> Side:
     """The side on which price hurts: of the net quantity. Legs that cancel out are hurt by a rise, which raises maintenance."""

@@ -1,0 +1,172 @@
+"""What stands behind the cross positions, and what they need: the sums over the whole account.
+
+    balance = wallet − isolated margins + Σ unrealised PnL of cross positions          (BitMart reference, 15)
+    wallet  = equity − unrealised PnL, both of one balance read
+
+So a mark that moved since that read changes the balance by what it changes in PnL, exactly. A fill since then doesn't: it
+turns PnL into wallet. Until the balance is read again the sums are unknown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from guardd.model.names import MarginMode, PositionKey, Symbol
+from guardd.model.reading import Absent, Reading, is_value
+from guardd.model.state import AccountState, Held
+from guardd.risk.liquidation import ZERO, Basis, Leg
+from guardd.risk.reproduction import adds_up, preferred, reproduced_bases
+
+_BOTH: Final = frozenset({Basis.MARK, Basis.ENTRY})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backing:
+    """Sums of the cross account. `balance` and the burdens leave out the PnL and burden of one instrument, if asked to."""
+
+    equity: Reading
+    """Of the whole account."""
+    balance: Reading
+    burden: Reading
+    """Maintenance margin and closing fees, by the careful basis."""
+    closing_basis: Basis | None
+    """The basis by which the model reproduces every cross position and the balance; None when it doesn't."""
+    closing_burden: Reading
+    notional: Reading
+    """Of all positions."""
+    doubt: str
+    """Why these figures are unknown, or may justify no close; empty when they may."""
+
+
+@dataclass(slots=True)
+class _Sums:
+    equity: Decimal
+    balance: Decimal
+    burdens: dict[Basis, Decimal]
+    notional: Decimal = ZERO
+    bases: frozenset[Basis] = _BOTH
+
+
+def backing(
+    state: AccountState,
+    *,
+    marks: Mapping[Symbol, Decimal],
+    quantities: Mapping[PositionKey, Decimal],
+    without: Symbol | None = None,
+) -> Backing:
+    """Sum up the account at these marks (else the last ones), as if positions had been cut to `quantities` there."""
+    wallet, doubt = wallet_of(state)
+    if not is_value(wallet):
+        return _unknown(doubt)
+    sums = _Sums(wallet, wallet, dict.fromkeys(Basis, ZERO))
+    for key in sorted(state.held):
+        held = state.held[key]
+        missing = _add(sums, state, held, marks.get(key.symbol), quantities.get(key), apart=key.symbol == without)
+        if missing:
+            return _unknown(missing)
+    basis, doubt = _closing_basis(state, sums.bases)
+    return Backing(
+        equity=sums.equity,
+        balance=sums.balance,
+        burden=sums.burdens[Basis.WORSE],
+        closing_basis=basis,
+        closing_burden=sums.burdens[basis] if basis is not None else Absent.UNKNOWN,
+        notional=sums.notional,
+        doubt=doubt,
+    )
+
+
+def wallet_of(state: AccountState) -> tuple[Reading, str]:
+    """Equity without unrealised PnL; or unknown, and why."""
+    balance = state.balance
+    if balance is None or state.balance_at is None:
+        return Absent.UNKNOWN, "the balance was never read"
+    if balance.foreign_collateral:
+        return Absent.UNKNOWN, "other coins back this equity: it is an upper bound only"
+    if not is_value(balance.equity) or balance.equity <= 0:
+        return Absent.UNKNOWN, "the venue gave no possible equity"
+    for held in state.held.values():
+        if held.missing_since is not None or held.close_seen is not None:
+            return Absent.UNKNOWN, f"{held.key} may be gone: its PnL would count twice"
+        if held.changed.mono_ns > state.balance_at.mono_ns and held.changed.wall_ms != held.episode.first_seen_ms:
+            return Absent.UNKNOWN, f"{held.key} changed after the balance was read"
+    unrealized = balance.unrealized_pnl
+    if is_value(unrealized):
+        return balance.equity - unrealized, ""
+    return _wallet_by_rows(state, balance.equity)
+
+
+def leg_of(state: AccountState, held: Held) -> Leg | None:
+    """The position as a leg of the model; None where the instrument or its tiers aren't known."""
+    instrument = state.instruments.get(held.key.symbol)
+    if instrument is None or not instrument.tiers or held.position.entry_price <= 0:
+        return None
+    position = held.position
+    return Leg(instrument=instrument, side=held.key.side, quantity=position.quantity, entry=position.entry_price)
+
+
+def last_mark(state: AccountState, held: Held) -> Reading:
+    """The last mark seen of its instrument, else that of its own row."""
+    seen = state.marks.get(held.key.symbol)
+    return seen.mark if seen is not None else held.position.mark_price
+
+
+def _wallet_by_rows(state: AccountState, equity: Decimal) -> tuple[Reading, str]:
+    wallet = equity
+    for held in state.held.values():
+        unrealized = held.position.unrealized_pnl
+        if not is_value(unrealized):
+            return Absent.UNKNOWN, f"{held.key}: its unrealised PnL isn't known"
+        wallet -= unrealized
+    return wallet, ""
+
+
+def _add(
+    sums: _Sums, state: AccountState, held: Held, mark: Decimal | None, quantity: Decimal | None, *, apart: bool
+) -> str:
+    """Add one position; returns what is missing for that, in words."""
+    position = held.position
+    cross = position.margin_mode is MarginMode.CROSS
+    leg = leg_of(state, held)
+    at: Reading = mark if mark is not None else last_mark(state, held)
+    if leg is None:
+        return f"{held.key}: its instrument or margin tiers aren't known"
+    if not is_value(at):
+        return f"{held.key}: no mark was seen"
+    rest = leg if quantity is None else leg.cut_to(quantity)
+    pnl, cost = leg.pnl(at), leg.cost_of_cutting(rest, at)
+    sums.equity += pnl - cost
+    sums.notional += rest.base * at
+    if not cross:
+        if not is_value(position.margin):
+            return f"{held.key}: its margin isn't known"
+        released = leg.share_cut(rest)
+        sums.balance += (position.margin + pnl) * released - position.margin - cost
+        return ""
+    sums.bases &= reproduced_bases(position, leg, state.balance)
+    if not apart:
+        sums.balance += pnl - cost
+        for basis in Basis:
+            sums.burdens[basis] += rest.burden(at, basis)
+    return ""
+
+
+def _closing_basis(state: AccountState, bases: frozenset[Basis]) -> tuple[Basis | None, str]:
+    if state.balance is None or not adds_up(state.balance):
+        return None, "the parts of the balance don't make its equity"
+    basis = preferred(bases)
+    return basis, "" if basis is not None else "the model doesn't reproduce the venue's figures of every cross position"
+
+
+def _unknown(doubt: str) -> Backing:
+    unknown = Absent.UNKNOWN
+    return Backing(
+        equity=unknown,
+        balance=unknown,
+        burden=unknown,
+        closing_basis=None,
+        closing_burden=unknown,
+        notional=unknown,
+        doubt=doubt,
+    )
