@@ -5,7 +5,7 @@ from decimal import Decimal
 from guardd.simulator import margin
 from guardd.simulator.accounts import ZERO, Account
 from guardd.simulator.contracts import Contract, ContractStatus
-from guardd.simulator.orders import MarginMode, OrderKind, OrderRequest, PlanRequest, PositionMode, PositionSide, Side
+from guardd.simulator.orders import MarginMode, OrderKind, OrderRequest, PlanRequest, PositionMode, PositionSide
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.settlement import best_price
 from guardd.simulator.terms import VenueState
@@ -142,16 +142,28 @@ def _check_opening(world: World, account: Account, market: Market, request: Orde
     free = margin.balance(world, account).free
     if notional / leverage + fee > free:
         raise Refused(RefusalReason.INSUFFICIENT_BALANCE, f"needs {notional / leverage + fee:.4f}, {free:.4f} is free")
-    mark = market.prices().mark
-    burden = contract.maintenance(notional) + (fee if world.terms.closing_fee_counted else ZERO)
-    profit = min(side.sign * (opening * contract.contract_size * mark - notional), ZERO)
-    if account.settings_of(request.symbol).margin_mode is MarginMode.ISOLATED:
-        behind = notional / leverage
-    else:
-        behind = margin.cross_balance(account) - fee
-        burden += sum((position.burden for position in margin.cross_positions(account)), ZERO)
-    if behind + profit <= burden:
+    if _due_at_once(world, account, market, side, opening, notional):
         raise Refused(RefusalReason.WOULD_LIQUIDATE, "the position would be liquidated at once")
+
+
+def _due_at_once(
+    world: World, account: Account, market: Market, side: PositionSide, opening: Decimal, notional: Decimal
+) -> bool:
+    """Would the leg, enlarged by `opening` contracts worth `notional`, be due for liquidation at the present mark?"""
+    contract, mark = market.contract, market.prices().mark
+    held = account.positions.get((contract.symbol, side))
+    value = (opening + (held.size if held else ZERO)) * contract.contract_size * mark
+    burden = contract.maintenance(value)
+    if world.terms.closing_fee_counted:
+        burden += value * contract.taker_fee
+    profit = side.sign * (opening * contract.contract_size * mark - notional)
+    if account.settings_of(contract.symbol).margin_mode is MarginMode.ISOLATED:
+        behind = notional / account.leverage(contract.symbol, side) + profit
+        behind += held.margin + held.unrealized if held else ZERO
+    else:
+        behind = margin.cross_balance(account) + profit - notional * contract.taker_fee
+        burden += sum((other.burden for other in margin.cross_positions(account) if other is not held), ZERO)
+    return behind <= burden
 
 
 def _closing_part(account: Account, request: OrderRequest) -> Decimal:
@@ -159,6 +171,5 @@ def _closing_part(account: Account, request: OrderRequest) -> Decimal:
     if account.position_mode is PositionMode.HEDGE:
         return ZERO
     held = account.held(request.symbol, request.position_side.opposite)
-    same = Side.BUY if request.side is Side.BUY else Side.SELL
-    ahead = (o.remaining for o in account.orders_of(request.symbol) if not o.reduce and o.side is same)
+    ahead = (o.remaining for o in account.orders_of(request.symbol) if not o.reduce and o.side is request.side)
     return min(request.size, max(held - sum(ahead, ZERO), ZERO))

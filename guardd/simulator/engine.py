@@ -5,7 +5,8 @@ order, balances last. A listener may call back: what that causes is told after i
 and changes nothing but the ledger.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -13,7 +14,7 @@ from random import Random
 from guardd.simulator import admission, levers, liquidation, margin, matching, plans, telling
 from guardd.simulator.accounts import ZERO, Account, Position
 from guardd.simulator.contracts import Contract, ContractStatus, Tier
-from guardd.simulator.happenings import Listener, OrderAction
+from guardd.simulator.happenings import Listener
 from guardd.simulator.ledger import Ledger, RowKind
 from guardd.simulator.orders import (
     CancelCause,
@@ -158,8 +159,8 @@ class Exchange:
 
     def grant(self, uid: str, amount: Decimal, now_ms: int) -> None:
         """Money from nowhere into a futures wallet: what a demo environment's claim does."""
-        account = self._enter(uid, now_ms)
-        self._world.book(account, FlowKind.TRANSFER, "", amount)
+        self._pass(now_ms)
+        self._world.book(self._world.accounts[uid], FlowKind.TRANSFER, "", amount)
         self._finish()
 
     def settle_funding(self, symbol: str, rate: Decimal, now_ms: int) -> None:
@@ -241,8 +242,8 @@ class Exchange:
     ) -> Order:
         """Force-close part of a position, at mark unless told otherwise."""
         self._pass(now_ms)
-        account = self._account(uid)
-        position = self._position(account, symbol, side)
+        account = self._world.accounts[uid]
+        position = _position(account, symbol, side)
         at = price or self._world.markets[symbol].prices().mark
         order = liquidation.deleverage(self._world, account, position, min(size, position.size), at)
         self._finish()
@@ -252,27 +253,17 @@ class Exchange:
 
     def place(self, uid: str, request: OrderRequest, now_ms: int) -> Order:
         """Submit an order; returns it as it stands after its first contact with the book."""
-        account = self._enter(uid, now_ms)
-        try:
+        with self._operation(uid, "place", now_ms, symbol=request.symbol, client_id=request.client_id) as account:
             order = matching.submit(self._world, account, request)
-        except Refused as refusal:
-            self._note_refusal(uid, request.symbol, "place", refusal, request.client_id)
-            raise
-        self._finish()
         return self.query.order(uid, order_id=order.order_id)
 
     def modify_order(
         self, uid: str, order_id: str, now_ms: int, *, price: Decimal | None = None, size: Decimal | None = None
     ) -> Order:
         """Change a resting limit order; `size` is the new whole size."""
-        account = self._enter(uid, now_ms)
-        try:
-            order = matching.modify(self._world, account, self._working(account, order_id), price, size)
-        except Refused as refusal:
-            self._note_refusal(uid, "", "modify_order", refusal)
-            raise
-        self._finish()
-        return self.query.order(uid, order_id=order.order_id)
+        with self._operation(uid, "modify_order", now_ms) as account:
+            matching.modify(self._world, account, _working(account, order_id), price, size)
+        return self.query.order(uid, order_id=order_id)
 
     def modify_presets(
         self,
@@ -283,60 +274,36 @@ class Exchange:
         take_profit: Preset | None = None,
         stop_loss: Preset | None = None,
     ) -> Order:
-        """Change the TP/SL that a working opening order brings along; what is None stays."""
-        account = self._enter(uid, now_ms)
-        admission.check_writable(self._world)
-        order = self._working(account, order_id)
-        market = self._world.market(order.symbol)
-        for preset in (take_profit, stop_loss):
-            if preset is not None:
-                admission.check_price(market.contract, preset.trigger_price)
-        changed = replace(
-            order,
-            take_profit=take_profit or order.take_profit,
-            stop_loss=stop_loss or order.stop_loss,
-            updated_ms=self._world.now_ms,
-        )
-        account.orders[order_id] = changed
-        telling.tell_order(self._world, account, OrderAction.MODIFY, changed)
-        self._finish()
-        return changed
+        """Change the TP/SL that a working opening order will bring along; what is None stays."""
+        with self._operation(uid, "modify_presets", now_ms) as account:
+            order = _working(account, order_id)
+            return matching.modify_presets(self._world, account, order, take_profit, stop_loss)
 
     def cancel(self, uid: str, order_id: str, now_ms: int) -> Order:
         """Cancel a working order. `ORDER_NOT_EXIST` or `ORDER_FINISHED` otherwise."""
-        account = self._enter(uid, now_ms)
-        admission.check_writable(self._world)
-        order = matching.cancel(self._world, account, self._working(account, order_id), CancelCause.USER)
-        self._finish()
-        return order
+        with self._operation(uid, "cancel", now_ms) as account:
+            admission.check_writable(self._world)
+            return matching.cancel(self._world, account, _working(account, order_id), CancelCause.USER)
 
     def cancel_all(self, uid: str, symbol: str, now_ms: int) -> int:
         """Cancel the working orders of a symbol (and plans, if the terms say so); returns how many orders."""
-        account = self._enter(uid, now_ms)
-        admission.check_writable(self._world)
-        count = self._cancel_symbol(account, self._world.market(symbol).contract.symbol, CancelCause.USER)
-        self._finish()
-        return count
+        with self._operation(uid, "cancel_all", now_ms, symbol=symbol) as account:
+            admission.check_writable(self._world)
+            self._world.market(symbol)
+            return self._cancel_symbol(account, symbol, CancelCause.USER)
 
     def arm_cancel_all(self, uid: str, symbol: str, due_ms: int | None, now_ms: int) -> None:
         """A dead man's switch over one symbol's orders; None disarms. It never closes a position."""
-        account = self._enter(uid, now_ms)
-        self._world.market(symbol)
-        if due_ms is None:
+        with self._operation(uid, "arm_cancel_all", now_ms, symbol=symbol) as account:
+            self._world.market(symbol)
             account.timers.pop(symbol, None)
-        else:
-            account.timers[symbol] = due_ms
+            if due_ms is not None:
+                account.timers[symbol] = due_ms
 
     def place_plan(self, uid: str, request: PlanRequest, now_ms: int) -> Plan:
         """Rest a plan order. One whose price has come already fires with the next price."""
-        account = self._enter(uid, now_ms)
-        try:
-            plan = plans.place(self._world, account, request)
-        except Refused as refusal:
-            self._note_refusal(uid, request.symbol, "place_plan", refusal, request.client_id)
-            raise
-        self._finish()
-        return plan
+        with self._operation(uid, "place_plan", now_ms, symbol=request.symbol, client_id=request.client_id) as account:
+            return plans.place(self._world, account, request)
 
     def modify_plan(
         self,
@@ -350,29 +317,22 @@ class Exchange:
         size: Decimal | None = None,
     ) -> Plan:
         """Change a live plan in place; what is None stays."""
-        account = self._enter(uid, now_ms)
-        try:
-            plan = plans.modify(
+        with self._operation(uid, "modify_plan", now_ms) as account:
+            return plans.modify(
                 self._world,
                 account,
-                self._live_plan(account, plan_id),
+                _live_plan(account, plan_id),
                 trigger_price=trigger_price,
                 source=source,
                 limit_price=limit_price,
                 size=size,
             )
-        except Refused as refusal:
-            self._note_refusal(uid, "", "modify_plan", refusal)
-            raise
-        self._finish()
-        return plan
 
     def cancel_plan(self, uid: str, plan_id: str, now_ms: int) -> Plan:
-        account = self._enter(uid, now_ms)
-        admission.check_writable(self._world)
-        plan = plans.cancel(self._world, account, self._live_plan(account, plan_id))
-        self._finish()
-        return plan
+        """Cancel a live plan order of any kind. `ORDER_NOT_EXIST` or `ORDER_FINISHED` otherwise."""
+        with self._operation(uid, "cancel_plan", now_ms) as account:
+            admission.check_writable(self._world)
+            return plans.cancel(self._world, account, _live_plan(account, plan_id))
 
     def set_leverage(
         self,
@@ -385,51 +345,46 @@ class Exchange:
         side: PositionSide | None = None,
     ) -> Settings:
         """Set leverage (of one leg or both) and margin mode; what is None stays. See `Terms.leverage_change`."""
-        account = self._enter(uid, now_ms)
-        try:
-            settings = levers.set_settings(self._world, account, symbol, leverage, margin_mode, side)
-        except Refused as refusal:
-            self._note_refusal(uid, symbol, "set_leverage", refusal)
-            raise
-        self._finish()
-        return settings
+        with self._operation(uid, "set_leverage", now_ms, symbol=symbol) as account:
+            return levers.set_settings(self._world, account, symbol, leverage, margin_mode, side)
 
     def set_position_mode(self, uid: str, mode: PositionMode, now_ms: int) -> None:
         """Account-wide; refused with positions or orders."""
-        account = self._enter(uid, now_ms)
-        try:
+        with self._operation(uid, "set_position_mode", now_ms) as account:
             levers.set_position_mode(self._world, account, mode)
-        except Refused as refusal:
-            self._note_refusal(uid, "", "set_position_mode", refusal)
-            raise
-        self._finish()
 
     def add_margin(self, uid: str, symbol: str, side: PositionSide, amount: Decimal, now_ms: int) -> None:
         """Move margin into an isolated position, or with a negative amount out of it."""
-        account = self._enter(uid, now_ms)
-        try:
-            levers.add_margin(self._world, account, self._position(account, symbol, side), amount)
-        except Refused as refusal:
-            self._note_refusal(uid, symbol, "add_margin", refusal)
-            raise
-        self._finish()
+        with self._operation(uid, "add_margin", now_ms, symbol=symbol) as account:
+            levers.add_margin(self._world, account, _position(account, symbol, side), amount)
 
     def transfer(self, uid: str, direction: TransferDirection, amount: Decimal, now_ms: int) -> Transfer:
         """Between spot and futures wallet."""
-        account = self._enter(uid, now_ms)
-        try:
-            done = levers.transfer(self._world, account, direction, amount)
-        except Refused as refusal:
-            self._note_refusal(uid, "", "transfer", refusal)
-            raise
-        self._finish()
-        return done
+        with self._operation(uid, "transfer", now_ms) as account:
+            return levers.transfer(self._world, account, direction, amount)
 
     # One operation, from its first line to its last
 
-    def _enter(self, uid: str, now_ms: int) -> Account:
+    @contextmanager
+    def _operation(
+        self, uid: str, call: str, now_ms: int, *, symbol: str = "", client_id: str = ""
+    ) -> Iterator[Account]:
+        """A client's request: what is refused goes on record, what is done is brought to rest and told."""
         self._pass(now_ms)
-        return self._account(uid)
+        try:
+            yield self._world.accounts[uid]
+        except Refused as refusal:
+            self._world.note(
+                RowKind.REFUSED,
+                uid,
+                symbol,
+                call=call,
+                reason=refusal.reason.value,
+                detail=refusal.detail,
+                client_id=client_id,
+            )
+            raise
+        self._finish()
 
     def _pass(self, now_ms: int) -> None:
         """A late caller does not turn the venue's clock back."""
@@ -484,17 +439,6 @@ class Exchange:
                 margin.refresh(self._world, position)
                 self._world.dirty[account.uid] = None
 
-    def _note_refusal(self, uid: str, symbol: str, call: str, refusal: Refused, client_id: str = "") -> None:
-        self._world.note(
-            RowKind.REFUSED,
-            uid,
-            symbol,
-            call=call,
-            reason=refusal.reason.value,
-            detail=refusal.detail,
-            client_id=client_id,
-        )
-
     def _cancel_symbol(self, account: Account, symbol: str, cause: CancelCause) -> int:
         orders = account.orders_of(symbol)
         matching.cancel_many(self._world, account, orders, cause)
@@ -503,27 +447,27 @@ class Exchange:
                 plans.cancel(self._world, account, plan)
         return len(orders)
 
-    def _account(self, uid: str) -> Account:
-        return self._world.accounts[uid]
 
-    def _position(self, account: Account, symbol: str, side: PositionSide) -> Position:
-        position = account.positions.get((symbol, side))
-        if position is None:
-            raise Refused(RefusalReason.POSITION_NOT_EXIST, f"no {side.value} position in {symbol}")
-        return position
+def _position(account: Account, symbol: str, side: PositionSide) -> Position:
+    position = account.positions.get((symbol, side))
+    if position is None:
+        raise Refused(RefusalReason.POSITION_NOT_EXIST, f"no {side.value} position in {symbol}")
+    return position
 
-    def _working(self, account: Account, order_id: str) -> Order:
-        order = account.orders.get(order_id)
-        if order is not None:
-            return order
-        if order_id in account.finished_orders:
-            raise Refused(RefusalReason.ORDER_FINISHED, f"order {order_id} is finished")
-        raise Refused(RefusalReason.ORDER_NOT_EXIST, f"no order {order_id}")
 
-    def _live_plan(self, account: Account, plan_id: str) -> Plan:
-        plan = account.plans.get(plan_id)
-        if plan is not None:
-            return plan
-        if plan_id in account.finished_plans:
-            raise Refused(RefusalReason.ORDER_FINISHED, f"plan order {plan_id} is finished")
-        raise Refused(RefusalReason.ORDER_NOT_EXIST, f"no plan order {plan_id}")
+def _working(account: Account, order_id: str) -> Order:
+    order = account.orders.get(order_id)
+    if order is not None:
+        return order
+    if order_id in account.finished_orders:
+        raise Refused(RefusalReason.ORDER_FINISHED, f"order {order_id} is finished")
+    raise Refused(RefusalReason.ORDER_NOT_EXIST, f"no order {order_id}")
+
+
+def _live_plan(account: Account, plan_id: str) -> Plan:
+    plan = account.plans.get(plan_id)
+    if plan is not None:
+        return plan
+    if plan_id in account.finished_plans:
+        raise Refused(RefusalReason.ORDER_FINISHED, f"plan order {plan_id} is finished")
+    raise Refused(RefusalReason.ORDER_NOT_EXIST, f"no plan order {plan_id}")

@@ -15,6 +15,7 @@ from guardd.simulator.orders import (
     OrderRequest,
     OrderStatus,
     PositionSide,
+    Preset,
     Side,
     TimeInForce,
 )
@@ -122,6 +123,29 @@ def modify(world: World, account: Account, order: Order, price: Decimal | None, 
     account.orders[order.order_id] = order
     telling.tell_order(world, account, OrderAction.MODIFY, order)
     return _work_new(world, account, market, order)
+
+
+def modify_presets(
+    world: World, account: Account, order: Order, take_profit: Preset | None, stop_loss: Preset | None
+) -> Order:
+    """Change the TP/SL that a working opening order will bring along; what is None stays."""
+    market = admission.open_market(world, order.symbol, reduce=order.reduce)
+    if order.reduce:
+        raise Refused(RefusalReason.PARAMETER_INVALID, "a closing order brings no take-profit or stop-loss")
+    for preset in (take_profit, stop_loss):
+        if preset is not None:
+            admission.check_price(market.contract, preset.trigger_price)
+    order = replace(
+        order,
+        take_profit=take_profit or order.take_profit,
+        stop_loss=stop_loss or order.stop_loss,
+        updated_ms=world.now_ms,
+    )
+    account.orders[order.order_id] = order
+    if order.filled:
+        world.grown[order.order_id] = account.uid
+    telling.tell_order(world, account, OrderAction.MODIFY, order)
+    return order
 
 
 def work_resting(world: World, account: Account, market: Market) -> None:

@@ -106,8 +106,14 @@ def attach_presets(world: World, account: Account, order: Order) -> None:
         resting = next(own, None)
         if resting is None:
             _rest(world, account, _build_preset(world, account, order, kind, preset))
-        elif resting.size != order.filled:
-            grown = replace(resting, size=order.filled, updated_ms=world.now_ms)
+        elif (resting.size, resting.trigger_price) != (order.filled, preset.trigger_price):
+            grown = replace(
+                resting,
+                size=order.filled,
+                trigger_price=preset.trigger_price,
+                source=preset.source,
+                updated_ms=world.now_ms,
+            )
             account.plans[grown.plan_id] = grown
             telling.tell_plan(world, account, PlanAction.MODIFIED, grown)
 

@@ -181,3 +181,35 @@ def test_when_flat_equity_is_deposits_plus_every_flow(kinds: list[OrderKind], mo
     assert made.exchange.query.positions("a") == ()
     total = summary.deposits + summary.realized_pnl + summary.commission + summary.funding + summary.liquidation
     assert made.exchange.query.balance("a").equity == total
+
+
+@given(
+    leverage=st.integers(1, 100),
+    mode=st.sampled_from(list(MarginMode)),
+    sizes=st.lists(st.integers(1, 8_000), min_size=1, max_size=4),
+    apart=st.integers(-800, 800),
+    side=st.sampled_from(list(Side)),
+)
+def test_an_opening_that_is_accepted_is_not_liquidated_at_the_same_prices(
+    leverage: int, mode: MarginMode, sizes: list[int], apart: int, side: Side
+) -> None:
+    made = stage(deposit="60000", leverage=leverage, margin_mode=mode)
+    made.mark(90000, last=str(90000 + apart))
+    for size in sizes:
+        try:
+            made.order(side, size)
+        except Refused:
+            continue
+    assert not made.exchange.ledger.rows(kind=RowKind.LIQUIDATED)
+
+
+def test_stepping_down_through_tiers_conserves_money() -> None:
+    made = stage(deposit="2000000", leverage=20, terms=Terms(partial_liquidation=True))
+    made.buy(50_000)
+    for price in range(87_000, 80_000, -100):
+        made.mark(price)
+        money_is_conserved(made)
+        nothing_due_is_left_unliquidated(made)
+    partial = [row.details["partial"] for row in made.exchange.ledger.rows(kind=RowKind.LIQUIDATED)]
+    assert partial[0] is True
+    assert partial[-1] is False

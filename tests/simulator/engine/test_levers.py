@@ -183,6 +183,13 @@ def test_a_transfer_takes_only_what_is_free(
     assert caught.value.reason is reason
 
 
+def test_a_grant_is_a_deposit() -> None:
+    made = stage(deposit="1000")
+    made.exchange.grant("a", d(500), made.tick())
+    assert made.exchange.query.balance("a").wallet == 1500
+    assert made.exchange.ledger.summary("a").deposits == 1500
+
+
 def test_unrealised_losses_of_cross_positions_are_not_free() -> None:
     made = stage(deposit="10000", margin_mode=MarginMode.CROSS)
     made.buy(100)

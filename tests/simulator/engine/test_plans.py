@@ -342,6 +342,26 @@ def test_presets_rest_once_the_order_fills_and_grow_with_it() -> None:
     assert {plan.parent_order_id for plan in plans} == {order.order_id}
 
 
+def test_presets_of_a_working_order_can_be_changed_and_rest_where_they_were_moved_to() -> None:
+    made = stage()
+    request = OrderRequest(
+        symbol=BTC,
+        side=Side.BUY,
+        size=d(10),
+        kind=OrderKind.LIMIT,
+        price=d(89000),
+        stop_loss=Preset(trigger_price=d(80000)),
+    )
+    order = made.exchange.place("a", request, made.tick())
+    moved = Preset(trigger_price=d(85000), source=PriceSource.MARK)
+    made.exchange.modify_presets("a", order.order_id, made.tick(), stop_loss=moved)
+    made.mark(89000)
+    plans = made.exchange.query.open_plans("a")
+    assert [(plan.kind, plan.trigger_price, plan.source) for plan in plans] == [
+        (PlanKind.STOP_LOSS, d(85000), PriceSource.MARK)
+    ]
+
+
 def test_a_triggered_plan_is_linked_to_its_order_in_what_is_told() -> None:
     made = stage(position_mode=PositionMode.ONE_WAY)
     made.buy(10)
