@@ -1,0 +1,124 @@
+"""One bad price never closes a position (I28, interfaces.md 2.3).
+
+A mark past a trigger is believed when a second witness says so too: the same frame's last or mid price, if the mark lies
+within 3 % of the frame's own index; the frame before or after it; or one mark read by REST. The last price is a witness,
+never the mark. Unconfirmed after a second it is told as critical and asked on; the resting stop stands.
+
+What "past the trigger" means is the asker's: a test of a price, so that conditions of every shape are confirmed alike.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from guardd.model.event import MarkSeen, Source
+from guardd.model.instant import Instant
+from guardd.model.names import Symbol
+
+INDEX_TOLERANCE: Final = Decimal("0.03")
+"""A mark further than this from its own frame's index doesn't confirm itself."""
+REST_DEADLINE_S: Final = 0.5
+"""How long the one REST mark may take; asked again after it while the breach lasts."""
+UNCONFIRMED_AFTER_S: Final = 1.0
+
+
+class Verdict(StrEnum):
+    CONFIRMED = "confirmed"
+    WAIT = "wait"
+    """The next frame or the REST mark that was asked for will tell."""
+    ASK_REST = "ask_rest"
+    """The same, and one REST mark is wanted now."""
+    UNCONFIRMED = "unconfirmed"
+    """More than a second has passed: critical, told once; WAIT and ASK_REST go on."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a symbol's frames said, newest last, and how long a breach of it waits for its second witness."""
+
+    current: MarkSeen
+    before: MarkSeen | None = None
+    rest: MarkSeen | None = None
+    doubted_since: Instant | None = None
+    asked: Instant | None = None
+    told: bool = False
+
+
+@dataclass(slots=True)
+class Confirmation:
+    """The witnesses of one account, a symbol each. `seen` is called with every frame of a held symbol and every REST mark."""
+
+    _symbols: dict[Symbol, _Seen] = field(default_factory=dict)
+
+    def seen(self, frame: MarkSeen) -> None:
+        """Take a frame in. Cheap: it stands on the path of every tick."""
+        known = self._symbols.get(frame.symbol)
+        if known is None:
+            self._symbols[frame.symbol] = _Seen(current=frame, rest=frame if frame.source is Source.REST else None)
+            return
+        if frame.source is Source.REST:
+            known.rest = frame
+        if frame.at.mono_ns > known.current.at.mono_ns:
+            known.before, known.current = known.current, frame
+
+    def waiting(self, symbol: Symbol) -> bool:
+        """True while a breach on this symbol waits for a witness: each further frame is then looked at in full."""
+        known = self._symbols.get(symbol)
+        return known is not None and known.doubted_since is not None
+
+    def verdict(self, symbol: Symbol, past: Callable[[Decimal], bool], now: Instant) -> Verdict:
+        """Is the symbol's present mark, found past a trigger, to be believed? `past` tests a price."""
+        known = self._symbols.get(symbol)
+        if known is None:
+            return Verdict.ASK_REST
+        if any(past(price) for price in _witnesses(known)):
+            self.settle(symbol)
+            return Verdict.CONFIRMED
+        if known.doubted_since is None:
+            known.doubted_since = now
+        if not known.told and now.seconds_since(known.doubted_since) >= UNCONFIRMED_AFTER_S:
+            known.told = True
+            return Verdict.UNCONFIRMED
+        if known.asked is None or now.seconds_since(known.asked) >= REST_DEADLINE_S:
+            known.asked = now
+            return Verdict.ASK_REST
+        return Verdict.WAIT
+
+    def settle(self, symbol: Symbol) -> None:
+        """Nothing on this symbol is in doubt any more: confirmed, or the mark came back."""
+        known = self._symbols.get(symbol)
+        if known is not None:
+            known.doubted_since, known.asked, known.told = None, None, False
+
+    def forget(self, symbols: frozenset[Symbol]) -> None:
+        """Keep only what is said of these symbols."""
+        for symbol in [symbol for symbol in self._symbols if symbol not in symbols]:
+            del self._symbols[symbol]
+
+
+def _witnesses(known: _Seen) -> list[Decimal]:
+    """Prices that may confirm the present mark."""
+    frame = known.current
+    found = _own_witnesses(frame)
+    if known.before is not None:
+        found.append(known.before.mark)
+    if known.rest is not None and known.rest is not frame and _is_later(known.rest, known.doubted_since):
+        found.append(known.rest.mark)
+    return found
+
+
+def _own_witnesses(frame: MarkSeen) -> list[Decimal]:
+    """Last and mid of a frame whose mark is near its index; nothing otherwise."""
+    if frame.index is None or frame.index <= 0 or abs(frame.mark - frame.index) > INDEX_TOLERANCE * frame.index:
+        return []
+    found = [frame.last] if frame.last is not None else []
+    if frame.bid is not None and frame.ask is not None and frame.bid > 0 and frame.ask > 0:
+        found.append((frame.bid + frame.ask) / 2)
+    return found
+
+
+def _is_later(rest: MarkSeen, doubted_since: Instant | None) -> bool:
+    """A REST mark counts when it was read after the doubt arose."""
+    return doubted_since is not None and rest.at.mono_ns >= doubted_since.mono_ns
