@@ -1,0 +1,421 @@
+"""What is certain of an answer, and what is done about it; classification through the real client, the rest on a fake wire."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from aioresponses import aioresponses
+
+from guardd.clock import ManualClock
+from guardd.model.event import BlockKind, BlockMoved
+from guardd.model.facts import BlockChanged, Fact, RequestFinished, RequestResult
+from guardd.model.names import AccountName, VenueName
+from guardd.venues.limiter import Lane, Limit, LimiterRegistry, Scope
+from guardd.venues.transport import (
+    Ambiguous,
+    Answer,
+    Banned,
+    Call,
+    Dialect,
+    EdgePage,
+    HeldBack,
+    Judgement,
+    NotSent,
+    RateLimited,
+    Reply,
+    Transport,
+    Usage,
+    classify,
+)
+from guardd.venues.wire import AiohttpWire, Wire, WireRequest
+from tests.venues.wires import FakeWire, reply
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "bitmart"
+OK = '{"code":1000,"message":"Ok","trace":"t","data":{}}'
+READ = Call(endpoint="positions", method="GET", path="/positions", deadline_s=5.0)
+WRITE = Call(endpoint="orders", method="POST", path="/orders", deadline_s=5.0, body='{"size":1}')
+PROBE = Call(endpoint="time", method="GET", path="/time", deadline_s=2.0)
+
+
+def judge(status: int, code: str) -> Judgement:
+    match code:
+        case "1000":
+            return Judgement.OK
+        case "30013":
+            return Judgement.RATE_LIMITED
+        case "30017":
+            return Judgement.BANNED
+        case _:
+            return Judgement.REJECTED
+
+
+def usage(headers: Mapping[str, str]) -> Usage | None:
+    used = headers.get("x-used")
+    return None if used is None else Usage(used=int(used), limit=24, window_s=2.0)
+
+
+DIALECT = Dialect(judge=judge, usage=usage)
+LIMITS = [
+    Limit(endpoint=endpoint, calls=24, window_s=2.0, scope=Scope.KEY) for endpoint in ("positions", "orders", "time")
+]
+
+
+class House:
+    """A transport with its ears."""
+
+    def __init__(self, clock: ManualClock, wire: Wire, *, registry: LimiterRegistry | None = None) -> None:
+        self.clock = clock
+        self.facts: list[Fact] = []
+        self.blocks: list[BlockMoved] = []
+        registry = registry or LimiterRegistry(clock, Random(3))
+        self.transport = Transport(
+            wire=wire,
+            base_url="https://venue.test/",
+            limiter=registry.limiter(host="venue", credential="key", limits=LIMITS, share=0.7),
+            clock=clock,
+            random=Random(4),
+            dialect=DIALECT,
+            account=AccountName("main"),
+            venue=VenueName("bitmart"),
+            listener=self.facts.append,
+            on_block=self.blocks.append,
+            headers={"User-Agent": "guardd-test"},
+        )
+
+    @property
+    def results(self) -> list[RequestResult]:
+        return [fact.result for fact in self.facts if isinstance(fact, RequestFinished)]
+
+
+class ResponseOfAioresponses(aiohttp.ClientResponse):
+    """aioresponses 0.7.9 doesn't know the `stream_writer` that aiohttp 3.14 asks for."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        kwargs.setdefault("stream_writer", Mock(output_size=0))
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+
+
+async def classified(status: int, body: str, headers: Mapping[str, str]) -> Answer:
+    clock = ManualClock()
+    wire = AiohttpWire(clock)
+    with aioresponses() as venue:
+        venue.post(
+            "https://venue.test/orders",
+            status=status,
+            body=body,
+            headers=dict(headers),
+            response_class=ResponseOfAioresponses,
+        )
+        request = WireRequest(method="POST", url="https://venue.test/orders", headers={}, body=b"{}")
+        answer = classify(await wire.http(request, 1.0), DIALECT)
+    await wire.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("sample", "status"),
+    [("error_cloudflare_403_1010", 403), ("error_cloudflare_403_html", 403), ("error_cloudflare_503_html", 503)],
+)
+async def test_a_cloudflare_page_is_never_taken_for_the_api(sample: str, status: int) -> None:
+    page = json.loads((SAMPLES / f"{sample}.json").read_text())
+    answer = await classified(page["http_status"], page["body"], page["headers"])
+    assert isinstance(answer, EdgePage)
+    assert answer.status == status
+    assert answer.not_executed == (status == 403)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 502, 503, 504, 200])
+async def test_the_apis_own_json_is_a_reply_whatever_its_http_status(status: int) -> None:
+    answer = await classified(status, '{"code":30010,"msg":"forbidden"}', {})
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.code) == (status, "30010")
+
+
+@pytest.mark.parametrize("status", [200, 301, 400, 404, 500, 502, 504, 520, 521, 522, 524, 530])
+@pytest.mark.parametrize("body", ["<html>bad gateway</html>", "", "{", "[]", '{"data":{}}', '{"code":1000,"data":'])
+async def test_a_body_that_is_not_the_apis_leaves_the_outcome_unknown(status: int, body: str) -> None:
+    assert isinstance(await classified(status, body, {}), Ambiguous)
+
+
+async def test_cloudflares_own_json_error_is_a_page() -> None:
+    body = '{"type":"https://example.test/1010","title":"Access denied","status":403,"error_code":1010}'
+    assert isinstance(await classified(403, body, {"server": "cloudflare"}), EdgePage)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(429, '{"code":30013}'), (200, '{"code":30013}'), (429, "error code: 1015"), (429, '{"code":9}')],
+)
+async def test_a_429_is_known_by_its_status_and_by_its_code(status: int, body: str) -> None:
+    assert isinstance(await classified(status, body, {}), RateLimited)
+
+
+@pytest.mark.parametrize(("status", "body"), [(418, '{"code":30017}'), (200, '{"code":30017}'), (418, "teapot")])
+async def test_a_ban_is_known_by_its_status_and_by_its_code(status: int, body: str) -> None:
+    assert isinstance(await classified(status, body, {}), Banned)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30", 30.0), ("", 0.0), ("soon", 0.0), ("-5", 0.0), ("99999", 900.0), ("²", 0.0)]
+)
+async def test_a_retry_after_is_read_and_bounded(text: str, seconds: float) -> None:
+    wired = reply(ManualClock(), 429, '{"code":30013}', retry_after=text)
+    assert classify(wired, DIALECT) == RateLimited(
+        retry_after_s=seconds, reply=Reply(
+            status=429, code="30013", body=wired.body, headers=wired.headers, sent_ns=wired.sent_ns, received=wired.received
+        )
+    )  # fmt: skip
+
+
+async def test_a_request_carries_the_query_the_headers_and_a_signature_made_after_the_token() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 200, OK))
+    house = House(clock, wire)
+    call = Call(
+        endpoint="positions",
+        method="GET",
+        path="/p",
+        deadline_s=5.0,
+        query=(("symbol", "BTC USDT"), ("type", "a&b")),
+        headers={"X-KEY": "k"},
+        sign=lambda: {"X-TIME": str(clock.now().wall_ms)},
+    )
+    clock.pass_time(1.0)
+    answer = await house.transport.read(call)
+    assert isinstance(answer, Reply)
+    sent = wire.requests[0]
+    assert sent.url == "https://venue.test/p?symbol=BTC+USDT&type=a%26b"
+    assert sent.headers == {"User-Agent": "guardd-test", "X-KEY": "k", "X-TIME": str(clock.now().wall_ms)}
+
+
+async def test_another_host_of_the_venue_can_be_asked() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 200, OK))
+    call = Call(endpoint="time", method="GET", path="/time", deadline_s=1.0, base_url="https://spot.test")
+    await House(clock, wire).transport.read(call)
+    assert wire.requests[0].url == "https://spot.test/time"
+
+
+async def test_a_read_comes_again_until_it_is_answered() -> None:
+    clock = ManualClock()
+    wire = FakeWire(
+        clock, NotSent(why="refused"), Ambiguous(why="reset"), reply(clock, 502, '{"code":1}'), reply(clock, 200, OK)
+    )
+    house = House(clock, wire)
+    async with asyncio.TaskGroup() as group:
+        read = group.create_task(house.transport.read(READ))
+        await clock.advance(3.0)
+        answer = read.result()
+    assert isinstance(answer, Reply)
+    assert answer.code == "1000"
+    assert house.results == [
+        RequestResult.ERROR,
+        RequestResult.ERROR,
+        RequestResult.REJECTED,
+        RequestResult.OK,
+    ]
+
+
+async def test_a_read_gives_up_after_four_tries_and_never_after_its_deadline() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, Ambiguous(why="no answer", timed_out=True), takes_s=0.3)
+    house = House(clock, wire)
+    async with asyncio.TaskGroup() as group:
+        long = group.create_task(house.transport.read(READ))
+        await clock.advance(5.0)
+        assert isinstance(long.result(), Ambiguous)
+        assert len(wire.requests) == 4
+        wire.requests.clear()
+        began = clock.monotonic_ns()
+        short = group.create_task(house.transport.read(Call(endpoint="time", method="GET", path="/", deadline_s=0.5)))
+        await clock.advance(1.5)
+        assert isinstance(short.result(), Ambiguous)
+    assert len(wire.requests) <= 2
+    assert began
+    assert set(house.results) == {RequestResult.TIMEOUT}
+
+
+@pytest.mark.parametrize("first", [Ambiguous(why="reset"), Ambiguous(why="no answer", timed_out=True)])
+async def test_I07_a_write_of_unknown_outcome_is_never_sent_again(first: Ambiguous) -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, first, reply(clock, 200, OK))
+    answer = await House(clock, wire).transport.write(WRITE)
+    assert answer == first
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (502, "<html>", Ambiguous),
+        (503, "<html>", EdgePage),
+        (403, "<html>", EdgePage),
+        (429, '{"code":30013}', RateLimited),
+        (418, '{"code":30017}', Banned),
+        (500, '{"code":40012}', Reply),
+    ],
+)
+async def test_I07_a_write_that_was_answered_in_any_way_is_never_sent_again(
+    status: int, body: str, kind: type[Answer]
+) -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, status, body), reply(clock, 200, OK))
+    assert isinstance(await House(clock, wire).transport.write(WRITE), kind)
+    assert len(wire.requests) == 1
+
+
+async def test_a_write_that_certainly_never_left_is_sent_again_within_its_deadline() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, NotSent(why="refused"), NotSent(why="refused"), reply(clock, 200, OK))
+    house = House(clock, wire)
+    async with asyncio.TaskGroup() as group:
+        write = group.create_task(house.transport.write(WRITE))
+        await clock.advance(2.0)
+        assert isinstance(write.result(), Reply)
+    assert len(wire.requests) == 3
+    assert all(request.body == b'{"size":1}' for request in wire.requests)
+
+
+async def test_a_write_that_cannot_leave_gives_up_at_its_deadline() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, NotSent(why="refused"))
+    began_ns = clock.monotonic_ns()
+    async with asyncio.TaskGroup() as group:
+        write = group.create_task(House(clock, wire).transport.write(WRITE))
+        while not write.done():
+            await clock.advance(0.1)
+    assert isinstance(write.result(), NotSent)
+    assert (clock.monotonic_ns() - began_ns) / 1e9 <= 5.1
+
+
+async def test_a_page_holds_reads_back_and_is_told_and_a_close_still_goes() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 503, "<html>Cloudflare</html>"))
+    house = House(clock, wire)
+    assert isinstance(await house.transport.read(READ), EdgePage)
+    held = await house.transport.read(READ)
+    assert isinstance(held, HeldBack)
+    assert held.kind is BlockKind.EDGE
+    close = Call(
+        endpoint="orders",
+        method="POST",
+        path="/orders",
+        deadline_s=1.0,
+        body="{}",
+        lane=Lane.EMERGENCY,
+        subject="main/BTCUSDT/long",
+        closes=True,
+    )
+    assert isinstance(await house.transport.write(close), EdgePage)
+    assert isinstance(await house.transport.write(close), HeldBack)
+    assert [moved.kind for moved in house.blocks][:1] == [BlockKind.EDGE]
+    assert any(isinstance(fact, BlockChanged) and fact.until_ms > clock.now().wall_ms for fact in house.facts)
+    assert house.results == [RequestResult.CLOUDFLARE, RequestResult.CLOUDFLARE]
+
+
+async def test_tending_probes_a_block_and_reopens_the_venue() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 418, '{"code":30017}'))
+    house = House(clock, wire)
+    assert isinstance(await house.transport.read(READ), Banned)
+    async with asyncio.TaskGroup() as group:
+        tending = group.create_task(house.transport.tend(PROBE))
+        await clock.advance(59.0)
+        assert len(wire.requests) == 1
+        await clock.advance(2.0)
+        assert len(wire.requests) == 2
+        await clock.advance(118.0)
+        assert len(wire.requests) == 2
+        wire._answers = [lambda: reply(clock, 200, OK)]
+        await clock.advance(2.0)
+        assert isinstance(await house.transport.read(READ), Reply)
+        tending.cancel()
+    assert [moved.until is None for moved in house.blocks if moved.kind is BlockKind.BAN] == [False, False, True]
+
+
+async def test_tending_warms_two_connections_at_most_each_ten_seconds() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, lambda: reply(clock, 200, OK))
+    house = House(clock, wire)
+    async with asyncio.TaskGroup() as group:
+        tending = group.create_task(house.transport.tend(PROBE))
+        await clock.advance(9.9)
+        assert len(wire.requests) == 2
+        await clock.advance(50.0)
+        tending.cancel()
+    assert len(wire.requests) <= 12
+
+
+async def test_what_others_use_by_the_headers_lowers_our_tokens() -> None:
+    clock = ManualClock()
+    house = House(clock, FakeWire(clock, reply(clock, 200, OK, x_used="13")))
+    await house.transport.read(READ)
+    assert house.transport.tokens()["positions/key"] == 3
+
+
+async def test_draining_refuses_new_calls_and_waits_for_those_in_flight() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 200, OK), takes_s=1.0)
+    house = House(clock, wire)
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(house.transport.write(WRITE))
+        await clock.advance(0.1)
+        drained = group.create_task(house.transport.drain(5.0))
+        await clock.advance(0.1)
+        assert isinstance(await house.transport.write(WRITE), HeldBack)
+        assert not drained.done()
+        await clock.advance(1.0)
+        assert drained.result()
+        assert isinstance(sending.result(), Reply)
+
+
+async def test_draining_does_not_wait_for_ever() -> None:
+    clock = ManualClock()
+    house = House(clock, FakeWire(clock, reply(clock, 200, OK), takes_s=100.0))
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(house.transport.write(WRITE))
+        await clock.advance(0.1)
+        drained = group.create_task(house.transport.drain(2.0))
+        await clock.advance(2.1)
+        assert drained.result() is False
+        sending.cancel()
+
+
+async def test_a_cancelled_call_gives_its_permit_back() -> None:
+    clock = ManualClock()
+    house = House(clock, FakeWire(clock, reply(clock, 200, OK), takes_s=100.0))
+    async with asyncio.TaskGroup() as group:
+        calls = [group.create_task(house.transport.write(WRITE)) for _ in range(16)]
+        await clock.advance(0.1)
+        for call in calls:
+            call.cancel()
+    assert house.transport.tokens()["orders/key"] == 0
+    clock.pass_time(2.01)
+    assert house.transport.tokens()["orders/key"] == 16
+
+
+async def test_I26_nothing_that_was_sent_shows_in_a_fact_an_answer_or_a_call() -> None:
+    clock = ManualClock()
+    call = Call(
+        endpoint="orders",
+        method="POST",
+        path="/orders",
+        deadline_s=1.0,
+        query=(("q", "canary-query"),),
+        body='{"memo":"canary-body"}',
+        headers={"X-KEY": "canary-key"},
+        sign=lambda: {"X-SIGN": "canary-sign"},
+    )
+    for wired in (NotSent(why="refused"), Ambiguous(why="reset"), reply(clock, 200, '{"code":1000}')):
+        wire = FakeWire(clock, wired)
+        house = House(clock, wire)
+        async with asyncio.TaskGroup() as group:
+            write = group.create_task(house.transport.write(call))
+            await clock.advance(1.5)
+        assert wire.requests[0].headers["X-SIGN"] == "canary-sign"
+        assert "canary" not in repr((house.facts, write.result(), call, wire.requests))
