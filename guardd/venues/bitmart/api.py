@@ -14,7 +14,7 @@ from guardd.model.event import BlockKind, Event, VenueClosingSeen
 from guardd.model.instant import NS_PER_S
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.venues.bitmart.bodies import Body, wire_text
-from guardd.venues.bitmart.endpoints import SYSTEM_TIME, SYSTEM_TIME_V2, Auth, Endpoint, Host, Hosts
+from guardd.venues.bitmart.endpoints import SYSTEM_TIME, SYSTEM_TIME_V2, Auth, Endpoint, Host
 from guardd.venues.bitmart.errors import (
     CREDENTIAL_CODES,
     REFUSALS,
@@ -23,6 +23,7 @@ from guardd.venues.bitmart.errors import (
     action_for,
     judge_write,
 )
+from guardd.venues.bitmart.hosts import Hosts
 from guardd.venues.bitmart.parse.envelope import Envelope, accepted_order_id, envelope
 from guardd.venues.bitmart.parse.market import server_time_ms
 from guardd.venues.bitmart.sign import Credentials, keyed_headers, signed_headers
@@ -101,6 +102,10 @@ class Api:
         self._notice = notice
         self._signs_reads = False
         self._closing_told_ns: dict[int, int] = {}
+
+    def probe(self) -> Call:
+        """The one cheap request that keeps connections warm and asks whether a block is over: time, on the futures host."""
+        return self._prepared(SYSTEM_TIME_V2, (), None, CLOCK_DEADLINE_S, Lane.ORDINARY)
 
     async def read(
         self,

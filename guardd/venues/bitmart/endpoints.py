@@ -99,27 +99,3 @@ ALL: Final = (
 LIMITS: Final = tuple(
     Limit(endpoint=each.name, calls=each.limit, window_s=each.window_s, scope=each.scope) for each in ALL
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hosts:
-    """Where one environment of the venue lives. `system` is None where it has no host of its own."""
-
-    rest: str
-    stream: str
-    system: str | None
-
-
-LIVE: Final = Hosts(
-    rest="https://api-cloud-v2.bitmart.com",
-    stream="wss://openapi-ws-v2.bitmart.com",
-    system="https://api-cloud.bitmart.com",
-)
-DEMO: Final = Hosts(
-    rest="https://demo-api-cloud-v2.bitmart.com",
-    stream="wss://openapi-wsdemo-v2.bitmart.com",
-    system=None,
-)
-ENVIRONMENTS: Final = {"live": LIVE, "demo": DEMO}
-PUBLIC_SOCKET: Final = "/api?protocol=1.1"
-PRIVATE_SOCKET: Final = "/user?protocol=1.1"

@@ -176,7 +176,6 @@ CATCH_ALL_TEXTS: Final = (
 VENUE_CLOSING_CODES: Final = frozenset({30014, 30016, 30030, 30031, 40014, 40015, 25601})
 """Section 0: the venue may be closing. 40020 on a position that exists belongs to them too, which only `execution` can know."""
 CREDENTIAL_CODES: Final = frozenset(row.code for row in REFUSALS.values() if row.reason is Reason.CREDENTIALS)
-ORDER_UNKNOWN_CODES: Final = frozenset({40035, 40037})
 _CERTAIN_AT_5XX: Final = frozenset({30014, 30018})
 _SERVER_FAULT: Final = 500
 
@@ -217,3 +216,13 @@ def action_for(code: int) -> GuardAction:
     """Unknown code: re-read, no retry for writes, tell (16)."""
     known = REFUSALS.get(code)
     return GuardAction.REREAD if known is None else known.action
+
+
+def is_unknown_order(code: str) -> bool:
+    """The venue doesn't know the order that was asked for."""
+    return code in {"40035", "40037"}
+
+
+def is_unknown_symbol(code: str, text: str) -> bool:
+    """The venue doesn't know the contract: 40034, or 40012 with a text on the details call (quirk 9)."""
+    return code == "40034" or (code == "40012" and "symbol_not_exist" in text.lower())

@@ -1,4 +1,4 @@
-"""What to say on BitMart's two sockets, and what their frames mean (reference, section 14). No I/O: `guardd.venues.stream` moves it.
+"""What BitMart's two sockets are told, and what their frames mean (reference, section 14). No I/O: `guardd.venues.stream` does it.
 
 The public socket carries one price topic a held symbol; the private one logs in and carries positions, orders and the USDT wallet.
 Neither has sequence numbers, so whoever listens takes a full REST snapshot whenever the private stream comes up (14.5).
@@ -120,12 +120,25 @@ class PublicTalk:
 
 
 class PrivateTalk:
-    """One connection of the private socket. `timestamp_ms` is the venue's time: the login expires a minute after it (14.3)."""
+    """One connection of the private socket. `timestamp_ms` is the venue's time: the login expires a minute after it (14.3).
 
-    def __init__(self, *, account: AccountName, credentials: Credentials, timestamp_ms: Callable[[], int]) -> None:
+    `pushed` hears every position frame, `login_refused` the venue's words.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: AccountName,
+        credentials: Credentials,
+        timestamp_ms: Callable[[], int],
+        pushed: Callable[[PositionsPushed], None],
+        login_refused: Callable[[str], None],
+    ) -> None:
         self._account = account
         self._credentials = credentials
         self._timestamp_ms = timestamp_ms
+        self._pushed = pushed
+        self._login_refused = login_refused
         self._waiting: set[str] = set()
         self._subscribed = False
         self._seen: OrderedDict[_OrderMoment, None] = OrderedDict()
@@ -154,7 +167,10 @@ class PrivateTalk:
             case Acknowledgement():
                 self._acknowledged(heard)
                 return ()
-            case PositionsPushed() | BalancePushed():
+            case PositionsPushed():
+                self._pushed(heard)
+                return (heard,)
+            case BalancePushed():
                 return (heard,)
             case tuple():
                 return tuple(push for push in heard if self._is_new(push))
@@ -169,6 +185,7 @@ class PrivateTalk:
             self.admitted = self.admitted or word.action == LOGIN_ACTION
         elif word.action == LOGIN_ACTION:
             self.failed = f"login refused: {word.error}"
+            self._login_refused(word.error)
         elif word.action != "unsubscribe":
             self.failed = f"{word.group or 'a frame'} refused: {word.error}"
 

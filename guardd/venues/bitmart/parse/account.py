@@ -79,14 +79,16 @@ def balance(data: object) -> Balance:
 
 
 def positions_v2(account: AccountName, data: object, sides: Mapping[Symbol, Side]) -> PositionsV2:
-    """The authority on positions. `sides`: directions known from elsewhere, for rows in one-way mode without a sign."""
+    """The authority on positions. `sides`: directions stated elsewhere, which count for rows in one-way mode."""
     positions: dict[PositionKey, Position] = {}
     undirected: list[Symbol] = []
     for row in as_rows("position-v2.data", data):
         quantity = row.contracts("current_amount")
         if quantity == 0:
             continue  # flat rows come when a symbol is given; `position_amount` beside them means nothing (quirk 3)
-        side = _side_v2(row) or sides.get(row.symbol())
+        side = _side_v2(row)
+        if row.text("position_side").lower() == "both":
+            side = sides.get(row.symbol(), side)
         if side is None:
             undirected.append(row.symbol())
             continue
@@ -151,6 +153,10 @@ def position_risk(data: object) -> tuple[RiskRow, ...]:
         )
         for row in as_rows("position-risk.data", data)
     )
+
+
+def marks_risk(data: object) -> dict[Symbol, Decimal]:
+    return {row.symbol: row.mark_price for row in position_risk(data) if is_value(row.mark_price)}
 
 
 def position_mode(data: object) -> PositionMode:
