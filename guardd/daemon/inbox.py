@@ -1,6 +1,6 @@
 """The guard's inbox: bounded, marks conflated, outcomes never dropped.
 
-Everything but a mark keeps its place in the queue. Of the marks of one symbol only the latest waits; when it is replaced, the
+Everything but a streamed mark keeps its place in the queue. Of the marks of one symbol only the latest waits; when it is replaced, the
 earlier one is gone, because a newer price is all that a guard needs. A mark that may confirm a crossing is the next
 frame in any case (I28 asks for *the very next frame*, and conflation only makes that frame newer).
 """
@@ -10,7 +10,7 @@ from collections import deque
 from typing import Final
 
 from guardd.errors import InvariantBroken
-from guardd.model.event import Event, MarkSeen
+from guardd.model.event import Event, MarkSeen, Source
 from guardd.model.names import Symbol
 
 CAPACITY: Final = 10_000
@@ -33,7 +33,7 @@ class Inbox:
 
     def post(self, event: Event) -> None:
         """Take one event; never waits. Raises `InvariantBroken` when the reader has been stuck for `capacity` events."""
-        if type(event) is MarkSeen:
+        if type(event) is MarkSeen and event.source is Source.STREAM:
             if event.symbol in self._marks:
                 self.conflated += 1
             self._marks[event.symbol] = event
