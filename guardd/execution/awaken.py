@@ -1,0 +1,85 @@
+"""What a restart wakes up with: unfinished intents as unknown, windows on this run's clock, words that survive (I8, I24).
+
+Called once on a fresh state, before any event is folded; from then on only the fold changes it. Then
+`executor.resume(state.pending.values())` finds out what became of each, before anything new is decided.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from guardd.journal.base import Memory, Remembered
+from guardd.model.instant import NS_PER_MS, Instant
+from guardd.model.intent import FINISHED, CancelOrder, Stage
+from guardd.model.outcome import Accepted
+from guardd.model.state import AccountState, Finished, Pending, RuleProgress
+
+CLOCK_DOUBTED_FROM_MS: Final = 60_000
+"""A local clock this far from the venue's can't say how long the guard was away."""
+
+
+def awaken(state: AccountState, memory: Memory, *, now: Instant, clock_offset_ms: int | None) -> None:
+    """Put what the journal remembers into a fresh `state`. `clock_offset_ms`: venue minus local, None when it isn't known."""
+    assert not state.pending and not state.finished, "awaken is for a state that nothing was folded into yet"  # noqa: S101
+    doubted = clock_offset_ms is None or abs(clock_offset_ms) >= CLOCK_DOUBTED_FROM_MS
+    for remembered in sorted(memory.recent, key=lambda each: (each.at_ms, each.intent.id)):
+        _finished(state, remembered, now, doubted=doubted)
+    for remembered in memory.unfinished:
+        _unfinished(state, remembered, now, doubted=doubted)
+    for mark in memory.rule_marks:
+        progress = state.progress.setdefault((mark.episode, mark.rule), RuleProgress())
+        progress.steps = max(progress.steps, mark.steps)
+        if progress.verified is None and mark.verified_ms is not None:
+            progress.verified = _on_this_clock(mark.verified_ms, now, doubted=doubted)
+    state.own_order_ids.update(memory.order_ids)
+    state.halted = memory.halted
+    state.parked = memory.parked
+
+
+def _finished(state: AccountState, remembered: Remembered, now: Instant, *, doubted: bool) -> None:
+    if remembered.stage not in FINISHED:
+        return
+    at = _on_this_clock(remembered.at_ms, now, doubted=doubted)
+    intent = replace(remembered.intent, decided=min(_decided(remembered, now, doubted=doubted), at), frame_ns=None)
+    state.finished.append(
+        Finished(
+            intent=intent,
+            stage=remembered.stage,
+            at=at,
+            filled=remembered.filled,
+            outcome=remembered.outcome,
+            order_id=remembered.order_id,
+        )
+    )
+    if remembered.stage is not Stage.REFUSED:
+        state.known_client_ids.add(intent.id)
+    if remembered.order_id is not None and not isinstance(intent.write, CancelOrder):
+        state.own_order_ids.add(remembered.order_id)
+    if remembered.stage in (Stage.VOID, Stage.REFUSED):
+        return
+    progress = state.progress.setdefault((intent.episode, intent.rule), RuleProgress())
+    progress.steps = max(progress.steps, intent.step + 1)
+    if remembered.stage is Stage.VERIFIED:
+        progress.verified = at
+
+
+def _unfinished(state: AccountState, remembered: Remembered, now: Instant, *, doubted: bool) -> None:
+    decided = _decided(remembered, now, doubted=doubted)
+    intent = replace(remembered.intent, decided=decided, frame_ns=None)
+    accepted = remembered.outcome.order_id if isinstance(remembered.outcome, Accepted) else None
+    order_id = remembered.order_id or accepted
+    state.pending[intent.id] = Pending(
+        intent=intent, stage=Stage.UNKNOWN, since=now, order_id=order_id, outcome=remembered.outcome
+    )
+    state.known_client_ids.add(intent.id)
+    if order_id is not None and not isinstance(intent.write, CancelOrder):
+        state.own_order_ids.add(order_id)
+
+
+def _decided(remembered: Remembered, now: Instant, *, doubted: bool) -> Instant:
+    return _on_this_clock(remembered.intent.decided.wall_ms, now, doubted=doubted)
+
+
+def _on_this_clock(wall_ms: int, now: Instant, *, doubted: bool) -> Instant:
+    """A moment of an earlier run. A backward step or a doubtful gap counts as no time (I24): caps stay as used as they were."""
+    elapsed_ms = 0 if doubted else max(now.wall_ms - wall_ms, 0)
+    return Instant(now.mono_ns - elapsed_ms * NS_PER_MS, wall_ms)

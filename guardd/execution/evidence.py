@@ -1,0 +1,88 @@
+"""What authoritative reads say about an intent: pure comparisons of what was meant with what is there (I7).
+
+The figures that an intent took along (`quantity_before`, `closed_before`) are what a later read is held against, because a
+market order that filled at once is in no list of open orders (BitMart reference, 18.4).
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from guardd.model.event import OrdersRead, PositionsRead
+from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket, Intent, ModifyProtection, PlaceProtection
+from guardd.model.names import OrderId
+from guardd.model.order import PlanForm, PlanOrder
+from guardd.model.position import Position, episode_id
+
+CREATED_BEFORE_MS_MAX: Final = 10_000
+"""A plan order without a client id may be ours if the venue's stamp is at most this much older than the decision."""
+
+
+def row_of(intent: Intent, read: PositionsRead) -> Position | None:
+    """The intent's position in a read; None when it is gone or another life of it began."""
+    row = next((row for row in read.positions if row.key == intent.key), None)
+    if row is None or (row.opened_ms is not None and episode_id(row.key, row.opened_ms) != intent.episode):
+        return None
+    return row
+
+
+def closed_since(intent: Intent, write: CloseAtMarket, read: PositionsRead) -> Decimal:
+    """Contracts of the position that were closed since the decision, by anybody; at most what was asked for."""
+    row = row_of(intent, read)
+    if row is None:
+        return min(write.size, intent.quantity_before)
+    by_count = row.closed_quantity - intent.closed_before
+    by_quantity = intent.quantity_before - row.quantity
+    return min(max(by_count, by_quantity, Decimal(0)), write.size)
+
+
+def placed_plan(
+    intent: Intent, write: PlaceProtection, read: OrdersRead, order_id: OrderId | None, taken: frozenset[OrderId]
+) -> PlanOrder | None:
+    """The plan order that this intent made: by its ids, or where the venue carries none, by what it is.
+
+    `taken`: orders that are known to be somebody's already, ours or a stranger's.
+    """
+    plans = [plan for plan in read.plans or () if plan.key == write.key]
+    for plan in plans:
+        if plan.client_id == intent.id or (order_id is not None and plan.order_id == order_id):
+            return plan
+    for plan in sorted(plans, key=lambda plan: (plan.created_ms, plan.order_id)):
+        new = plan.created_ms == 0 or plan.created_ms >= intent.decided.wall_ms - CREATED_BEFORE_MS_MAX
+        if not plan.client_id and new and plan.order_id not in taken and _is_as_meant(plan, write):
+            return plan
+    return None
+
+
+def differs_from(plan: PlanOrder, write: PlaceProtection | ModifyProtection) -> str:
+    """How a listed order differs from what was asked for; empty when it doesn't."""
+    if plan.protection is not write.kind:
+        return f"listed as {plan.protection}"
+    if plan.trigger_price != write.trigger_price:
+        return f"listed with trigger {plan.trigger_price}, not {write.trigger_price}"
+    if plan.execution_price is not None:
+        return f"listed with a limit price {plan.execution_price}"
+    wanted = write.position_size if isinstance(write, PlaceProtection) and write.form is PlanForm.PLAN else None
+    size = write.size if write.size is not None else wanted
+    if plan.size is not None and size is not None and plan.size < size:
+        return f"listed with size {plan.size}, not {size}"
+    return ""
+
+
+def still_listed(write: CancelOrder, read: OrdersRead) -> bool | None:
+    """Whether the order that was to end still rests; None when the read has not its list."""
+    if write.kind is CancelKind.PLAN:
+        return None if read.plans is None else any(plan.order_id == write.order_id for plan in read.plans)
+    return None if read.resting is None else any(order.order_id == write.order_id for order in read.resting)
+
+
+def listed_plan(order_id: OrderId, read: OrdersRead) -> PlanOrder | None:
+    return next((plan for plan in read.plans or () if plan.order_id == order_id), None)
+
+
+def _is_as_meant(plan: PlanOrder, write: PlaceProtection) -> bool:
+    size = write.size if write.size is not None or write.form is PlanForm.WHOLE else write.position_size
+    return (
+        plan.protection is write.kind
+        and plan.trigger_price == write.trigger_price
+        and plan.size in (size, None if write.form is PlanForm.WHOLE else size)
+    )

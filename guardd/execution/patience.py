@@ -1,0 +1,98 @@
+"""When an intent that failed may be tried again (interfaces.md section 6; BitMart reference, section 16). Pure.
+
+A protective close never gives up: it is tried again for as long as somebody decides it anew. Jitter comes from the intent's own
+id, so that a replay waits as long as the run did.
+"""
+
+from typing import Final, assert_never
+
+from guardd.execution.windows import reason_of, tries
+from guardd.model.instant import Instant
+from guardd.model.intent import Intent, PlaceProtection, Stage, Write
+from guardd.model.names import EpisodeId, PositionKey, RuleName
+from guardd.model.outcome import Reason, Rejected
+from guardd.model.state import AccountState, Finished
+
+EDGE_WAIT_S: Final = 30.0
+EDGE_JITTER_S: Final = 30.0
+BAN_WAIT_S: Final = 60.0
+BAN_WAIT_S_MAX: Final = 900.0
+SLOW_STEPS_S: Final = (10.0, 30.0, 60.0)
+"""The venue pauses or maintains: BitMart reference, 40015."""
+FAULT_STEPS_S: Final = (5.0, 15.0, 60.0)
+"""A request that can't be right is never repeated unchanged; it is built anew from newer state, rarely."""
+QUICK_S: Final = 0.25
+QUICK_S_MAX: Final = 2.0
+FAILED_S: Final = 0.5
+FAILED_S_MAX: Final = 5.0
+
+
+def not_before(
+    state: AccountState, key: PositionKey, episode: EpisodeId, rule: RuleName, write: Write
+) -> Instant | None:
+    """The earliest moment of the next try of such a write; None: at once. Another form of a stop waits for none of these."""
+    failed = [
+        each
+        for each in tries(state, key, episode, rule)
+        if each.stage is not Stage.VOID and _same_shape(each.intent.write, write)
+    ]
+    if not failed:
+        return None
+    return failed[-1].at.later_by(_wait_s(failed))
+
+
+def _same_shape(tried: Write, write: Write) -> bool:
+    if isinstance(tried, PlaceProtection) and isinstance(write, PlaceProtection):
+        return tried.form is write.form
+    return type(tried) is type(write)
+
+
+def _wait_s(failed: list[Finished]) -> float:
+    last, count = failed[-1], len(failed)
+    reason = reason_of(last)
+    if reason is None:
+        return _doubling_s(FAILED_S, FAILED_S_MAX, count)
+    wait_s = _rejected_wait_s(reason, count, last.intent)
+    asked_s = last.outcome.retry_after_s if isinstance(last.outcome, Rejected) else None
+    return max(wait_s, asked_s) if asked_s is not None else wait_s
+
+
+def _rejected_wait_s(reason: Reason, count: int, intent: Intent) -> float:
+    match reason:
+        case Reason.EDGE_BLOCKED:
+            return EDGE_WAIT_S + EDGE_JITTER_S * _jitter_ratio_s(intent)
+        case Reason.BANNED:
+            return _doubling_s(BAN_WAIT_S, BAN_WAIT_S_MAX, count)
+        case Reason.MAINTENANCE | Reason.VENUE_CLOSING | Reason.CREDENTIALS | Reason.PERMISSION:
+            return SLOW_STEPS_S[min(count, len(SLOW_STEPS_S)) - 1]
+        case Reason.INSTRUMENT_PAUSED:
+            # The second try goes at once, as immediate-or-cancel (BitMart reference, 18.4 step 6).
+            return 0.0 if count == 1 else SLOW_STEPS_S[min(count - 1, len(SLOW_STEPS_S)) - 1]
+        case Reason.NOT_SENT | Reason.RATE_LIMITED | Reason.SIZE_ABOVE_POSITION | Reason.CLOCK:
+            return _doubling_s(QUICK_S, QUICK_S_MAX, count)
+        case Reason.POSITION_LIQUIDATING | Reason.POSITION_GONE | Reason.ORDER_GONE | Reason.TRIGGER_PASSED:
+            return 1.0
+        case Reason.PRECISION | Reason.SIZE_BOUNDS | Reason.LEVERAGE_CONFLICT | Reason.PROTECTION_EXISTS:
+            return 0.0 if count == 1 else FAULT_STEPS_S[min(count - 1, len(FAULT_STEPS_S)) - 1]
+        case (
+            Reason.INVALID
+            | Reason.WOULD_LIQUIDATE
+            | Reason.BALANCE
+            | Reason.TRIGGER_TOO_FAR
+            | Reason.TOO_MANY_PLAN_ORDERS
+            | Reason.DUPLICATE_CLIENT_ID
+            | Reason.UNSUPPORTED
+            | Reason.OTHER
+        ):
+            return FAULT_STEPS_S[min(count, len(FAULT_STEPS_S)) - 1]
+        case _:
+            assert_never(reason)
+
+
+def _doubling_s(first_s: float, most_s: float, count: int) -> float:
+    return min(first_s * 2.0 ** min(count - 1, 16), most_s)
+
+
+def _jitter_ratio_s(intent: Intent) -> float:
+    """A number from 0 to 1 that belongs to this intent."""
+    return sum(ord(letter) for letter in intent.id[-4:]) % 101 / 100

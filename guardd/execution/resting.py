@@ -1,0 +1,93 @@
+"""Facts about orders that rest: which covers what, which is as tight as another, which stands in for one that ends. Pure."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from guardd.execution.proposal import Bounds
+from guardd.execution.windows import reason_of
+from guardd.model.instant import Instant
+from guardd.model.intent import PlaceProtection, Write
+from guardd.model.names import PositionKey, Side
+from guardd.model.order import PlanOrder, ProtectionKind
+from guardd.model.outcome import Reason
+from guardd.model.reading import is_value
+from guardd.model.state import AccountState
+
+REFUSALS_HOLD_S: Final = 60.0
+"""How long a venue's refusal of a form of protection is taken for its standing answer; then the ladder is tried anew."""
+
+
+def is_missing_stop(write: Write, state: AccountState) -> bool:
+    """True for a stop-loss on a position that our live stops don't cover: it passes every limit (interfaces.md 2.6).
+
+    One that is larger than the position doesn't cover it: the venue may refuse it when it fires (BitMart reference, 40020).
+    """
+    if not isinstance(write, PlaceProtection) or write.kind is not ProtectionKind.STOP_LOSS:
+        return False
+    held = state.held.get(write.key)
+    if held is None:
+        return False
+    quantity = held.position.quantity
+    mine = [plan for plan in own_plans(state, write.key, write.kind) if plan.size is None or plan.size <= quantity]
+    return covered(mine, quantity) < quantity
+
+
+def own_plans(state: AccountState, key: PositionKey, kind: ProtectionKind) -> tuple[PlanOrder, ...]:
+    """Resting protection of one kind that this guard made, oldest first."""
+    return tuple(plan for plan in state.plans_of(key) if plan.protection is kind and state.owns(plan))
+
+
+def strangers(state: AccountState, key: PositionKey, kind: ProtectionKind) -> tuple[PlanOrder, ...]:
+    """Resting protection of one kind that this guard didn't make."""
+    return tuple(plan for plan in state.plans_of(key) if plan.protection is kind and not state.owns(plan))
+
+
+def covered(plans: Iterable[PlanOrder], quantity: Decimal) -> Decimal:
+    """Contracts that these orders close together."""
+    total = sum((quantity if plan.size is None else plan.size for plan in plans), Decimal(0))
+    return min(total, quantity)
+
+
+def as_tight(trigger: Decimal, other: Decimal, side: Side) -> bool:
+    """True when a stop at `trigger` fires no later than one at `other`."""
+    return (trigger - other) * side.sign >= 0
+
+
+def adequate(plan: PlanOrder, wanted_trigger: Decimal, bounds: Bounds) -> bool:
+    """A stop that does what the policy's would: market, between L and the mark, at least as tight (interfaces.md 2.4)."""
+    if plan.protection is not ProtectionKind.STOP_LOSS or plan.execution_price is not None:
+        return False
+    sign = plan.key.side.sign
+    if not is_value(bounds.mark) or (bounds.mark - plan.trigger_price) * sign <= 0:
+        return False
+    limit = bounds.liquidation_price
+    if is_value(limit) and (plan.trigger_price - limit) * sign <= 0:
+        return False
+    return as_tight(plan.trigger_price, wanted_trigger, plan.key.side)
+
+
+def stands_in_for(instead: PlanOrder, ending: PlanOrder, quantity: Decimal, others: Iterable[PlanOrder]) -> bool:
+    """True when ending one stop leaves its position no worse: `instead` is as tight, and covers as much or the rest is covered.
+
+    `others`: every live stop of the position but the one that ends.
+    """
+    if instead.order_id == ending.order_id or instead.key != ending.key or instead.protection is not ending.protection:
+        return False
+    if instead.execution_price is not None or not as_tight(
+        instead.trigger_price, ending.trigger_price, ending.key.side
+    ):
+        return False
+    needed = min(quantity, quantity if ending.size is None else ending.size)
+    return covered([instead], quantity) >= needed or covered(others, quantity) >= quantity
+
+
+def venue_allows_one(state: AccountState, key: PositionKey, kind: ProtectionKind, now: Instant) -> bool:
+    """True when the venue has just refused a second protective order of this kind because one exists."""
+    for finished in reversed(state.finished):
+        if now.seconds_since(finished.at) > REFUSALS_HOLD_S:
+            return False
+        write = finished.intent.write
+        if isinstance(write, PlaceProtection) and (write.key, write.kind) == (key, kind):
+            return reason_of(finished) is Reason.PROTECTION_EXISTS
+    return False

@@ -1,0 +1,266 @@
+"""Reading back what the venue accepted, within two seconds: a stop counts when it is listed, a close when it filled.
+
+Every read is posted as an event before the finding is, so that cooldowns and the next decision start from what the venue
+says now. A read that fails is no evidence; it never ends an intent.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final, assert_never
+
+from guardd.clock import Clock
+from guardd.errors import VenueError
+from guardd.execution.evidence import closed_since, differs_from, listed_plan, placed_plan, row_of, still_listed
+from guardd.model.event import Event, OrdersRead, PositionsRead, ReadFailed
+from guardd.model.intent import (
+    CancelKind,
+    CancelOrder,
+    CloseAtMarket,
+    Intent,
+    ModifyProtection,
+    PlaceProtection,
+    SetLeverage,
+    Stage,
+    Write,
+)
+from guardd.model.names import ClientId, OrderId
+from guardd.model.order import OrderReport, OrderUpdate
+from guardd.model.state import AccountState
+from guardd.venues.base import Venue
+
+READ_DEADLINE_S: Final = 3.0
+"""A backstop: the transport gives each of its calls a deadline of its own, below this."""
+LOOKS_S: Final = (0.05, 0.15, 0.3, 0.5, 1.0)
+"""Pauses before the looks at an accepted write: five in two seconds (BitMart reference, 18.3 and 18.4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What reading showed, and the stage that follows from it. UNKNOWN: it showed nothing certain."""
+
+    stage: Stage
+    detail: str
+    filled: Decimal | None = None
+    order_id: OrderId | None = None
+    final: bool = False
+    """Looking again can't change it."""
+    gone: bool = False
+    """The order that the write was about is no longer there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A look-up that was answered; `report` None: the venue doesn't know the order."""
+
+    report: OrderReport | None
+
+
+class Reader:
+    """Authoritative reads for one account's executor: each posts what it read, and gives None where it got no usable answer."""
+
+    def __init__(
+        self,
+        *,
+        venue: Venue,
+        clock: Clock,
+        state: AccountState,
+        post: Callable[[Event], None],
+        pushed: Mapping[ClientId, OrderUpdate],
+    ) -> None:
+        self._venue = venue
+        self._post = post
+        self._state = state
+        self._pushed = pushed
+        self.clock = clock
+
+    async def positions(self) -> PositionsRead | None:
+        try:
+            async with asyncio.timeout(READ_DEADLINE_S):
+                read = await self._venue.positions()
+        except (VenueError, TimeoutError) as error:
+            return self._failed("positions", error)
+        self._post(read)
+        return read
+
+    async def orders(self, *, resting: bool, plans: bool) -> OrdersRead | None:
+        try:
+            async with asyncio.timeout(READ_DEADLINE_S):
+                read = await self._venue.orders(resting=resting, plans=plans)
+        except (VenueError, TimeoutError) as error:
+            return self._failed("orders", error)
+        self._post(read)
+        return read
+
+    async def order(self, intent: Intent, order_id: OrderId | None) -> LookedUp | None:
+        """Look the intent's order up; what the private stream told of it serves first, when that was its end."""
+        pushed = self._pushed.get(intent.id)
+        if pushed is not None and not pushed.live:
+            return LookedUp(_report_of(pushed))
+        try:
+            async with asyncio.timeout(READ_DEADLINE_S):
+                return LookedUp(await self._venue.find_order(intent.key, client_id=intent.id, order_id=order_id))
+        except (VenueError, TimeoutError) as error:
+            return self._failed("find_order", error)
+
+    def taken(self, intent: Intent) -> frozenset[OrderId]:
+        """Plan orders that can't be this intent's: ours by another intent, or seen before it was decided."""
+        seen = self._state.own_order_ids
+        plans_at = self._state.plans_at
+        if plans_at is not None and plans_at.mono_ns <= intent.decided.mono_ns:
+            seen = seen | set(self._state.plans)
+        return frozenset(seen)
+
+    def _failed(self, endpoint: str, error: Exception) -> None:
+        self._post(ReadFailed(at=self.clock.now(), endpoint=endpoint, why=str(error) or type(error).__name__))
+
+
+async def verify(intent: Intent, order_id: OrderId | None, reader: Reader) -> Finding:
+    """Read an accepted write back: VERIFIED, FAILED, or UNKNOWN when two seconds showed nothing certain."""
+    finding = Finding(stage=Stage.UNKNOWN, detail="accepted, but it could not be read back")
+    for pause_s in LOOKS_S:
+        await reader.clock.sleep(pause_s)
+        finding = await look(intent, order_id, reader)
+        if finding.stage is Stage.VERIFIED or finding.final:
+            return finding
+    if finding.stage is Stage.FAILED and isinstance(intent.write, PlaceProtection):
+        return await _not_listed(intent, order_id, reader, finding)
+    if finding.stage is Stage.FAILED and isinstance(intent.write, CloseAtMarket):
+        # A finished order may take longer than this to show in a look-up: only `resolve` waits long enough to say no.
+        return replace(finding, stage=Stage.UNKNOWN)
+    return finding
+
+
+async def look(intent: Intent, order_id: OrderId | None, reader: Reader) -> Finding:
+    """One look at one intent. FAILED here: the answer was certain, and it says no; not `final`: a later look may say yes."""
+    write = intent.write
+    match write:
+        case CloseAtMarket():
+            return await _look_at_close(intent, write, order_id, reader)
+        case PlaceProtection():
+            return await _look_at_placed(intent, write, order_id, reader)
+        case ModifyProtection():
+            return await _look_at_modified(write, reader)
+        case CancelOrder():
+            return await _look_at_cancelled(write, reader)
+        case SetLeverage():
+            return await _look_at_leverage(intent, write, reader)
+        case _:
+            assert_never(write)
+
+
+async def reread(write: Write, reader: Reader) -> None:
+    """Read anew what a rejection says we were wrong about."""
+    await reader.positions()
+    if not isinstance(write, SetLeverage):
+        plans_only = isinstance(write, PlaceProtection | ModifyProtection)
+        await reader.orders(resting=not plans_only, plans=True)
+
+
+async def _look_at_close(intent: Intent, write: CloseAtMarket, order_id: OrderId | None, reader: Reader) -> Finding:
+    looked = await reader.order(intent, order_id)
+    report = looked.report if looked is not None else None
+    if report is not None and report.live:
+        return Finding(stage=Stage.UNKNOWN, detail="still working", order_id=report.order_id)
+    read = await reader.positions()
+    if report is not None:
+        if report.filled > 0:
+            return _filled(report, write)
+        detail = "ended without a fill"
+        return Finding(stage=Stage.FAILED, detail=detail, filled=Decimal(0), order_id=report.order_id, final=True)
+    if read is None:
+        return Finding(stage=Stage.UNKNOWN, detail="neither the order nor the position could be read")
+    closed = closed_since(intent, write, read)
+    if closed > 0:
+        return Finding(stage=Stage.VERIFIED, detail="the position shows the fill", filled=closed, order_id=order_id)
+    if looked is None:
+        return Finding(stage=Stage.UNKNOWN, detail="the order could not be looked up")
+    return Finding(stage=Stage.FAILED, detail="the venue doesn't know the order and the position is unchanged")
+
+
+def _filled(report: OrderReport, write: CloseAtMarket) -> Finding:
+    price = f" at {report.average_price}" if report.average_price is not None else ""
+    return Finding(
+        stage=Stage.VERIFIED,
+        detail=f"filled {report.filled} of {write.size}{price}",
+        filled=report.filled,
+        order_id=report.order_id,
+    )
+
+
+async def _look_at_placed(intent: Intent, write: PlaceProtection, order_id: OrderId | None, reader: Reader) -> Finding:
+    taken = reader.taken(intent)
+    read = await reader.orders(resting=False, plans=True)
+    if read is None or read.plans is None:
+        return Finding(stage=Stage.UNKNOWN, detail="the plan list could not be read", order_id=order_id)
+    plan = placed_plan(intent, write, read, order_id, taken)
+    if plan is None:
+        return Finding(stage=Stage.FAILED, detail="not in the plan list", order_id=order_id)
+    if flaw := differs_from(plan, write):
+        return Finding(stage=Stage.FAILED, detail=flaw, order_id=plan.order_id, final=True)
+    return Finding(stage=Stage.VERIFIED, detail="listed", order_id=plan.order_id)
+
+
+async def _not_listed(intent: Intent, order_id: OrderId | None, reader: Reader, finding: Finding) -> Finding:
+    """Accepted but not listed for two seconds: it may have fired already, or the list may be late."""
+    looked = await reader.order(intent, order_id)
+    if looked is None:
+        return Finding(
+            stage=Stage.UNKNOWN, detail="accepted, not listed, and it could not be looked up", order_id=order_id
+        )
+    if looked.report is None:
+        return finding
+    if looked.report.live:
+        return Finding(stage=Stage.UNKNOWN, detail="accepted and working, but not listed yet", order_id=order_id)
+    if looked.report.filled > 0:
+        await reader.positions()
+        return Finding(stage=Stage.VERIFIED, detail="it fired already", filled=looked.report.filled, order_id=order_id)
+    return finding
+
+
+async def _look_at_modified(write: ModifyProtection, reader: Reader) -> Finding:
+    read = await reader.orders(resting=False, plans=True)
+    if read is None or read.plans is None:
+        return Finding(stage=Stage.UNKNOWN, detail="the plan list could not be read", order_id=write.order_id)
+    plan = listed_plan(write.order_id, read)
+    if plan is None:
+        detail = "the order is gone from the plan list"
+        return Finding(stage=Stage.FAILED, detail=detail, order_id=write.order_id, gone=True)
+    if flaw := differs_from(plan, write):
+        return Finding(stage=Stage.FAILED, detail=flaw, order_id=write.order_id)
+    return Finding(stage=Stage.VERIFIED, detail="listed with its new trigger", order_id=write.order_id)
+
+
+async def _look_at_cancelled(write: CancelOrder, reader: Reader) -> Finding:
+    plans = write.kind is CancelKind.PLAN
+    read = await reader.orders(resting=not plans, plans=plans)
+    listed = still_listed(write, read) if read is not None else None
+    if listed is None:
+        return Finding(stage=Stage.UNKNOWN, detail="the order list could not be read", order_id=write.order_id)
+    if listed:
+        return Finding(stage=Stage.FAILED, detail="the order still rests", order_id=write.order_id)
+    return Finding(stage=Stage.VERIFIED, detail="gone from the list", order_id=write.order_id)
+
+
+async def _look_at_leverage(intent: Intent, write: SetLeverage, reader: Reader) -> Finding:
+    read = await reader.positions()
+    if read is None:
+        return Finding(stage=Stage.UNKNOWN, detail="the positions could not be read")
+    row = row_of(intent, read)
+    if row is None:
+        return Finding(stage=Stage.FAILED, detail="the position is gone")
+    if row.leverage != write.leverage:
+        return Finding(stage=Stage.FAILED, detail=f"leverage is {row.leverage}, not {write.leverage}")
+    return Finding(stage=Stage.VERIFIED, detail=f"leverage is {row.leverage}")
+
+
+def _report_of(update: OrderUpdate) -> OrderReport:
+    return OrderReport(
+        order_id=update.order_id,
+        client_id=update.client_id,
+        size=update.size,
+        filled=update.filled,
+        average_price=update.average_price,
+        live=update.live,
+    )

@@ -1,0 +1,150 @@
+"""What the finished and unfinished intents tell: windows of the leash, tries of one decision, the next step's number. Pure.
+
+Intervals are monotonic; intents of an earlier run were placed on this run's clock by `guardd.execution.awaken` (I24).
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from guardd.execution.proposal import INPUT_DECISION
+from guardd.model.instant import Instant
+from guardd.model.intent import Action, CloseAtMarket, Intent, Stage
+from guardd.model.names import EpisodeId, PositionKey, RuleName
+from guardd.model.outcome import Reason, Rejected
+from guardd.model.state import AccountState, Finished
+
+MINUTE_S: Final = 60.0
+HOUR_S: Final = 3600.0
+CLOSING: Final = frozenset({Action.REDUCE, Action.CLOSE})
+FILL_SHOWN_AFTER_S: Final = 2.0
+"""A position read this long after a fill of ours shows it; venues that count no closed quantity are believed then."""
+UNSUCCESSFUL: Final = frozenset({Stage.REJECTED, Stage.FAILED, Stage.VOID, Stage.REFUSED})
+
+
+def input_of(intent: Intent, name: str) -> str | None:
+    """The text of one input of an intent."""
+    return next((text for each, text in intent.inputs if each == name), None)
+
+
+def reason_of(finished: Finished) -> Reason | None:
+    """Why the venue turned it away; None when it didn't."""
+    if finished.stage is Stage.REJECTED and isinstance(finished.outcome, Rejected):
+        return finished.outcome.reason
+    return None
+
+
+def next_step(state: AccountState, episode: EpisodeId, rule: RuleName) -> int:
+    """The number of the next intent of `rule` in this episode: one that was void may be sent again under its own number."""
+    progress = state.progress.get((episode, rule))
+    step = progress.steps if progress is not None else 0
+    for finished in state.finished:
+        intent = finished.intent
+        if intent.episode == episode and intent.rule == rule and finished.stage not in (Stage.VOID, Stage.REFUSED):
+            step = max(step, intent.step + 1)
+    for pending in state.pending.values():
+        if pending.intent.episode == episode and pending.intent.rule == rule:
+            step = max(step, pending.intent.step + 1)
+    return step
+
+
+def tries(state: AccountState, key: PositionKey, episode: EpisodeId, rule: RuleName) -> tuple[Finished, ...]:
+    """The unsuccessful intents of one rule since its last success in this episode, oldest first."""
+    found: list[Finished] = []
+    for finished in reversed(state.finished):
+        intent = finished.intent
+        if intent.key != key or intent.episode != episode or intent.rule != rule:
+            continue
+        if finished.stage not in UNSUCCESSFUL:
+            break
+        found.append(finished)
+    return tuple(reversed(found))
+
+
+def last_closing(state: AccountState, key: PositionKey, episode: EpisodeId, rule: RuleName) -> Finished | None:
+    """The newest finished closing intent of a rule."""
+    for finished in reversed(state.finished):
+        intent = finished.intent
+        if (intent.key, intent.episode, intent.rule) == (key, episode, rule) and intent.action in CLOSING:
+            return finished
+    return None
+
+
+def orders_sent(state: AccountState, now: Instant, within_s: float = MINUTE_S) -> int:
+    """How many writes of this account were decided within the window and weren't proved to have never arrived."""
+    count = sum(1 for pending in state.pending.values() if now.seconds_since(pending.intent.decided) <= within_s)
+    return count + sum(
+        1 for finished in _recent(state, now, within_s) if finished.stage not in (Stage.VOID, Stage.REFUSED)
+    )
+
+
+def reduced(state: AccountState, key: PositionKey, now: Instant, within_s: float = HOUR_S) -> Decimal:
+    """Contracts that reducing steps closed within the window; what is in flight or unclear counts whole."""
+    total = Decimal(0)
+    for pending in state.in_flight(key):
+        if pending.intent.action is Action.REDUCE and isinstance(pending.intent.write, CloseAtMarket):
+            total += pending.intent.write.size
+    for finished in _recent(state, now, within_s):
+        write = finished.intent.write
+        if finished.intent.key != key or finished.intent.action is not Action.REDUCE:
+            continue
+        if isinstance(write, CloseAtMarket) and finished.stage in (Stage.VERIFIED, Stage.FAILED):
+            whole = write.size if finished.stage is Stage.VERIFIED else Decimal(0)
+            total += finished.filled if finished.filled is not None else whole
+    return total
+
+
+def largest_quantity(state: AccountState, key: PositionKey, now: Instant, within_s: float = HOUR_S) -> Decimal:
+    """The largest quantity of the position that this window saw."""
+    held = state.held.get(key)
+    largest = Decimal(0)
+    if held is not None:
+        largest = held.position.quantity
+        if now.wall_ms - held.episode.first_seen_ms <= within_s * 1000:
+            largest = max(largest, held.episode.largest_quantity)
+    for finished in _recent(state, now, within_s):
+        if finished.intent.key == key:
+            largest = max(largest, finished.intent.quantity_before)
+    for pending in state.in_flight(key):
+        largest = max(largest, pending.intent.quantity_before)
+    return largest
+
+
+def close_decisions(state: AccountState, key: PositionKey, now: Instant) -> frozenset[str]:
+    """The `close` decisions of a position in the last minute; slices and further tries share their decision's name."""
+    intents = [pending.intent for pending in state.in_flight(key)]
+    intents += [finished.intent for finished in _recent(state, now, MINUTE_S) if finished.intent.key == key]
+    return frozenset(
+        input_of(intent, INPUT_DECISION) or intent.id for intent in intents if intent.action is Action.CLOSE
+    )
+
+
+def closing_in_flight(state: AccountState, key: PositionKey) -> Decimal:
+    """Contracts that unfinished closes of a position may still take; an unknown one counts whole (I1, I7)."""
+    return sum(
+        (p.intent.write.size for p in state.in_flight(key) if isinstance(p.intent.write, CloseAtMarket)), Decimal(0)
+    )
+
+
+def confirmed_quantity(state: AccountState, key: PositionKey) -> Decimal:
+    """The position's quantity, less fills of ours that its row doesn't show yet (a read may be older than a fill)."""
+    held = state.held[key]
+    quantity, closed = held.position.quantity, held.position.closed_quantity
+    for finished in reversed(state.finished):
+        intent = finished.intent
+        if intent.key != key or intent.episode != held.episode.id or not isinstance(intent.write, CloseAtMarket):
+            continue
+        if finished.filled is None:
+            continue
+        if held.read.seconds_since(finished.at) > FILL_SHOWN_AFTER_S:
+            break
+        unseen = intent.closed_before + finished.filled - closed
+        return max(quantity - max(unseen, Decimal(0)), Decimal(0))
+    return quantity
+
+
+def _recent(state: AccountState, now: Instant, within_s: float) -> Iterator[Finished]:
+    for finished in reversed(state.finished):
+        if now.seconds_since(finished.at) > within_s:
+            return
+        yield finished
