@@ -7,22 +7,26 @@ Called once on a fresh state, before any event is folded; from then on only the 
 from dataclasses import replace
 from typing import Final
 
+from guardd.errors import InvariantBroken
 from guardd.journal.base import Memory, Remembered
 from guardd.model.instant import NS_PER_MS, Instant
-from guardd.model.intent import FINISHED, CancelOrder, Stage
+from guardd.model.intent import FINISHED, Action, CancelOrder, Stage
 from guardd.model.outcome import Accepted
 from guardd.model.state import AccountState, Finished, Pending, RuleProgress
 
 CLOCK_DOUBTED_FROM_MS: Final = 60_000
 """A local clock this far from the venue's can't say how long the guard was away."""
+LONG_AGO_MS: Final = 3_600_000
 
 
 def awaken(state: AccountState, memory: Memory, *, now: Instant, clock_offset_ms: int | None) -> None:
     """Put what the journal remembers into a fresh `state`. `clock_offset_ms`: venue minus local, None when it isn't known."""
-    assert not state.pending and not state.finished, "awaken is for a state that nothing was folded into yet"  # noqa: S101
+    if state.pending or state.finished:
+        raise InvariantBroken("I8", "awaken met a state that already has intents; it is for a fresh one")
     doubted = clock_offset_ms is None or abs(clock_offset_ms) >= CLOCK_DOUBTED_FROM_MS
     for remembered in sorted(memory.recent, key=lambda each: (each.at_ms, each.intent.id)):
         _finished(state, remembered, now, doubted=doubted)
+    state.finished.sort(key=lambda finished: finished.at.mono_ns)
     for remembered in memory.unfinished:
         _unfinished(state, remembered, now, doubted=doubted)
     for mark in memory.rule_marks:
@@ -38,7 +42,7 @@ def awaken(state: AccountState, memory: Memory, *, now: Instant, clock_offset_ms
 def _finished(state: AccountState, remembered: Remembered, now: Instant, *, doubted: bool) -> None:
     if remembered.stage not in FINISHED:
         return
-    at = _on_this_clock(remembered.at_ms, now, doubted=doubted)
+    at = _on_this_clock(remembered.at_ms, now, doubted=doubted, exempt=_is_exempt(remembered))
     intent = replace(remembered.intent, decided=min(_decided(remembered, now, doubted=doubted), at), frame_ns=None)
     state.finished.append(
         Finished(
@@ -76,10 +80,18 @@ def _unfinished(state: AccountState, remembered: Remembered, now: Instant, *, do
 
 
 def _decided(remembered: Remembered, now: Instant, *, doubted: bool) -> Instant:
-    return _on_this_clock(remembered.intent.decided.wall_ms, now, doubted=doubted)
+    wall_ms = remembered.intent.decided.wall_ms
+    return _on_this_clock(wall_ms, now, doubted=doubted, exempt=_is_exempt(remembered))
 
 
-def _on_this_clock(wall_ms: int, now: Instant, *, doubted: bool) -> Instant:
-    """A moment of an earlier run. A backward step or a doubtful gap counts as no time (I24): caps stay as used as they were."""
-    elapsed_ms = 0 if doubted else max(now.wall_ms - wall_ms, 0)
+def _is_exempt(remembered: Remembered) -> bool:
+    """No cap holds these back, so a doubted clock may not either."""
+    return remembered.intent.action in (Action.CLOSE, Action.STOP_LOSS)
+
+
+def _on_this_clock(wall_ms: int, now: Instant, *, doubted: bool, exempt: bool = False) -> Instant:
+    """A moment of an earlier run. A backward step or a doubtful gap counts as no time for caps, and as long ago for the rest (I24)."""
+    elapsed_ms = now.wall_ms - wall_ms
+    if doubted or elapsed_ms < 0:
+        elapsed_ms = LONG_AGO_MS if exempt else 0
     return Instant(now.mono_ns - elapsed_ms * NS_PER_MS, wall_ms)

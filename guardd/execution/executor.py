@@ -98,7 +98,7 @@ class Executor:
         return True
 
     def resume(self, unfinished: Iterable[Pending]) -> int:
-        """Find out what became of intents that nobody carries: those of an earlier run, or of a task that died. Returns how many."""
+        """Find out what became of intents that nobody carries: an earlier run's, or a dead task's. Returns how many."""
         count = 0
         for pending in sorted(unfinished, key=lambda each: (each.intent.decided.mono_ns, each.intent.id)):
             intent = pending.intent

@@ -80,7 +80,8 @@ class Reader:
             async with asyncio.timeout(READ_DEADLINE_S):
                 read = await self._venue.positions()
         except (VenueError, TimeoutError) as error:
-            return self._failed("positions", error)
+            self._failed("positions", error)
+            return None
         self._post(read)
         return read
 
@@ -89,7 +90,8 @@ class Reader:
             async with asyncio.timeout(READ_DEADLINE_S):
                 read = await self._venue.orders(resting=resting, plans=plans)
         except (VenueError, TimeoutError) as error:
-            return self._failed("orders", error)
+            self._failed("orders", error)
+            return None
         self._post(read)
         return read
 
@@ -102,7 +104,8 @@ class Reader:
             async with asyncio.timeout(READ_DEADLINE_S):
                 return LookedUp(await self._venue.find_order(intent.key, client_id=intent.id, order_id=order_id))
         except (VenueError, TimeoutError) as error:
-            return self._failed("find_order", error)
+            self._failed("find_order", error)
+            return None
 
     def taken(self, intent: Intent) -> frozenset[OrderId]:
         """Plan orders that can't be this intent's: ours by another intent, or seen before it was decided."""
