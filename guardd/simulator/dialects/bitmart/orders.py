@@ -12,6 +12,7 @@ from guardd.simulator.faults import FaultKind
 from guardd.simulator.orders import MarginMode, Order, OrderKind, OrderRequest, PlanKind, Preset, TimeInForce
 from guardd.simulator.refusals import RefusalReason, Refused
 
+NOT_ENOUGH = "You contract account available balance not enough."
 MARKET_PRICE_WORDS = "market price"
 TIMEOUT_MIN_S = 5
 _DAY_S = 86_400
@@ -21,7 +22,13 @@ _ACCOUNTS = ("futures", "copy_trading")
 
 
 def submit_order(desk: Desk, call: Call) -> Success:
-    order = desk.exchange.place(call.uid, _order_request(desk, call.body), call.now_ms)
+    request = _order_request(desk, call.body)
+    try:
+        order = desk.exchange.place(call.uid, request, call.now_ms)
+    except Refused as refusal:
+        if refusal.reason is RefusalReason.INSUFFICIENT_BALANCE:
+            raise VenueError(40012, NOT_ENOUGH) from refusal  # captured: not 40027 on this call
+        raise
     price = MARKET_PRICE_WORDS if order.kind is OrderKind.MARKET else number(order.price)
     return Success(data={"order_id": int(order.order_id), "price": price})
 
