@@ -81,6 +81,15 @@ def test_balance_equal_to_the_maintenance_margin_is_already_liquidation() -> Non
     assert made.held() == 0
 
 
+def test_a_cross_balance_equal_to_the_maintenance_margin_is_already_liquidation() -> None:
+    # The opening fee of 5.4 leaves 841, which is −PnL 800 and maintenance 41 at mark 82000.
+    made = opened(LONG, WITHOUT_FEE, leverage=50, margin_mode=MarginMode.CROSS, deposit="846.4")
+    made.mark("82000.1")
+    assert made.held() == 100
+    made.mark(82000)
+    assert made.held() == 0
+
+
 def test_the_tier_at_the_resulting_price_counts() -> None:
     # 6 BTC short at 82000: 492000 is tier 1 at entry, and above 83333 it is tier 2.
     made = stage(deposit="200000", terms=WITHOUT_FEE)
