@@ -32,7 +32,7 @@ PULSE_S = 0.05
 SOCKETS_PER_ADDRESS_MAX = 500  # BitMart reference 14.1
 SERVER_PING_S = 54.0  # measured (14.4)
 _SHUTDOWN_S = 1.0
-_TASK_PREFIX = "simulator-"
+_TASK_PREFIX, _WRITER = "simulator-", "socket"
 
 
 @dataclass(slots=True)
@@ -90,11 +90,14 @@ class SimulatorServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stopping.set()
+        for socket in self._sockets:
+            socket.queue.put_nowait(Close(code=WSCloseCode.GOING_AWAY, reason="shutting down"))
+        writers = [task for task in self._tasks if task.get_name() == f"{_TASK_PREFIX}{_WRITER}"]
+        if writers:
+            await asyncio.wait(writers, timeout=_SHUTDOWN_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for socket in list(self._sockets):
-            socket.queue.put_nowait(Close(code=WSCloseCode.GOING_AWAY, reason="shutting down"))
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -233,14 +236,16 @@ class SimulatorServer:
         address = request.remote or ""
         if self._per_address[address] >= SOCKETS_PER_ADDRESS_MAX:
             return web.Response(status=429)
-        response = web.WebSocketResponse(autoping=False, heartbeat=SERVER_PING_S, max_msg_size=1 << 16)
+        response = web.WebSocketResponse(
+            autoping=False, heartbeat=SERVER_PING_S, max_msg_size=1 << 16, timeout=_SHUTDOWN_S
+        )
         await response.prepare(request)
         queue: asyncio.Queue[Push | Close | str] = asyncio.Queue()
         session = self.dialect.open(request.path, self.now_ms(), queue.put_nowait)
         socket = _Socket(session, queue)
         self._sockets.append(socket)
         self._per_address[address] += 1
-        writer = self.spawn("socket", self._write(response, queue))
+        writer = self.spawn(_WRITER, self._write(response, queue))
         try:
             await self._read(response, socket)
         finally:
