@@ -32,7 +32,7 @@ _GOOD_TILL_CANCELLED: Final = 1
 _WHOLE_POSITION: Final = 2
 _SIZED: Final = 1
 _MARKET_PRICE: Final = "0"
-_CLIENT_ID_LETTERS_MAX: Final = 32
+CLIENT_ID_LETTERS_MAX: Final = 32
 _PRICE_TYPES: Final = {PriceType.LAST: 1, PriceType.MARK: 2}
 _PRICE_WAYS: Final = {Direction.RISES: 1, Direction.FALLS: 2}
 
@@ -161,6 +161,6 @@ def named_order(order_id: str) -> str:
 
 def checked_client_id(client_id: str) -> str:
     """1-32 letters and digits (10.1); the venue answers 40048 or 40049 else."""
-    if not (client_id.isascii() and client_id.isalnum() and len(client_id) <= _CLIENT_ID_LETTERS_MAX):
+    if not (client_id.isascii() and client_id.isalnum() and len(client_id) <= CLIENT_ID_LETTERS_MAX):
         raise InvariantBroken("I7", f"client id of {len(client_id)} letters, expected 1-32 letters and digits")
     return client_id

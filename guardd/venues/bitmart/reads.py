@@ -13,6 +13,7 @@ from guardd.model.instant import NS_PER_S
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, PositionMode, Side, Symbol
 from guardd.model.order import OrderReport, PlanOrder, RestingOrder
+from guardd.model.reading import is_value
 from guardd.venues.bitmart import endpoints
 from guardd.venues.bitmart.api import Api, Query
 from guardd.venues.bitmart.endpoints import Endpoint
@@ -34,6 +35,7 @@ SINGLE_SYMBOLS_MAX: Final = 4
 FEE_DEADLINE_S: Final = 1.0
 REGULAR_TAKER_FEE: Final = Decimal("0.0006")
 """The regular tier (8.6), taken until the account's own rate was read: that call is limited to one a second."""
+EQUITY_GAP_RATIO: Final = Decimal("0.05")
 _KLINE_SPAN_S: Final = 120
 _TRAILING: Final = (("type", "trailing"),)
 _LIMIT: Final = (("limit", str(PAGE_ROWS)),)
@@ -68,7 +70,13 @@ class Reads:
         return PositionsRead(started=started, at=self._clock.now(), positions=read.positions)
 
     async def balance(self) -> Balance:
-        return account_answers.balance(await self._api.read(endpoints.ASSETS_DETAIL))
+        """The USDT wallet. Equity is expected to be the sum of its parts; a large gap is told, and fails nothing (8.1)."""
+        balance = account_answers.balance(await self._api.read(endpoints.ASSETS_DETAIL))
+        if is_value(balance.equity) and is_value(balance.unrealized_pnl):
+            parts = balance.available + balance.frozen + balance.position_margin + balance.unrealized_pnl
+            if abs(balance.equity - parts) > EQUITY_GAP_RATIO * abs(balance.equity):
+                self._tell("equity-gap", f"equity {balance.equity} isn't the sum of its parts, {parts}")
+        return balance
 
     async def position_mode(self) -> PositionMode:
         return account_answers.position_mode(await self._api.read(endpoints.GET_POSITION_MODE))
