@@ -6,7 +6,7 @@ A dialect supplies a `Conversation`: what to say and what the frames mean, witho
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Protocol
@@ -279,7 +279,7 @@ async def keep_connected(
     *links: Link,
     beside: Collection[Callable[[], Coroutine[object, object, None]]] = (),
     mailbox: Mailbox | None = None,
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """The events of `links` as they come, for ever. `beside` are endless companions (`Transport.tend`) that live and end with them.
 
     A dialect that has events of its own to tell (a block, a venue that closes) passes the `mailbox` that it puts them in.

@@ -58,7 +58,7 @@ async def talking(conversation: Conversation) -> AsyncIterator[str]:
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     try:
-        yield "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for event in ended:
