@@ -1,0 +1,137 @@
+"""What the edges of the fold mean to people: sentences, facts and journal notes. It listens; it decides nothing."""
+
+from collections.abc import Callable
+from typing import Final
+
+from guardd.journal.base import Journal
+from guardd.model.facts import Contested, Fact, ForcedExit, ForcedExitKind, Said
+from guardd.model.instant import Instant
+from guardd.model.intent import Action, Stage
+from guardd.model.names import PositionKey, RuleName, Severity
+from guardd.model.order import OrderAction
+from guardd.model.state import AccountState, News, NewsKind
+
+CONTESTED_CLOSES: Final = 3
+CONTESTED_WITHIN_MS: Final = 3_600_000
+"""A position opened again after a `close`, three times in an hour: somebody works against the guard (interfaces.md 2.5)."""
+
+
+class Teller:
+    """One account's voice."""
+
+    def __init__(self, *, state: AccountState, journal: Journal, listener: Callable[[Fact], None]) -> None:
+        self._state = state
+        self._journal = journal
+        self._listener = listener
+        self._said: dict[str, str] = {}
+        self._forced: set[PositionKey] = set()
+
+    def fact(self, fact: Fact) -> None:
+        self._listener(fact)
+
+    def say(self, severity: Severity, edge: str, text: str, now: Instant) -> None:
+        """Tell people, once for each new text about one thing (`edge`)."""
+        if self._said.get(edge) == text:
+            return
+        self._said[edge] = text
+        self._listener(Said(account=self._state.name, severity=severity, edge=edge, text=text, at=now))
+
+    def settled(self, edge: str) -> None:
+        """What was told about `edge` is over: the same words are news when they come again."""
+        self._said.pop(edge, None)
+
+    def rule(self, key: PositionKey, rule: RuleName, text: str, now: Instant) -> None:
+        """Record that a rule fired, was held or was refused."""
+        held = self._state.held.get(key)
+        if held is not None:
+            self._journal.note_rule(key, held.episode.id, rule, text, now)
+
+    def news(self, news: News, now: Instant) -> None:
+        """Tell, count and journal one edge."""
+        match news.kind:
+            case NewsKind.EPISODE_BEGAN | NewsKind.EPISODE_CHANGED:
+                self._episode(news, now, ended=False)
+            case NewsKind.EPISODE_ENDED:
+                self._episode(news, now, ended=True)
+            case NewsKind.FORCED_EXIT if news.key is not None:
+                self._forced_exit(news, news.key, now)
+            case NewsKind.STOP_FIRED:
+                self.say(
+                    Severity.WARNING,
+                    f"fired/{news.order_id}",
+                    f"{news.key}: resting order {news.order_id} was triggered",
+                    now,
+                )
+            case NewsKind.POSITION_SUSPECT:
+                text = f"{news.key}: a read lost this position, but {news.text}; nothing is cancelled until later reads agree"
+                self.say(Severity.WARNING, f"suspect/{news.key}", text, now)
+            case NewsKind.STREAM_DOWN:
+                self.say(
+                    Severity.WARNING,
+                    "stream",
+                    f"{self._state.name}: {news.text}; marks and positions are read by REST",
+                    now,
+                )
+            case NewsKind.STREAM_UP:
+                self.say(Severity.INFO, "stream", f"{self._state.name}: {news.text}", now)
+            case _:
+                pass
+
+    def _episode(self, news: News, now: Instant, *, ended: bool) -> None:
+        episode = news.episode
+        if episode is None:
+            return
+        self._journal.note_episode(episode, ended=ended, at=now)
+        if not ended:
+            if news.kind is NewsKind.EPISODE_BEGAN:
+                text = f"{episode.key}: {episode.largest_quantity} contracts under guard"
+                self.say(Severity.INFO, f"episode/{episode.id}", text, now)
+                self._contested(episode.key, now)
+            return
+        self.say(Severity.INFO, f"episode/{episode.id}", f"{episode.key}: flat, {news.text}", now)
+        if episode.key in self._forced:
+            self._forced.discard(episode.key)
+        elif not self._closed_by_us(news):
+            self._exit(episode.key, ForcedExitKind.EXTERNAL)
+
+    def _closed_by_us(self, news: News) -> bool:
+        """The guard's own close, or a stop of its own that fired, ended this episode."""
+        episode = news.episode
+        ours = (Action.CLOSE, Action.REDUCE, Action.STOP_LOSS, Action.TAKE_PROFIT)
+        return episode is not None and any(
+            finished.intent.episode == episode.id
+            and finished.stage is Stage.VERIFIED
+            and finished.intent.action in ours
+            for finished in self._state.finished
+        )
+
+    def _forced_exit(self, news: News, key: PositionKey, now: Instant) -> None:
+        kind = ForcedExitKind.LIQUIDATION if news.action is OrderAction.LIQUIDATION else ForcedExitKind.ADL
+        self._forced.add(key)
+        self._exit(key, kind)
+        self.say(
+            Severity.CRITICAL,
+            f"forced/{key}/{news.order_id}",
+            f"{key}: the venue reduced it by {kind} (order {news.order_id})",
+            now,
+        )
+
+    def _exit(self, key: PositionKey, kind: ForcedExitKind) -> None:
+        self._listener(ForcedExit(account=self._state.name, venue=self._state.venue, key=key, kind=kind))
+
+    def _contested(self, key: PositionKey, now: Instant) -> None:
+        closed = {
+            finished.intent.episode
+            for finished in self._state.finished
+            if finished.intent.key == key
+            and finished.intent.action is Action.CLOSE
+            and finished.stage is Stage.VERIFIED
+            and now.wall_ms - finished.at.wall_ms <= CONTESTED_WITHIN_MS
+        }
+        if len(closed) >= CONTESTED_CLOSES:
+            self.contested(key, f"opened again after {len(closed)} closes within an hour", now)
+
+    def contested(self, key: PositionKey, why: str, now: Instant) -> None:
+        """Somebody works against the guard."""
+        self._listener(Contested(account=self._state.name, venue=self._state.venue, key=key, why=why))
+        self.say(Severity.CRITICAL, f"contested/{key}", f"{key}: contested: {why}", now)

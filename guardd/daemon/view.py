@@ -1,0 +1,101 @@
+"""An account as people see it: figures of the last assessment, protection as the venue listed it, the rule that comes next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from guardd.model.account import AccountCondition
+from guardd.model.facts import AccountView, PositionView, RestingView
+from guardd.model.instant import Instant
+from guardd.model.names import PositionKey, RuleName, Symbol
+from guardd.model.order import PlanOrder, ProtectionKind
+from guardd.model.reading import Absent, Reading
+from guardd.model.state import AccountState, Held
+from guardd.risk.assess import AccountRisk, PositionRisk
+from guardd.risk.cover import Cover, protected_notional_ratio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the last review found out about one position."""
+
+    risk: PositionRisk
+    cover: Cover
+    next_rule: RuleName | None
+    next_rule_at: Reading
+
+
+def account_view(
+    state: AccountState,
+    *,
+    mode: str,
+    condition: tuple[AccountCondition, str],
+    account_risk: AccountRisk | None,
+    seen: Mapping[PositionKey, Seen],
+    unprotected_s: Mapping[PositionKey, float],
+    unguarded: tuple[tuple[Symbol, str], ...],
+    now: Instant,
+) -> AccountView:
+    """Everything that /status, the metrics and the status page show of one account."""
+    word, why = condition
+    balance = state.balance
+    return AccountView(
+        account=state.name,
+        venue=state.venue,
+        mode=mode,
+        condition=word,
+        condition_why=why,
+        currency=balance.currency if balance is not None else "",
+        equity=balance.equity if balance is not None else Absent.UNKNOWN,
+        margin_ratio=account_risk.account_margin_ratio if account_risk is not None else Absent.UNKNOWN,
+        protected_notional_ratio=protected_notional_ratio(
+            (each.risk.notional, each.cover.protected) for each in seen.values()
+        ),
+        venue_closing=state.closing is not None,
+        positions=tuple(
+            _position(state, held, seen.get(key), unprotected_s.get(key, 0.0))
+            for key, held in sorted(state.held.items())
+        ),
+        unguarded=unguarded,
+        at=now,
+    )
+
+
+def _position(state: AccountState, held: Held, seen: Seen | None, unprotected_s: float) -> PositionView:
+    position, risk = held.position, seen.risk if seen is not None else None
+    unknown: Reading = Absent.UNKNOWN
+    return PositionView(
+        key=held.key,
+        margin_mode=position.margin_mode,
+        leverage=position.leverage,
+        quantity=position.quantity,
+        entry_price=position.entry_price,
+        mark_price=risk.mark if risk is not None else position.mark_price,
+        liquidation_price=risk.liquidation if risk is not None else position.liquidation_price,
+        own_liquidation_price=risk.own_liquidation if risk is not None else unknown,
+        liquidation_drift=risk.drift if risk is not None else unknown,
+        distance_to_liquidation=risk.distance_to_liquidation if risk is not None else unknown,
+        notional=risk.notional if risk is not None else position.notional,
+        unrealized_pnl=risk.unrealized_pnl if risk is not None else position.unrealized_pnl,
+        protected=seen.cover.protected if seen is not None else False,
+        protection_note=seen.cover.note if seen is not None else "not assessed yet",
+        unprotected_s=unprotected_s,
+        stop_loss=_nearest(state, held, ProtectionKind.STOP_LOSS),
+        take_profit=_nearest(state, held, ProtectionKind.TAKE_PROFIT),
+        next_rule=seen.next_rule if seen is not None else None,
+        next_rule_at=seen.next_rule_at if seen is not None else unknown,
+    )
+
+
+def _nearest(state: AccountState, held: Held, kind: ProtectionKind) -> RestingView | None:
+    """The resting order of this kind that fires first."""
+    plans = [plan for plan in state.plans_of(held.key) if plan.protection is kind]
+    if not plans:
+        return None
+    fires_first_at_highest = (held.key.side.sign > 0) == (kind is ProtectionKind.STOP_LOSS)
+
+    def order(plan: PlanOrder) -> Decimal:
+        return -plan.trigger_price if fires_first_at_highest else plan.trigger_price
+
+    plan = min(plans, key=lambda each: (order(each), each.order_id))
+    return RestingView(trigger_price=plan.trigger_price, order_id=plan.order_id, ours=state.owns(plan))
