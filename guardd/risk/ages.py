@@ -49,10 +49,10 @@ def ages_of(state: AccountState, held: Held, now: Instant) -> Ages:
     """The ages of what is known about one position."""
     seen = state.marks.get(held.key.symbol)
     return Ages(
-        mark_s=_since(seen.at if seen is not None else None, now),
-        position_s=_since(held.read, now),
-        account_s=_since(state.balance_at, now),
-        plans_s=_since(state.plans_at, now),
+        mark_s=_since_s(seen.at if seen is not None else None, now),
+        position_s=_since_s(held.read, now),
+        account_s=_since_s(state.balance_at, now),
+        plans_s=_since_s(state.plans_at, now),
     )
 
 
@@ -90,7 +90,7 @@ def plans_are_fresh(ages: Ages) -> bool:
     return not _too_old(ages.plans_s, PLANS_AGE_S_MAX)
 
 
-def _since(earlier: Instant | None, now: Instant) -> float | None:
+def _since_s(earlier: Instant | None, now: Instant) -> float | None:
     return None if earlier is None else max(now.seconds_since(earlier), 0.0)
 
 

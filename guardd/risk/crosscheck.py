@@ -24,8 +24,10 @@ SAME_MOMENT_S: Final = 1.0
 """Marks further apart in time prove nothing: a falling market moves 5 % in a second or two."""
 SETTLING_S: Final = 2.0
 """How long REST and push may disagree about a quantity while a fill makes its way into both."""
+PUSH_REPEATS_S: Final = 11.0
+"""The venue repeats each position every 10 s (BitMart reference, 14.8), and a second is grace."""
 PUSH_AGE_S_MAX: Final = 25.0
-"""The venue repeats each position every 10 s (BitMart reference, 14.8): an older push says nothing about now."""
+"""Two repetitions missed: an older push says nothing about now."""
 
 
 class Check(StrEnum):
@@ -91,16 +93,19 @@ def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatc
         yield _about(held.key, Check.POSITIONS, False, "the stream hasn't shown this position lately")
         return
     quantity, at = pushed
-    if quantity != held.position.quantity or held.missing_since is not None:
-        settled = at.seconds_since(held.changed) > SETTLING_S and held.read.seconds_since(held.changed) > SETTLING_S
-        shown = "nothing" if held.missing_since is not None else str(held.position.quantity)
-        yield _about(held.key, Check.POSITIONS, settled, f"reads show {shown}, the stream {quantity}")
+    if held.missing_since is not None:
+        settled = at.seconds_since(held.missing_since) > SETTLING_S
+        yield _about(held.key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
+    elif quantity != held.position.quantity:
+        settled = min(at.seconds_since(held.changed), held.read.seconds_since(held.changed)) > SETTLING_S
+        text = f"reads show {held.position.quantity}, the stream {quantity}"
+        yield _about(held.key, Check.POSITIONS, settled, text)
 
 
 def _only_pushed(state: AccountState, now: Instant) -> Iterator[Mismatch]:
-    """A position that the stream shows and no read does."""
+    """A position that the stream shows and no read does. A frame that came late isn't repeated, a real position is."""
     for key, (quantity, at) in sorted(state.pushed_quantities.items()):
-        if key in state.held or quantity == 0 or now.seconds_since(at) > PUSH_AGE_S_MAX:
+        if key in state.held or quantity == 0 or now.seconds_since(at) > PUSH_REPEATS_S:
             continue
         settled = state.positions_at is not None and state.positions_at.seconds_since(at) > SETTLING_S
         yield _about(key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
@@ -125,7 +130,8 @@ def _mode(state: AccountState, now: Instant) -> Iterator[Mismatch]:
         return
     if mode is PositionMode.ONE_WAY:
         for symbol in sorted({key.symbol for key in state.held}):
-            if len(state.holds(symbol)) > 1:
+            sure = [held for held in state.holds(symbol) if held.missing_since is None and held.close_seen is None]
+            if len(sure) > 1:
                 text = f"{symbol}: both sides are held in one-way mode"
                 yield Mismatch(check=Check.POSITION_MODE, symbol=symbol, key=None, proved=True, text=text)
 
