@@ -34,8 +34,8 @@ from guardd.model.event import (
     VenueClosingSeen,
 )
 from guardd.model.instant import Instant
-from guardd.model.intent import FINISHED, NEXT, Action, CancelOrder, Stage
-from guardd.model.names import OrderId, PositionKey, Symbol
+from guardd.model.intent import FINISHED, NEXT, Action, CancelOrder, CloseAtMarket, Intent, Stage
+from guardd.model.names import OrderId, PositionKey, PositionMode, Symbol
 from guardd.model.order import OrderAction
 from guardd.model.outcome import Accepted
 from guardd.model.position import Episode, Position, PositionUpdate, episode_id
@@ -48,6 +48,8 @@ SUSPECT_CONFIRMED_AFTER_S: Final = 10.0
 SUSPECT_READS: Final = 3
 """A read that lost a position whose margin is still in use, or that still has a stranger's order on it, needs this many reads
 over `SUSPECT_CONFIRMED_AFTER_S`: a leftover order may rest for ever, so it can't forbid belief for ever (I6)."""
+MARK_SILENT_S: Final = 1.0
+"""A stream that was silent this long when the positions were asked for gives way to their marks (BitMart reference, 18.7)."""
 REMEMBERED_S: Final = 24 * 3600.0
 
 _NOTHING: Final = Folded()
@@ -139,7 +141,10 @@ def _positions_read(state: AccountState, event: PositionsRead) -> Folded:
         seen.add(row.key)
         news.extend(_row(state, row, event))
     for key in sorted(set(state.held) - seen):
-        news.extend(_missing(state, state.held[key], event))
+        if state.position_mode is PositionMode.ONE_WAY and key._replace(side=key.side.opposite) in seen:
+            news.append(_end(state, state.held[key], "its sign changed"))
+        else:
+            news.extend(_missing(state, state.held[key], event))
     state.positions_at = event.at
     return Folded(everything=True, news=tuple(news))
 
@@ -148,7 +153,9 @@ def _row(state: AccountState, row: Position, event: PositionsRead) -> list[News]
     if is_value(row.mark_price):
         rest_mark = MarkSeen(row.key.symbol, row.mark_price, event.at, source=Source.REST)
         state.rest_marks[row.key.symbol] = rest_mark
-        state.marks.setdefault(row.key.symbol, rest_mark)
+        seen = state.marks.get(row.key.symbol)
+        if seen is None or event.started.seconds_since(seen.at) > MARK_SILENT_S:
+            state.marks[row.key.symbol] = rest_mark
     held = state.held.get(row.key)
     if held is None:
         return [_begin(state, row, event.at)]
@@ -193,6 +200,7 @@ def _grow(held: Held, state: AccountState) -> News:
 
 def _end(state: AccountState, held: Held, text: str) -> News:
     state.held.pop(held.key, None)
+    state.pushed_quantities.pop(held.key, None)
     for progress_key in [key for key in state.progress if key[0] == held.episode.id]:
         del state.progress[progress_key]
     return News(kind=NewsKind.EPISODE_ENDED, key=held.key, episode=held.episode, text=text)
@@ -210,9 +218,17 @@ def _missing(state: AccountState, held: Held, event: PositionsRead) -> list[News
     suspicion = _suspicion(state, held)
     if suspicion and not (waited_s >= SUSPECT_CONFIRMED_AFTER_S and held.missing_reads >= SUSPECT_READS):
         return [News(kind=NewsKind.POSITION_SUSPECT, key=held.key, text=suspicion)]
-    if waited_s < FLAT_CONFIRMED_AFTER_S:
+    unsure = waited_s < SUSPECT_CONFIRMED_AFTER_S and _margin_is_older(state, held)
+    if waited_s < FLAT_CONFIRMED_AFTER_S or unsure:
         return [News(kind=NewsKind.READ_WANTED, key=held.key, text="missing from a read")]
     return [_end(state, held, f"{held.missing_reads} reads agree that it is gone")]
+
+
+def _margin_is_older(state: AccountState, held: Held) -> bool:
+    """True when the margin in use was last read before the position went missing: it can't tell anything yet (I6)."""
+    if state.balance_at is None or held.missing_since is None or not is_value(held.position.margin):
+        return False
+    return state.balance_at.mono_ns < held.missing_since.mono_ns
 
 
 def _suspicion(state: AccountState, held: Held) -> str:
@@ -220,7 +236,7 @@ def _suspicion(state: AccountState, held: Held) -> str:
     if any(not state.owns(plan) for plan in state.plans_of(held.key)):
         return "an order that isn't ours still rests on it"
     margin = held.position.margin
-    if state.balance is None or not is_value(margin):
+    if state.balance is None or not is_value(margin) or _margin_is_older(state, held):
         return ""
     others = Decimal(0)
     for key, other in state.held.items():
@@ -235,21 +251,26 @@ def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
     news: list[News] = []
     symbols: set[Symbol] = set()
     for update in event.updates:
-        state.pushed_quantities[update.key] = (update.quantity, event.at)
         held = state.held.get(update.key)
         if held is None:
+            state.pushed_quantities[update.key] = (update.quantity, event.at)
             if update.quantity > 0:
                 news.append(
                     News(kind=NewsKind.READ_WANTED, key=update.key, text="a position that no read has shown yet")
                 )
             continue
-        if update.venue_ms < held.position.venue_ms:
+        older = update.venue_ms < held.position.venue_ms
+        if not older or update.quantity == held.position.quantity:  # a repetition of what stands is a witness still (I29)
+            state.pushed_quantities[update.key] = (update.quantity, event.at)
+        if older:
             continue
         held.frozen_quantity = update.frozen_quantity
         if update.quantity == 0:
             held.close_seen = held.close_seen or event.at
             news.append(News(kind=NewsKind.READ_WANTED, key=update.key, text="a push says it is gone"))
-        elif update.quantity != held.position.quantity:
+            continue
+        held.missing_since, held.missing_reads, held.close_seen = None, 0, None
+        if update.quantity != held.position.quantity:
             news.extend(_changed_by_push(state, held, update, event.at))
             symbols.add(update.key.symbol)
     return Folded(symbols=frozenset(symbols), news=tuple(news))
@@ -287,16 +308,23 @@ def _notional(state: AccountState, row: Position) -> Decimal:
 
 
 def _orders_read(state: AccountState, event: OrdersRead) -> Folded:
-    if event.resting is not None:
+    if event.resting is not None and not _overtaken(event, state.resting_started):
+        state.resting_started = event.started
         state.resting = {order.order_id: order for order in event.resting}
         state.resting_at = event.at
     news: tuple[News, ...] = ()
-    if event.plans is not None:
+    if event.plans is not None and not _overtaken(event, state.plans_started):
+        state.plans_started = event.started
         plans = {plan.order_id: plan for plan in event.plans}
         if plans != state.plans:
             news = (News(kind=NewsKind.PLANS_CHANGED),)
         state.plans, state.plans_at = plans, event.at
     return Folded(everything=True, news=news)
+
+
+def _overtaken(event: OrdersRead, newest: Instant | None) -> bool:
+    """True for a list that was asked for before one that is in already: it may lack an order placed between the two."""
+    return newest is not None and event.started.mono_ns < newest.mono_ns
 
 
 def _order_pushed(state: AccountState, event: OrderPushed) -> Folded:
@@ -308,6 +336,9 @@ def _order_pushed(state: AccountState, event: OrderPushed) -> Folded:
         state.resting[update.order_id] = replace(known, filled=update.filled, price=update.price, size=update.size)
     if update.plan_order_id is not None and update.plan_order_id in state.plans:
         news.append(_fired(state, update.plan_order_id, update.key))
+    own = state.pending.get(update.client_id) if update.client_id is not None else None
+    if own is not None:
+        _note_full_close(state, own.intent, update.filled, event.at)
     if update.action in (OrderAction.LIQUIDATION, OrderAction.ADL):
         news.append(News(kind=NewsKind.FORCED_EXIT, key=update.key, order_id=update.order_id, action=update.action))
     if update.action is not OrderAction.SUBMITTED:
@@ -327,6 +358,7 @@ def _intent(state: AccountState, event: IntentMoved) -> Folded:
     intent = event.intent
     pending = state.pending.get(intent.id)
     if pending is None:
+        _refuse_revival(state, event)
         pending = Pending(intent=intent, stage=event.stage, since=event.at)
         if event.stage not in FINISHED:
             state.pending[intent.id] = pending
@@ -347,6 +379,25 @@ def _intent(state: AccountState, event: IntentMoved) -> Folded:
     return Folded(symbols=frozenset({intent.key.symbol}))
 
 
+def _refuse_revival(state: AccountState, event: IntentMoved) -> None:
+    """Only an intent that was never sent, or never arrived, may come back under its id."""
+    for finished in reversed(state.finished):
+        if finished.intent.id == event.intent.id:
+            if finished.stage not in (Stage.VOID, Stage.REFUSED):
+                detail = f"intent {event.intent.id} ended as {finished.stage} and can't go to {event.stage}"
+                raise InvariantBroken("I20", detail)
+            return
+
+
+def _note_full_close(state: AccountState, intent: Intent, filled: Decimal | None, at: Instant) -> None:
+    """Our own fill of all that was held counts as seeing the close: one read that agrees confirms flat (interfaces.md 2.1)."""
+    held = state.held.get(intent.key)
+    if held is None or held.episode.id != intent.episode or not isinstance(intent.write, CloseAtMarket):
+        return
+    if filled is not None and filled >= intent.quantity_before > 0:
+        held.close_seen = held.close_seen or at
+
+
 def _finish(state: AccountState, event: IntentMoved, pending: Pending) -> None:
     intent = event.intent
     state.pending.pop(intent.id, None)
@@ -365,6 +416,7 @@ def _finish(state: AccountState, event: IntentMoved, pending: Pending) -> None:
         progress.steps = max(progress.steps, intent.step + 1)
     if event.stage is Stage.VERIFIED:
         progress.verified = event.at
+        _note_full_close(state, intent, event.filled, event.at)
         held = state.held.get(intent.key)
         if intent.action is Action.STOP_LOSS and held is not None and held.episode.id == intent.episode:
             held.episode = replace(held.episode, had_verified_stop=True)

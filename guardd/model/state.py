@@ -110,8 +110,11 @@ class AccountState:
     position_mode_at: Instant | None = None
     resting: dict[OrderId, RestingOrder] = field(default_factory=dict)
     resting_at: Instant | None = None
+    resting_started: Instant | None = None
+    """When the newest list of them was asked for: an older one that comes late is not believed."""
     plans: dict[OrderId, PlanOrder] = field(default_factory=dict)
     plans_at: Instant | None = None
+    plans_started: Instant | None = None
     positions_at: Instant | None = None
     snapshot_started: Instant | None = None
     """When the last finished full read began."""
