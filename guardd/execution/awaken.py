@@ -90,7 +90,7 @@ def _is_exempt(remembered: Remembered) -> bool:
 
 
 def _on_this_clock(wall_ms: int, now: Instant, *, doubted: bool, exempt: bool = False) -> Instant:
-    """A moment of an earlier run. A backward step or a doubtful gap counts as no time for caps, and as long ago for the rest (I24)."""
+    """A moment of an earlier run. A backward step or a doubtful gap is no time for caps, long ago for the rest (I24)."""
     elapsed_ms = now.wall_ms - wall_ms
     if doubted or elapsed_ms < 0:
         elapsed_ms = LONG_AGO_MS if exempt else 0

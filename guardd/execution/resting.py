@@ -7,7 +7,7 @@ from typing import Final
 from guardd.execution.proposal import Bounds
 from guardd.execution.windows import reason_of
 from guardd.model.instant import Instant
-from guardd.model.intent import PlaceProtection, Write
+from guardd.model.intent import PlaceProtection, Stage, Write
 from guardd.model.names import PositionKey, Side
 from guardd.model.order import PlanOrder, ProtectionKind
 from guardd.model.outcome import Reason
@@ -89,5 +89,8 @@ def venue_allows_one(state: AccountState, key: PositionKey, kind: ProtectionKind
             return False
         write = finished.intent.write
         if isinstance(write, PlaceProtection) and (write.key, write.kind) == (key, kind):
-            return reason_of(finished) is Reason.PROTECTION_EXISTS
+            if finished.stage is Stage.VERIFIED:
+                return False
+            if reason_of(finished) is Reason.PROTECTION_EXISTS:
+                return True
     return False

@@ -1,0 +1,321 @@
+"""Wanted protection as slots: each protective order that shall rest, with the orders of ours that rest for it already. Pure.
+
+A slot is one wanted order: a rule, a kind, a tranche. Its name counts the steps and makes the client ids, so that a stop
+placed for it is recognised after any restart. At most two generations of orders rest for one slot (I5): the one that
+stands and the one that takes its place.
+"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from guardd.execution.proposal import INPUT_RESTORES, Proposal
+from guardd.execution.resting import as_tight, own_plans
+from guardd.execution.windows import input_of, next_step
+from guardd.model.decision import Protect, WantedOrder
+from guardd.model.instant import Instant
+from guardd.model.intent import (
+    Action,
+    CancelKind,
+    CancelOrder,
+    CloseAtMarket,
+    Intent,
+    ModifyProtection,
+    PlaceProtection,
+    Stage,
+    client_id,
+)
+from guardd.model.names import OrderId, PositionKey, RuleName
+from guardd.model.order import PlanForm, PlanOrder, ProtectionKind
+from guardd.model.reading import is_value
+from guardd.model.state import AccountState, Finished, Held
+from guardd.venues.limiter import Lane
+
+STEPS_RECOGNISED: Final = 64
+"""How many of a slot's past client ids are computed to recognise an order that the last 24 hours don't explain."""
+CONTEST_WINDOW_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One wanted order of a position, its share clipped to what is held, and our orders that rest for it, oldest first."""
+
+    name: RuleName
+    wanted: WantedOrder
+    size: Decimal | None
+    """None: the whole position."""
+    resting: tuple[PlanOrder, ...]
+    history: tuple[Finished, ...]
+    """Finished intents of this slot in this episode, oldest first."""
+
+    closes: tuple[Finished, ...] = ()
+    """Our closing orders of this episode that filled."""
+
+    def closed_by_us_since(self, placed: Finished) -> Decimal:
+        """Contracts that our own closes took after an order of this slot was decided."""
+        after = (each for each in self.closes if each.at.mono_ns >= placed.intent.decided.mono_ns)
+        return sum((each.filled for each in after if each.filled is not None), Decimal(0))
+
+    @property
+    def kind(self) -> ProtectionKind:
+        return self.wanted.kind
+
+
+def slot_name(wanted: WantedOrder) -> RuleName:
+    """What counts a slot's steps: the rule with kind and tranche, so that no other action of the rule shares its cooldown."""
+    return RuleName(f"{wanted.rule}/{wanted.kind}/{wanted.tranche}")
+
+
+def slots_of(protect: Protect, state: AccountState, held: Held) -> tuple[Slot, ...]:
+    """The slots of a position, stops first, the tightest first; sizes of one kind never sum to more than is held (I1)."""
+    found: list[Slot] = []
+    for kind in (ProtectionKind.STOP_LOSS, ProtectionKind.TAKE_PROFIT):
+        wanted = sorted(
+            (order for order in protect.wanted if order.kind is kind),
+            key=lambda order: (-order.trigger_price * protect.key.side.sign, slot_name(order)),
+        )
+        if kind is ProtectionKind.TAKE_PROFIT:
+            wanted.reverse()
+        shares = _shares(wanted, held, state)
+        resting = _assigned([order for order, _ in shares], state, held, kind)
+        found.extend(
+            Slot(
+                name=slot_name(order),
+                wanted=order,
+                size=size,
+                resting=resting.get(slot_name(order), ()),
+                history=_history(state, held, slot_name(order)),
+                closes=_closes(state, held),
+            )
+            for order, size in shares
+        )
+    return tuple(found)
+
+
+def unwanted(protect: Protect, state: AccountState, kind: ProtectionKind) -> tuple[PlanOrder, ...]:
+    """Our orders of a kind of which the policy wants none."""
+    if any(order.kind is kind for order in protect.wanted):
+        return ()
+    return own_plans(state, protect.key, kind)
+
+
+def last_trigger(slot: Slot) -> Decimal | None:
+    """The trigger that this guard last verified for the slot."""
+    for finished in reversed(slot.history):
+        if finished.stage is Stage.VERIFIED and isinstance(finished.intent.write, PlaceProtection | ModifyProtection):
+            return finished.intent.write.trigger_price
+    return None
+
+
+def restorations(slot: Slot, now: Instant) -> int:
+    """How often in ten minutes the slot was put back after somebody took it away or loosened it."""
+    return sum(
+        1
+        for finished in slot.history
+        if finished.stage is Stage.VERIFIED
+        and now.seconds_since(finished.at) <= CONTEST_WINDOW_S
+        and input_of(finished.intent, INPUT_RESTORES) is not None
+    )
+
+
+def lost(slot: Slot, state: AccountState) -> Finished | None:
+    """The verified order of an empty slot that is gone although this guard didn't end it; None when there was none."""
+    if slot.resting:
+        return None
+    for finished in reversed(slot.history):
+        if finished.stage is Stage.VERIFIED and isinstance(finished.intent.write, PlaceProtection):
+            return None if _ended_by_us(finished, state) else finished
+    return None
+
+
+def spent(slot: Slot, gone: Finished, held: Held) -> bool:
+    """True when a share of the position that this slot should close was closed since: the tranche is done for the episode.
+
+    Told by figures that survive a restart: what the venue counts as closed, less what our own closes took.
+    """
+    if slot.wanted.size is None:
+        return False
+    write = gone.intent.write
+    size = write.size if isinstance(write, PlaceProtection) and write.size is not None else slot.wanted.size
+    closed = held.position.closed_quantity - gone.intent.closed_before
+    return closed - slot.closed_by_us_since(gone) >= size
+
+
+def place(
+    slot: Slot, held: Held, form: PlanForm, *, trigger: Decimal, missing: bool, reason: str, restores: str = ""
+) -> Proposal:
+    """Place the slot's order in one form."""
+    position = held.position
+    size = slot.size if slot.size is not None else position.quantity
+    write = PlaceProtection(
+        key=held.key,
+        kind=slot.kind,
+        form=form,
+        trigger_price=trigger,
+        price_type=slot.wanted.price_type,
+        size=None if form is PlanForm.WHOLE else size,
+        position_size=position.quantity,
+        leverage=position.leverage if is_value(position.leverage) else None,
+        margin_mode=position.margin_mode,
+    )
+    urgent = missing and slot.kind is ProtectionKind.STOP_LOSS
+    return _proposal(
+        slot, held, write, lane=Lane.EMERGENCY if urgent else Lane.ORDINARY, reason=reason, restores=restores
+    )
+
+
+def modify(slot: Slot, held: Held, plan: PlanOrder, *, trigger: Decimal, reason: str, restores: str = "") -> Proposal:
+    """Move a resting order of the slot."""
+    write = ModifyProtection(
+        key=held.key,
+        order_id=plan.order_id,
+        kind=slot.kind,
+        form=plan.form,
+        trigger_price=trigger,
+        price_type=slot.wanted.price_type,
+        size=plan.size,
+    )
+    return _proposal(slot, held, write, lane=Lane.ORDINARY, reason=reason, restores=restores)
+
+
+def end(held: Held, plan: PlanOrder, *, instead: OrderId | None, reason: str, gap_allowed: bool = False) -> Proposal:
+    """End one order of ours on a held position."""
+    return Proposal(
+        key=held.key,
+        episode=held.episode.id,
+        rule=RuleName(f"end/{plan.order_id}"),
+        action=Action.CANCEL_PROTECTION,
+        write=CancelOrder(key=held.key, order_id=plan.order_id, kind=CancelKind.PLAN),
+        lane=Lane.EMERGENCY if gap_allowed else Lane.ORDINARY,
+        reason=reason,
+        instead=instead,
+        gap_allowed=gap_allowed,
+    )
+
+
+def _proposal(
+    slot: Slot,
+    held: Held,
+    write: PlaceProtection | ModifyProtection,
+    *,
+    lane: Lane,
+    reason: str,
+    restores: str,
+) -> Proposal:
+    stop = slot.kind is ProtectionKind.STOP_LOSS
+    return Proposal(
+        key=held.key,
+        episode=held.episode.id,
+        rule=slot.name,
+        action=Action.STOP_LOSS if stop else Action.TAKE_PROFIT,
+        write=write,
+        lane=lane,
+        reason=reason,
+        inputs=((INPUT_RESTORES, restores),) if restores else (),
+    )
+
+
+def _shares(wanted: list[WantedOrder], held: Held, state: AccountState) -> list[tuple[WantedOrder, Decimal | None]]:
+    """What each order is to cover: one whole-position order alone stays whole; beside others, what they leave."""
+    whole = [order for order in wanted if order.size is None]
+    kept = [order for order in wanted if order.size is not None or order is whole[0]]
+    if len(kept) == 1 and kept[0].size is None:
+        return [(kept[0], None)]
+    instrument = state.instruments.get(held.key.symbol)
+    left = held.position.quantity
+    shares: list[tuple[WantedOrder, Decimal | None]] = []
+    for order in kept:
+        size = left if order.size is None else min(order.size, left)
+        if instrument is not None:
+            size = instrument.size_down(size)
+        if size <= 0 or (instrument is not None and size < instrument.min_size):
+            continue
+        shares.append((order, size))
+        left -= size
+    return shares
+
+
+def _history(state: AccountState, held: Held, name: RuleName) -> tuple[Finished, ...]:
+    return tuple(
+        finished
+        for finished in state.finished
+        if finished.intent.rule == name and finished.intent.episode == held.episode.id
+    )
+
+
+def _closes(state: AccountState, held: Held) -> tuple[Finished, ...]:
+    return tuple(
+        finished
+        for finished in state.finished
+        if finished.intent.episode == held.episode.id and isinstance(finished.intent.write, CloseAtMarket)
+    )
+
+
+def _assigned(
+    wanted: list[WantedOrder], state: AccountState, held: Held, kind: ProtectionKind
+) -> dict[RuleName, tuple[PlanOrder, ...]]:
+    """Our resting orders by slot: those made for it; then strays (a renamed rule's, an earlier life's) to the nearest empty one."""
+    names = [slot_name(order) for order in wanted]
+    found: dict[RuleName, list[PlanOrder]] = {name: [] for name in names}
+    strays: list[PlanOrder] = []
+    for plan in own_plans(state, held.key, kind):
+        name = _made_for(plan, names, state, held)
+        (found[name] if name is not None else strays).append(plan)
+    for plan in strays if wanted else ():
+        nearest = min(
+            wanted,
+            key=lambda order: (
+                bool(found[slot_name(order)]),
+                order.size != plan.size,
+                abs(order.trigger_price - plan.trigger_price),
+                slot_name(order),
+            ),
+        )
+        found[slot_name(nearest)].append(plan)
+    return {name: tuple(plans) for name, plans in found.items()}
+
+
+def _made_for(plan: PlanOrder, names: list[RuleName], state: AccountState, held: Held) -> RuleName | None:
+    intents = [finished.intent for finished in state.finished if _made(finished.intent, finished.order_id, plan)]
+    intents += [p.intent for p in state.pending.values() if _made(p.intent, p.order_id, plan)]
+    for intent in intents:
+        if intent.rule in names and intent.episode == held.episode.id:
+            return intent.rule
+    if plan.client_id is None or intents:
+        return None
+    for name in names:
+        steps = next_step(state, held.episode.id, name)
+        for step in range(max(steps - STEPS_RECOGNISED, 0), steps + 1):
+            if client_id(held.key.account, held.episode.id, name, step) == plan.client_id:
+                return name
+    return None
+
+
+def _made(intent: Intent, order_id: OrderId | None, plan: PlanOrder) -> bool:
+    if not isinstance(intent.write, PlaceProtection | ModifyProtection):
+        return False
+    return intent.id == plan.client_id or order_id == plan.order_id
+
+
+def _ended_by_us(placed: Finished, state: AccountState) -> bool:
+    """A cancel of ours was verified for the order (its id is the one that its own life was finished with)."""
+    return any(
+        isinstance(finished.intent.write, CancelOrder)
+        and finished.stage is Stage.VERIFIED
+        and finished.intent.write.order_id == placed.order_id
+        for finished in state.finished
+    )
+
+
+def tightest(plans: tuple[PlanOrder, ...], key: PositionKey) -> PlanOrder:
+    """The resting order that fires first; of equals the newest."""
+    best = plans[0]
+    for plan in plans[1:]:
+        if as_tight(plan.trigger_price, best.trigger_price, key.side):
+            best = plan
+    return best
+
+
+def with_trigger(slot: Slot, trigger: Decimal) -> Slot:
+    """The slot with another wanted trigger (the ratchet keeps the tighter one)."""
+    return replace(slot, wanted=replace(slot.wanted, trigger_price=trigger))

@@ -1,0 +1,454 @@
+"""Wanted protection against what rests: the next write for one position, so that it is never naked by construction. Pure.
+
+For each slot, in this order:
+- something of it is in flight: wait (I7); what stands, stands;
+- an order of ours fits: it stays, and every other one of the slot ends, now that what stands in its place is listed (I3);
+- only the trigger differs: it is moved where the venue can (I11), else replaced: the new one first, listed, then the old one;
+- the size differs: replaced at once, whatever the pace of moves;
+- nothing of ours rests: a user's adequate stop will do; else it is placed, down the ladder whole → sized → plan → software.
+"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from guardd.execution.proposal import Bounds, FiredStop, Note, Proposal, SoftwareStop, Steps
+from guardd.execution.protect import (
+    Slot,
+    end,
+    last_trigger,
+    lost,
+    modify,
+    place,
+    restorations,
+    slots_of,
+    spent,
+    tightest,
+    unwanted,
+    with_trigger,
+)
+from guardd.execution.resting import (
+    REFUSALS_HOLD_S,
+    adequate,
+    as_tight,
+    covered,
+    stands_in_for,
+    strangers,
+    venue_allows_one,
+)
+from guardd.execution.windows import reason_of
+from guardd.model.capabilities import Capabilities
+from guardd.model.decision import Close, Protect, Reduce
+from guardd.model.instant import Instant
+from guardd.model.intent import Action, ModifyProtection, PlaceProtection, Stage
+from guardd.model.names import OrderId, PriceType, Severity
+from guardd.model.order import PlanForm, PlanOrder, ProtectionKind
+from guardd.model.outcome import Reason
+from guardd.model.reading import is_value
+from guardd.model.state import AccountState, Finished, Held, Pending
+
+MOVE_RATIO_MIN: Final = Decimal("0.001")
+MOVE_PACE_S: Final = 5.0
+PLANS_AGE_S_MAX: Final = 60.0
+"""An older plan list shows no protection (interfaces.md 2.3)."""
+CONTESTED_FROM: Final = 2
+"""Restored this often in ten minutes already: the next time somebody works against the guard."""
+FIRED_FINISH_S: Final = 1.0
+"""A triggered stop has this long before the guard closes what it left."""
+
+TRANSIENT: Final = frozenset(
+    {
+        Reason.NOT_SENT,
+        Reason.RATE_LIMITED,
+        Reason.EDGE_BLOCKED,
+        Reason.BANNED,
+        Reason.CLOCK,
+        Reason.CREDENTIALS,
+        Reason.PERMISSION,
+        Reason.MAINTENANCE,
+        Reason.VENUE_CLOSING,
+        Reason.INSTRUMENT_PAUSED,
+        Reason.POSITION_GONE,
+        Reason.POSITION_LIQUIDATING,
+        Reason.SIZE_ABOVE_POSITION,
+        Reason.TRIGGER_PASSED,
+        Reason.ORDER_GONE,
+        Reason.DUPLICATE_CLIENT_ID,
+    }
+)
+"""Rejections that say nothing about the form of the order: the same form is tried again."""
+HOPELESS: Final = frozenset({Reason.TRIGGER_TOO_FAR, Reason.TOO_MANY_PLAN_ORDERS})
+"""Rejections that every form would meet (BitMart reference, 40028 and 40031): the guard watches the price itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """What every slot of one position is judged on."""
+
+    held: Held
+    state: AccountState
+    bounds: Bounds
+    now: Instant
+
+
+def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Instant) -> Steps:
+    """The next writes that bring what rests on one position nearer to what is wanted. Empty once it is so.
+
+    Call it after every change of the position, its orders, the policy's wish, and each outcome; it is idempotent.
+    """
+    held = state.held.get(protect.key)
+    if held is None or held.episode.id != protect.episode or state.plans_at is None:
+        return Steps(unprotected="" if state.plans_at is not None else "the plan orders were never read")
+    scene = _Scene(held=held, state=state, bounds=bounds, now=now)
+    if any(pending.intent.action is Action.CLOSE for pending in state.in_flight(protect.key)):
+        return Steps()
+    parts = [_slot(slot, scene) for slot in slots_of(protect, state, held)]
+    parts.append(_not_wanted(protect, scene))
+    return _joined(parts, protect, scene)
+
+
+def finish_fired(fired: FiredStop, state: AccountState, *, now: Instant) -> Close | Reduce | None:
+    """What closes the rest that a triggered stop left; None while it may still work, or when nothing is left."""
+    held = state.held.get(fired.key)
+    if held is None or held.episode.id != fired.episode or now.seconds_since(fired.at) < FIRED_FINISH_S:
+        return None
+    if held.read.seconds_since(fired.at) < FIRED_FINISH_S / 2 and not state.blocks:
+        return None
+    reason = f"stop {fired.order_id} fired {now.seconds_since(fired.at):.1f} s ago and left a rest"
+    if fired.size is None or fired.size >= fired.quantity_before:
+        return Close(key=fired.key, episode=fired.episode, rule=fired.rule, reason=reason)
+    rest = min(held.position.quantity - (fired.quantity_before - fired.size), fired.size)
+    if rest <= 0:
+        return None
+    return Reduce(key=fired.key, episode=fired.episode, rule=fired.rule, size=rest, reason=reason)
+
+
+def _slot(slot: Slot, scene: _Scene) -> Steps:
+    slot = _ratcheted(slot, scene)
+    pending = next((p for p in scene.state.in_flight(scene.held.key) if p.intent.rule == slot.name), None)
+    if pending is not None:
+        return _in_flight(slot, pending, scene)
+    fitting = tuple(plan for plan in slot.resting if _fits(plan, slot, scene))
+    if fitting:
+        return _keep(slot, fitting, scene)
+    if not slot.resting:
+        return _nothing_rests(slot, scene)
+    if len(slot.resting) > 1:
+        return _two_generations(slot, scene)
+    best = slot.resting[0]
+    if not _size_fits(best, slot, scene.held):
+        return _replace(slot, best, scene, why=f"it covers {best.size} of {slot.size or scene.held.position.quantity}")
+    return _move(slot, best, scene)
+
+
+# What fits
+
+
+def _ratcheted(slot: Slot, scene: _Scene) -> Slot:
+    """A stop of ours that rests tighter than wanted sets what is wanted: no change leads away from the price (I11)."""
+    if slot.kind is not ProtectionKind.STOP_LOSS:
+        return slot
+    trigger = slot.wanted.trigger_price
+    for plan in slot.resting:
+        if adequate(plan, trigger, scene.bounds):
+            trigger = plan.trigger_price
+    return with_trigger(slot, trigger)
+
+
+def _fits(plan: PlanOrder, slot: Slot, scene: _Scene) -> bool:
+    if plan.execution_price is not None or not _size_fits(plan, slot, scene.held):
+        return False
+    if plan.price_type is not slot.wanted.price_type and plan.price_type is not PriceType.MARK:
+        return False
+    if slot.kind is ProtectionKind.STOP_LOSS:
+        return as_tight(plan.trigger_price, slot.wanted.trigger_price, plan.key.side)
+    return plan.trigger_price == slot.wanted.trigger_price
+
+
+def _size_fits(plan: PlanOrder, slot: Slot, held: Held) -> bool:
+    if slot.size is None:
+        return plan.size is None or plan.size == held.position.quantity
+    return plan.size == slot.size or (plan.size is None and slot.size == held.position.quantity)
+
+
+# What to do about it
+
+
+def _in_flight(slot: Slot, pending: Pending, scene: _Scene) -> Steps:
+    if slot.resting or slot.kind is not ProtectionKind.STOP_LOSS:
+        return Steps()
+    why = f"its stop is {pending.stage}"
+    if pending.stage is Stage.UNKNOWN or _unsuccessful(slot):
+        return Steps(unprotected=why, software_stops=(_software(slot, scene, why),))
+    return Steps(unprotected=why)
+
+
+def _keep(slot: Slot, fitting: tuple[PlanOrder, ...], scene: _Scene) -> Steps:
+    """The tightest that fits stays, of equals one that follows the whole position; the others of the slot end."""
+    best = tightest(fitting, scene.held.key)
+    kept = next((p for p in fitting if p.size is None and p.trigger_price == best.trigger_price), best)
+    others = [plan for plan in slot.resting if plan.order_id != kept.order_id]
+    return Steps(proposals=tuple(_end(plan, kept, scene) for plan in others))
+
+
+def _two_generations(slot: Slot, scene: _Scene) -> Steps:
+    """Two rest and neither fits: one ends, or is moved into its place, before a third could be placed (I5)."""
+    quantity = scene.held.position.quantity
+    for ending in slot.resting:
+        others = [plan for plan in slot.resting if plan.order_id != ending.order_id]
+        for kept in others:
+            if slot.kind is ProtectionKind.TAKE_PROFIT or stands_in_for(kept, ending, quantity, others):
+                return Steps(proposals=(_end(ending, kept, scene),))
+    sized = next((plan for plan in slot.resting if _size_fits(plan, slot, scene.held)), None)
+    if sized is not None:
+        return _move(slot, sized, scene)
+    text = f"{scene.held.key}: two stops rest, and neither can end before the other: left as they are"
+    return Steps(notes=(_note(scene, Severity.WARNING, f"two-stops/{slot.name}", text),))
+
+
+def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
+    if slot.kind is ProtectionKind.STOP_LOSS and (note := _users_stop(slot, scene)) is not None:
+        return Steps(notes=note)
+    gone = lost(slot, scene.state)
+    if gone is not None and spent(slot, gone, scene.held):
+        return Steps()
+    if gone is None:
+        return _place_missing(slot, scene, reason=f"no {slot.kind} rests at {slot.wanted.trigger_price}")
+    if _fired_unseen(slot, gone, scene):
+        return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
+    if scene.state.halted:
+        return Steps(unprotected=f"its {slot.kind} was cancelled by hand while halted, and stays cancelled")
+    steps = _place_missing(slot, scene, reason=f"its {slot.kind} was cancelled by somebody else", restores="cancelled")
+    return _contest(steps, slot, scene, f"its {slot.kind} was cancelled by hand")
+
+
+def _place_missing(slot: Slot, scene: _Scene, *, reason: str, restores: str = "") -> Steps:
+    stop = slot.kind is ProtectionKind.STOP_LOSS
+    trigger = slot.wanted.trigger_price
+    form, why_not = _next_form(slot, scene, replacing=False)
+    if form is None:
+        why = _exhausted(why_not, scene)
+        return Steps(unprotected=why, software_stops=(_software(slot, scene, why),)) if stop else Steps()
+    proposal = place(slot, scene.held, form, trigger=trigger, missing=True, reason=reason, restores=restores)
+    if not stop:
+        return Steps(proposals=(proposal,))
+    why = f"no stop rests: {why_not}" if why_not else "no stop rests yet"
+    software = (_software(slot, scene, why),) if _unsuccessful(slot) else ()
+    return Steps(proposals=(proposal,), unprotected=why, software_stops=software)
+
+
+def _move(slot: Slot, plan: PlanOrder, scene: _Scene) -> Steps:
+    """Only the trigger (or what triggers it) differs."""
+    wanted = slot.wanted.trigger_price
+    told = last_trigger(slot)
+    stop = slot.kind is ProtectionKind.STOP_LOSS
+    loosened = stop and told is not None and not as_tight(plan.trigger_price, told, plan.key.side)
+    if not loosened and not _due(slot, plan, scene):
+        return Steps()
+    restores = "loosened" if loosened else ""
+    reason = f"from {plan.trigger_price} to {wanted}" + (", loosened by somebody else" if loosened else "")
+    if _can_modify(slot, scene):
+        steps = Steps(proposals=(modify(slot, scene.held, plan, trigger=wanted, reason=reason, restores=restores),))
+    else:
+        steps = _replace(slot, plan, scene, why=reason, restores=restores)
+    return _contest(steps, slot, scene, f"its {slot.kind} was loosened by hand") if loosened else steps
+
+
+def _replace(slot: Slot, plan: PlanOrder, scene: _Scene, *, why: str, restores: str = "") -> Steps:
+    """The new one first; the old one ends once this one is listed (`_keep`)."""
+    form, why_not = _next_form(slot, scene, replacing=True)
+    trigger = slot.wanted.trigger_price
+    if form is not None:
+        reason = f"replaces {plan.order_id}: {why}"
+        missing = not _size_fits(plan, slot, scene.held)
+        return Steps(
+            proposals=(
+                place(slot, scene.held, form, trigger=trigger, missing=missing, reason=reason, restores=restores),
+            )
+        )
+    if venue_allows_one(scene.state, scene.held.key, slot.kind, scene.now):
+        reason = f"the venue allows one: it ends, and its replacement follows at once ({why})"
+        return Steps(proposals=(end(scene.held, plan, instead=None, reason=reason, gap_allowed=True),))
+    if slot.kind is not ProtectionKind.STOP_LOSS:
+        return Steps()
+    note = f"stop {plan.order_id} stands although {why}: {why_not}"
+    return Steps(notes=(_note(scene, Severity.WARNING, f"stop-stands/{slot.name}", note),))
+
+
+def _not_wanted(protect: Protect, scene: _Scene) -> Steps:
+    """A take-profit that nobody wants any more ends; a stop stays for the episode (I3, I23)."""
+    plans = unwanted(protect, scene.state, ProtectionKind.TAKE_PROFIT)
+    in_flight = {pending.intent.rule for pending in scene.state.in_flight(scene.held.key)}
+    proposals = [end(scene.held, plan, instead=None, reason="the policy asks for no take-profit") for plan in plans]
+    return Steps(proposals=tuple(each for each in proposals if each.rule not in in_flight))
+
+
+# The ladder
+
+
+def _next_form(slot: Slot, scene: _Scene, *, replacing: bool) -> tuple[PlanForm | None, str]:
+    """The first form that the venue has and hasn't just refused; and in words what it refused."""
+    refused = _refused_forms(slot, scene)
+    why = "; ".join(f"{form}: {text}" for form, text in sorted(refused.items()))
+    for form in _forms(slot, scene, replacing=replacing):
+        if form not in refused:
+            return form, why
+    return None, why or "the venue has no form for it"
+
+
+def _forms(slot: Slot, scene: _Scene, *, replacing: bool) -> list[PlanForm]:
+    can: Capabilities = scene.state.capabilities
+    forms: list[PlanForm] = []
+    others_whole = replacing or any(plan.size is None for plan in strangers(scene.state, scene.held.key, slot.kind))
+    if slot.size is None and can.whole_position_protection and (can.several_whole_stops or not others_whole):
+        forms.append(PlanForm.WHOLE)
+    if can.sized_protection:
+        forms.append(PlanForm.SIZED)
+    if can.plan_protection:
+        forms.append(PlanForm.PLAN)
+    return forms
+
+
+def _refused_forms(slot: Slot, scene: _Scene) -> dict[PlanForm, str]:
+    """Forms that the venue refused, or took and never listed, since the slot's last success and within a minute."""
+    none_rests = not any(plan.protection is slot.kind for plan in scene.state.plans_of(scene.held.key))
+    refused: dict[PlanForm, str] = {}
+    for finished in reversed(slot.history):
+        if scene.now.seconds_since(finished.at) > REFUSALS_HOLD_S or finished.stage is Stage.VERIFIED:
+            break
+        write, reason = finished.intent.write, reason_of(finished)
+        if not isinstance(write, PlaceProtection) or (reason is Reason.PROTECTION_EXISTS and none_rests):
+            continue
+        if finished.stage is Stage.FAILED:
+            refused.setdefault(write.form, "accepted, but not listed")
+        elif reason in HOPELESS:
+            return {form: str(reason) for form in PlanForm}
+        elif reason is not None and reason not in TRANSIENT:
+            refused.setdefault(write.form, str(reason))
+    return refused
+
+
+def _can_modify(slot: Slot, scene: _Scene) -> bool:
+    if not scene.state.capabilities.modify_protection:
+        return False
+    for finished in reversed(slot.history):
+        if scene.now.seconds_since(finished.at) > REFUSALS_HOLD_S or finished.stage is Stage.VERIFIED:
+            return True
+        if isinstance(finished.intent.write, ModifyProtection) and _was_refused(finished):
+            return False
+    return True
+
+
+def _was_refused(finished: Finished) -> bool:
+    reason = reason_of(finished)
+    return finished.stage is Stage.FAILED or (reason is not None and reason not in TRANSIENT)
+
+
+def _due(slot: Slot, plan: PlanOrder, scene: _Scene) -> bool:
+    """Moves are at least 0.1 % and 5 s apart (interfaces.md 2.4)."""
+    last = slot.history[-1].at if slot.history else None
+    if last is not None and scene.now.seconds_since(last) < MOVE_PACE_S:
+        return False
+    moved = abs(slot.wanted.trigger_price - plan.trigger_price)
+    return slot.kind is ProtectionKind.TAKE_PROFIT or moved >= MOVE_RATIO_MIN * plan.trigger_price
+
+
+# What somebody else did
+
+
+def _users_stop(slot: Slot, scene: _Scene) -> tuple[Note, ...] | None:
+    """Notes when a user's own orders do what the slot wants; None when they don't."""
+    key, quantity = scene.held.key, scene.held.position.quantity
+    theirs = [
+        plan
+        for plan in strangers(scene.state, key, ProtectionKind.STOP_LOSS)
+        if adequate(plan, slot.wanted.trigger_price, scene.bounds)
+    ]
+    if covered(theirs, quantity) < quantity:
+        return None
+    if any(plan.price_type is PriceType.LAST for plan in theirs):
+        text = f"{key}: protected by an order that isn't ours and is triggered by the last price, not by mark"
+        return (_note(scene, Severity.WARNING, f"stop-by-last/{key}", text),)
+    return ()
+
+
+def _fired_unseen(slot: Slot, gone: Finished, scene: _Scene) -> bool:
+    """The mark is through the trigger of a stop that is no longer listed: it fired, though no push said so."""
+    trigger, mark = last_trigger(slot), scene.bounds.mark
+    if trigger is None or not is_value(mark) or slot.kind is not ProtectionKind.STOP_LOSS:
+        return False
+    return as_tight(trigger, mark, scene.held.key.side)
+
+
+def _fired(slot: Slot, gone: Finished, scene: _Scene) -> FiredStop:
+    write = gone.intent.write
+    size = write.size if isinstance(write, PlaceProtection) else None
+    order_id = gone.order_id
+    return FiredStop(
+        key=scene.held.key,
+        episode=scene.held.episode.id,
+        rule=slot.wanted.rule,
+        order_id=order_id if order_id is not None else OrderId(gone.intent.id),
+        size=size,
+        quantity_before=gone.intent.quantity_before,
+        at=scene.state.plans_at or scene.now,
+    )
+
+
+def _contest(steps: Steps, slot: Slot, scene: _Scene, what: str) -> Steps:
+    if restorations(slot, scene.now) < CONTESTED_FROM:
+        note = _note(scene, Severity.WARNING, f"restored/{slot.name}", f"{scene.held.key}: {what}; it is restored")
+        return replace(steps, notes=(*steps.notes, note))
+    text = f"{scene.held.key}: {what} for the third time in ten minutes; it is restored again"
+    note = _note(scene, Severity.CRITICAL, f"contested/{slot.name}", text)
+    return replace(steps, contested=text, notes=(*steps.notes, note))
+
+
+# Words
+
+
+def _end(plan: PlanOrder, kept: PlanOrder, scene: _Scene) -> Proposal:
+    return end(scene.held, plan, instead=kept.order_id, reason=f"{kept.order_id} stands in its place")
+
+
+def _exhausted(why_not: str, scene: _Scene) -> str:
+    theirs = strangers(scene.state, scene.held.key, ProtectionKind.STOP_LOSS)
+    if theirs and Reason.PROTECTION_EXISTS in why_not:
+        return f"venue allows one, and {theirs[0].order_id} is looser than the policy asks"
+    return f"no form of stop is taken: {why_not}"
+
+
+def _unsuccessful(slot: Slot) -> bool:
+    """The slot's last try came to nothing."""
+    return bool(slot.history) and slot.history[-1].stage in (Stage.REJECTED, Stage.FAILED, Stage.VOID)
+
+
+def _software(slot: Slot, scene: _Scene, why: str) -> SoftwareStop:
+    return SoftwareStop(
+        key=scene.held.key,
+        episode=scene.held.episode.id,
+        rule=slot.wanted.rule,
+        trigger_price=slot.wanted.trigger_price,
+        size=slot.size,
+        on_unprotected=slot.wanted.on_unprotected,
+        why=why,
+    )
+
+
+def _note(scene: _Scene, severity: Severity, edge: str, text: str) -> Note:
+    return Note(key=scene.held.key, severity=severity, edge=edge, text=text)
+
+
+def _joined(parts: list[Steps], protect: Protect, scene: _Scene) -> Steps:
+    reasons = [part.unprotected for part in parts if part.unprotected]
+    reasons += [text for text in protect.impossible if not reasons]
+    if scene.state.plans_at is not None and scene.now.seconds_since(scene.state.plans_at) > PLANS_AGE_S_MAX:
+        reasons.append("the list of plan orders is too old to tell")
+    return Steps(
+        proposals=tuple(proposal for part in parts for proposal in part.proposals),
+        software_stops=tuple(stop for part in parts for stop in part.software_stops),
+        notes=tuple(note for part in parts for note in part.notes),
+        fired=tuple(stop for part in parts for stop in part.fired),
+        unprotected="; ".join(reasons),
+        contested="; ".join(part.contested for part in parts if part.contested),
+    )
