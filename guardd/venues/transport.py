@@ -98,7 +98,7 @@ class Call:
     subject: str | None = None
     closes: bool = False
     base_url: str | None = None
-    """Another host of the venue than the transport's own."""
+    """Another host of the venue than the transport's own; its pages and answers say nothing about the transport's host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +284,7 @@ class Transport:
         try:
             wired = await self._wire.http(self._request(call), deadline_s)
             answer = classify(wired, self._dialect)
-            ending = _ending(answer, self._usage(wired))
+            ending = self._ending(call, answer, self._usage(wired))
         finally:
             self._limiter.settle(permit, ending)
         self._listener(
@@ -308,6 +308,14 @@ class Transport:
             headers={**self._headers, **call.headers, **signed},
             body=None if call.body is None else call.body.encode(),
         )
+
+    def _ending(self, call: Call, answer: Answer, usage: Usage | None) -> Ending:
+        """Cloudflare guards each host by itself: what another host answers neither begins nor ends a block of the venue's own."""
+        ending = _ending(answer, usage)
+        elsewhere = call.base_url is not None and call.base_url.rstrip("/") != self._base_url
+        if elsewhere and ending.how in {How.ANSWERED, How.PAGE}:
+            return replace(ending, how=How.LOST)
+        return ending
 
     def _usage(self, wired: WireAnswer) -> Usage | None:
         return self._dialect.usage(wired.headers) if isinstance(wired, WireReply) else None

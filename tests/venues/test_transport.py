@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from unittest.mock import Mock
@@ -32,7 +33,7 @@ from guardd.venues.transport import (
     Usage,
     classify,
 )
-from guardd.venues.wire import AiohttpWire, Wire, WireRequest
+from guardd.venues.wire import AiohttpWire, Wire, WireReply, WireRequest
 from tests.venues.wires import FakeWire, reply
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "bitmart"
@@ -316,6 +317,41 @@ async def test_a_page_holds_reads_back_and_is_told_and_a_close_still_goes() -> N
     assert [moved.kind for moved in house.blocks][:1] == [BlockKind.EDGE]
     assert any(isinstance(fact, BlockChanged) and fact.until_ms > clock.now().wall_ms for fact in house.facts)
     assert house.results == [RequestResult.CLOUDFLARE, RequestResult.CLOUDFLARE]
+
+
+async def test_a_page_of_another_host_blocks_nothing_and_its_answer_frees_nothing() -> None:
+    clock = ManualClock()
+    elsewhere = Call(endpoint="time", method="GET", path="/time", deadline_s=1.0, base_url="https://spot.test")
+    house = House(clock, FakeWire(clock, reply(clock, 403, "error code: 1010"), reply(clock, 200, OK)))
+    assert isinstance(await house.transport.read(elsewhere), EdgePage)
+    assert isinstance(await house.transport.read(READ), Reply)
+    blocked = House(clock, FakeWire(clock, reply(clock, 403, "error code: 1010"), reply(clock, 200, OK)))
+    assert isinstance(await blocked.transport.read(READ), EdgePage)
+    clock.pass_time(60.0)
+    assert isinstance(await blocked.transport.read(elsewhere), Reply)
+    assert isinstance(await blocked.transport.read(READ), HeldBack)
+
+
+async def test_I12_a_crowd_of_calls_keeps_within_the_venues_window_and_a_close_is_not_stuck_behind_it() -> None:
+    clock = ManualClock()
+    arrivals_s: list[float] = []
+
+    def arrived() -> WireReply:
+        arrivals_s.append(clock.monotonic_ns() / 1e9)
+        return reply(clock, 200, OK)
+
+    house = House(clock, FakeWire(clock, arrived, takes_s=0.15))
+    crowd = [replace(WRITE, deadline_s=60.0) for _ in range(100)]
+    close = replace(WRITE, lane=Lane.EMERGENCY, subject="main/BTCUSDT/long", closes=True)
+    async with asyncio.TaskGroup() as group:
+        writes = [group.create_task(house.transport.write(call)) for call in crowd]
+        await clock.advance(0.05)
+        closing = group.create_task(house.transport.write(close))
+        await clock.advance(0.2)
+        assert isinstance(closing.result(), Reply)
+        await clock.advance(40.0)
+    assert all(isinstance(write.result(), Reply) for write in writes)
+    assert max(sum(start <= other <= start + 2.0 for other in arrivals_s) for start in arrivals_s) <= 22
 
 
 async def test_tending_probes_a_block_and_reopens_the_venue() -> None:
