@@ -48,7 +48,7 @@ SUSPECT_CONFIRMED_AFTER_S: Final = 10.0
 SUSPECT_READS: Final = 3
 """A read that lost a position whose margin is still in use, or that still has a stranger's order on it, needs this many reads
 over `SUSPECT_CONFIRMED_AFTER_S`: a leftover order may rest for ever, so it can't forbid belief for ever (I6)."""
-MARK_SILENT_S: Final = 1.0
+MARK_SILENT_S: Final = 3.0
 """A stream that was silent this long when the positions were asked for gives way to their marks (BitMart reference, 18.7)."""
 REMEMBERED_S: Final = 24 * 3600.0
 

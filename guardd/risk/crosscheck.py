@@ -1,8 +1,10 @@
 """The cross-check before any reducing write (I29): units, marks, positions and mode, each against a second witness.
 
-Pure and without memory: the guard runs it at each reconciliation, keeps when it last passed, and parks the account on a
-mismatch that was proved twice running (`proved_again`): one look can catch the two witnesses at different moments.
-The account family and the environment are checked where they are known, when the account's adapter is built.
+Pure and without memory. The guard runs it at each reconciliation: the first time that an episode shows nothing at all, its
+reducing writes are free; later what is merely unchecked (a stream that is down has no mark) doesn't take that back, except
+for the position mode, which is read again each 60 s. A mismatch that is proved twice running parks the account
+(`proved_again`): one look can catch the two witnesses at different moments. The account family and the environment are
+checked where they are known, when the account's adapter is built.
 """
 
 from collections.abc import Iterator

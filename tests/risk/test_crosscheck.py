@@ -1,0 +1,158 @@
+"""Two witnesses for everything that a reducing write rests on (I29)."""
+
+from dataclasses import replace
+
+import pytest
+
+from guardd.model.event import MarkSeen, PositionModeRead, PositionsPushed, PositionsRead, Source
+from guardd.model.fold import fold
+from guardd.model.instant import Instant
+from guardd.model.names import MarginMode, PositionKey, PositionMode, Side
+from guardd.model.position import Position, PositionUpdate
+from guardd.model.reading import Absent
+from guardd.model.state import AccountState
+from guardd.risk.crosscheck import Check, Mismatch, cross_check, proved_again
+from tests.model.accounts import BTC, OPENED_MS, START, D, account, key, later, row
+
+
+def push(state: AccountState, at: Instant, quantity: str = "100", of: PositionKey | None = None, **more: int) -> None:
+    update = PositionUpdate(
+        key=of or key(),
+        quantity=D(quantity),
+        entry_price=D(90000),
+        margin_mode=MarginMode.ISOLATED,
+        liquidation_price=Absent.UNKNOWN,
+        frozen_quantity=D(0),
+        closed_quantity=D(0),
+        opened_ms=OPENED_MS,
+        venue_ms=more.get("venue_ms", at.wall_ms),
+    )
+    fold(state, PositionsPushed(at=at, updates=(update,)))
+
+
+def checked(*rows: Position, mode: PositionMode = PositionMode.HEDGE) -> AccountState:
+    """An account in which every witness has spoken and agrees."""
+    state = account(*(rows or (row(),)))
+    fold(state, PositionModeRead(at=START, mode=mode))
+    for held in list(state.held.values()):
+        push(state, START, str(held.position.quantity), held.key, venue_ms=held.position.venue_ms)
+    return state
+
+
+def only(found: tuple[Mismatch, ...]) -> Mismatch:
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_I29_an_account_whose_witnesses_agree_passes() -> None:
+    assert cross_check(checked(), now=later(1)) == ()
+
+
+def test_I29_contracts_taken_for_coins_are_proved_wrong() -> None:
+    found = only(cross_check(checked(replace(row(), notional=D(8_900_000))), now=START))
+    assert found.check is Check.NOTIONAL
+    assert found.proved
+
+
+@pytest.mark.parametrize(("notional", "wrong"), [("8944", False), ("8946", True), ("8850", True)])
+def test_I29_notional_must_agree_within_half_a_percent(notional: str, wrong: bool) -> None:
+    assert bool(cross_check(checked(replace(row(), notional=D(notional))), now=START)) is wrong
+
+
+def test_I29_a_notional_that_no_read_has_shown_is_not_checked_yet() -> None:
+    found = only(cross_check(checked(replace(row(), notional=Absent.UNKNOWN)), now=START))
+    assert found.check is Check.NOTIONAL
+    assert not found.proved
+
+
+def test_I29_marks_that_differ_by_more_than_five_percent_at_one_moment_are_proved_wrong() -> None:
+    state = checked()
+    fold(state, MarkSeen(BTC, D(94000), later(0.5)))
+    found = only(cross_check(state, now=later(1)))
+    assert found.check is Check.MARKS
+    assert found.proved
+
+
+def test_I29_marks_of_two_moments_in_a_falling_market_prove_nothing() -> None:
+    state = checked()
+    fold(state, MarkSeen(BTC, D(80000), later(2)))
+    assert not only(cross_check(state, now=later(2))).proved
+
+
+def test_I29_one_mark_alone_is_not_checked_yet() -> None:
+    state = checked()
+    fold(state, MarkSeen(BTC, D(89000), START, source=Source.REST))
+    assert not only(cross_check(state, now=START)).proved
+
+
+def test_I29_a_stream_that_never_showed_the_position_leaves_it_unchecked() -> None:
+    state = account(row())
+    fold(state, PositionModeRead(at=START, mode=PositionMode.HEDGE))
+    found = only(cross_check(state, now=START))
+    assert found.check is Check.POSITIONS
+    assert not found.proved
+
+
+def test_I29_a_quantity_that_differs_after_settling_is_proved_wrong() -> None:
+    state = checked()
+    again = row(quantity="60", venue_ms=later(1).wall_ms)
+    fold(state, PositionsRead(started=later(1), at=later(1), positions=(again,)))
+    assert not only(cross_check(state, now=later(1))).proved
+    push(state, later(5))
+    fold(state, MarkSeen(BTC, D(89000), later(5)))
+    fold(state, PositionsRead(started=later(6), at=later(6), positions=(replace(again, venue_ms=later(6).wall_ms),)))
+    assert only(cross_check(state, now=later(6))).proved
+
+
+def test_I29_a_repetition_older_than_the_read_is_a_witness_when_it_agrees() -> None:
+    state = checked()
+    push(state, later(20), venue_ms=START.wall_ms - 5_000)
+    assert not [found for found in cross_check(state, now=later(30)) if found.check is Check.POSITIONS]
+
+
+def test_I29_a_position_that_only_the_stream_shows_is_proved_by_a_later_read() -> None:
+    state = checked()
+    push(state, later(1), "7", key(Side.SHORT))
+    assert not only(cross_check(state, now=later(2))).proved
+    again = replace(row(), venue_ms=later(4).wall_ms)
+    fold(state, MarkSeen(BTC, D(89000), later(4)))
+    fold(state, PositionsRead(started=later(4), at=later(4), positions=(again,)))
+    assert only(cross_check(state, now=later(4))).proved
+
+
+def test_I29_a_frame_that_came_late_after_a_close_is_forgotten() -> None:
+    state = checked()
+    push(state, later(1), "7", key(Side.SHORT))
+    assert cross_check(state, now=later(13)) == ()
+
+
+def test_I29_a_close_that_reads_saw_first_proves_nothing() -> None:
+    state = checked()
+    fold(state, PositionsRead(started=later(5), at=later(5), positions=()))
+    assert not any(found.proved for found in cross_check(state, now=later(5)))
+
+
+def test_I29_the_position_mode_is_read_in_this_run_and_again_each_minute() -> None:
+    state = account(row())
+    push(state, START, venue_ms=START.wall_ms)
+    assert only(cross_check(state, now=START)).check is Check.POSITION_MODE
+    fold(state, PositionModeRead(at=START, mode=PositionMode.HEDGE))
+    assert cross_check(state, now=START) == ()
+    old = [found for found in cross_check(state, now=later(61)) if found.check is Check.POSITION_MODE]
+    assert not old[0].proved
+
+
+def test_I29_both_sides_held_in_one_way_mode_are_proved_wrong() -> None:
+    state = checked(row(), row(Side.SHORT), mode=PositionMode.ONE_WAY)
+    found = only(cross_check(state, now=START))
+    assert found.check is Check.POSITION_MODE
+    assert found.proved
+
+
+def test_I29_only_what_is_proved_twice_running_parks() -> None:
+    wrong = cross_check(checked(replace(row(), notional=D(8_900_000))), now=START)
+    unsure = cross_check(checked(replace(row(), notional=Absent.UNKNOWN)), now=START)
+    assert proved_again(wrong, wrong) == wrong
+    assert proved_again((), wrong) == ()
+    assert proved_again(wrong, unsure) == ()
+    assert proved_again(unsure, unsure) == ()
