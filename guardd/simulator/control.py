@@ -19,7 +19,7 @@ from aiohttp import web
 
 from guardd.simulator import prices
 from guardd.simulator.contracts import ContractStatus
-from guardd.simulator.faults import Fault, FaultKind
+from guardd.simulator.faults import Fault, FaultKind, feed_faults
 from guardd.simulator.ledger import RowKind
 from guardd.simulator.orders import (
     Direction,
@@ -198,7 +198,12 @@ async def _set_prices(server: SimulatorServer, request: web.Request) -> object:
     server.stop(WALK_TASK)
     if fields.has("paths"):
         now_ms = server.now_ms()
-        paths = [_path(server, each) for each in fields.objects("paths")]
+        wanted = fields.objects("paths")
+        paths = [_path(server, each) for each in wanted]
+        for each in wanted:
+            if each.flag("feed"):  # the feed suffers as it did in that crash
+                for fault in feed_faults(prices.crash_feed_effects(each.integer("begins_ms", 0)), now_ms):
+                    server.faults.set(fault)
         server.spawn(PATH_TASK, server.play(prices.merged(*paths)))
         return {"started_ms": now_ms}
     mark = fields.decimal("mark")

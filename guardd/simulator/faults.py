@@ -5,10 +5,12 @@ fault, or the order in which faults were set, never changes its draws.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+
+from guardd.simulator.prices import FeedEffect, FeedEffectKind
 
 
 class FaultKind(StrEnum):
@@ -38,6 +40,7 @@ class FaultKind(StrEnum):
     FREEZE_SOCKET = "freeze-socket"  # open, but silent
     CLOSE_SOCKET = "close-socket"
     REFUSE_LOGIN = "refuse-login"
+    LOGIN_UNAVAILABLE = "login-unavailable"  # private topics are refused for the moment
     BAD_TICK = "bad-tick"  # the ticker's mark times `factor`
     # the venue itself
     CLOCK_OFFSET = "clock-offset"  # its clock is `offset_ms` ahead
@@ -79,16 +82,14 @@ class _Armed:
 
 @dataclass(slots=True)
 class Faults:
-    """The switchboard. `now` is asked for venue time; without it only explicit times count."""
+    """The switchboard. Times are the venue's, given with each question."""
 
     seed: int = 0
     _armed: dict[str, _Armed] = field(default_factory=dict)
-    _listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def set(self, fault: Fault) -> None:
         """Switch a fault on, or replace the one of the same name; its draws and count begin anew."""
         self._armed[fault.name] = _Armed(fault=fault, draws=random.Random(f"{self.seed}/{fault.name}"))  # noqa: S311
-        self._changed()
 
     def add(self, kind: FaultKind, **settings: object) -> Fault:
         """Switch on a fault named after its kind."""
@@ -102,14 +103,10 @@ class Faults:
             self._armed.clear()
         else:
             self._armed.pop(name, None)
-        self._changed()
 
     def listed(self) -> list[tuple[Fault, int]]:
         """Every fault that is switched on, with how often it struck."""
         return [(armed.fault, armed.hits) for armed in self._armed.values()]
-
-    def on_change(self, listener: Callable[[], None]) -> None:
-        self._listeners.append(listener)
 
     def strikes(
         self, kind: FaultKind, now_ms: int, *, target: str = "", account: str = "", symbol: str = ""
@@ -134,9 +131,22 @@ class Faults:
                 return armed.fault
         return None
 
-    def _changed(self) -> None:
-        for listener in self._listeners:
-            listener()
+
+def feed_faults(effects: Iterable[FeedEffect], start_ms: int, *, target: str = "*ticker*") -> list[Fault]:
+    """What a crash does to the price feed, as faults of the pushes named by `target`; `start_ms` is its beginning."""
+    kinds = {FeedEffectKind.STALL: FaultKind.DROP_PUSH, FeedEffectKind.LAG: FaultKind.LATE_PUSH}
+    return [
+        Fault(
+            name=f"feed-{number}",
+            kind=kinds[effect.kind],
+            rate=float(effect.share),
+            from_ms=start_ms + effect.start_ms,
+            until_ms=start_ms + effect.end_ms,
+            target=target,
+            delay_ms=effect.delay_ms,
+        )
+        for number, effect in enumerate(effects)
+    ]
 
 
 def _applies(armed: _Armed, now_ms: int, target: str, account: str, symbol: str) -> bool:

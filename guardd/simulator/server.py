@@ -135,8 +135,7 @@ class SimulatorServer:
         start_ns = self._clock.monotonic_ns()
         for tick in path:
             wait_ns = start_ns + tick.offset_ms * 1_000_000 - self._clock.monotonic_ns()
-            if wait_ns > 0:
-                await self._clock.sleep(wait_ns / 1e9)
+            await self._clock.sleep(max(wait_ns, 0) / 1e9)  # when late: one turn for the others
             self.set_price(tick.symbol, tick.quote.mark, quote=tick.quote)
 
     def spawn(self, name: str, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":

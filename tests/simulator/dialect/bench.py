@@ -84,7 +84,7 @@ class Bench:
             method=method,
             path=path,
             query=query or {},
-            headers={name.lower(): value for name, value in (headers or {}).items()},
+            headers=_JSON | {name.lower(): value for name, value in (headers or {}).items()},
             body=body,
             peer_ip=ip,
             now_ms=self.now_ms,
@@ -147,6 +147,7 @@ class Socket:
 
 
 LOGIN = "bitmart.WebSocket"
+_JSON = {"content-type": "application/json"}
 
 
 def _full(path: str) -> str:

@@ -146,6 +146,14 @@ def test_a_body_that_is_not_json_is_30018() -> None:
     assert (lambda got: (got.status, got.code))(bench.signed(PATH, "symbol=BTCUSDT")) == (503, 30018)
 
 
+def test_a_body_must_call_itself_json() -> None:
+    bench = Bench()
+
+    got = bench.send("POST", PATH, headers={**_headers(bench), "Content-Type": "text/plain"}, body=BODY.encode())
+
+    assert (got.status, got.code) == (503, 30018)
+
+
 def test_a_secret_never_shows_in_a_keys_representation() -> None:
     assert KEY.secret not in repr(KEY)
     assert KEY.memo not in repr(KEY)

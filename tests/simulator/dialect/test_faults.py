@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from guardd.simulator.faults import Fault, FaultKind, Faults
+from guardd.simulator.faults import Fault, FaultKind, Faults, feed_faults
+from guardd.simulator.prices import crash_feed_effects
 from tests.simulator.dialect.bench import KEY, LONG_OPEN, START_MS, Bench
 
 ORDER = "/contract/private/submit-order"
@@ -157,6 +158,21 @@ def test_a_rate_is_drawn_by_the_seed_and_not_disturbed_by_other_faults() -> None
     assert draws(1, other=False) == draws(1, other=True)
     assert draws(1, other=False) != draws(2, other=False)
     assert 10 < sum(draws(1, other=False)) < 40
+
+
+def test_the_feed_of_a_crash_stalls_and_then_lags() -> None:
+    faults = Faults(seed=3)
+    for fault in feed_faults(crash_feed_effects(1_000), start_ms=10_000):
+        faults.set(fault)
+    ticker = "futures/ticker:BTCUSDT"
+
+    assert faults.strikes(FaultKind.DROP_PUSH, 11_200, target=ticker) is None
+    assert faults.strikes(FaultKind.DROP_PUSH, 11_400, target=ticker) is not None
+    assert faults.strikes(FaultKind.DROP_PUSH, 11_400, target="futures/position") is None
+    late = [faults.strikes(FaultKind.LATE_PUSH, 20_000, target=ticker) for _ in range(300)]
+    delays = {fault.delay_ms for fault in late if fault}
+    assert {5_000, 15_000} <= delays
+    assert late.count(None) > 150
 
 
 def test_a_rate_outside_zero_to_one_is_refused() -> None:

@@ -34,7 +34,12 @@ class Client:
 
     async def post(self, path: str, body: object) -> tuple[int, dict]:
         text, timestamp = json.dumps(body), str(time.time_ns() // 1_000_000)
-        headers = {"X-BM-KEY": KEY.key, "X-BM-TIMESTAMP": timestamp, "X-BM-SIGN": KEY.sign(timestamp, text)}
+        headers = {
+            "X-BM-KEY": KEY.key,
+            "X-BM-TIMESTAMP": timestamp,
+            "X-BM-SIGN": KEY.sign(timestamp, text),
+            "Content-Type": "application/json",
+        }
         async with self.http.post(self.server.rest_url + path, data=text.encode(), headers=headers) as answer:
             return answer.status, json.loads(await answer.text())
 

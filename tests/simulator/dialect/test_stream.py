@@ -465,6 +465,19 @@ def test_a_closed_socket_and_a_refused_login() -> None:
     assert not bench.socket().login()[0]["success"]
 
 
+def test_private_topics_can_be_unavailable_for_the_moment() -> None:
+    bench = Bench()
+    socket = bench.socket()
+    socket.login()
+    bench.faults.add(FaultKind.LOGIN_UNAVAILABLE, times=1)
+
+    first, second = socket.subscribe("futures/order"), socket.subscribe("futures/order")
+
+    assert _shape(_sample("ws_auth_temporarily_unavailable.json")) == _shape(first[0])
+    assert first[0]["error"] == "authentication is temporarily unavailable"
+    assert second[0]["success"]
+
+
 def test_a_fault_can_be_for_one_topic_and_one_account() -> None:
     bench = Bench(options=Options(ticker_interval_ms=0))
     socket = _private(bench, "futures/position", "futures/order", TICKER)

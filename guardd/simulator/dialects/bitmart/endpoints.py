@@ -41,6 +41,9 @@ def _account(path: str, count: int) -> Endpoint:
 _ALL = (
     _endpoint("GET", "/system/time", Level.NONE, 10, Scope.IP, window_s=1),
     _endpoint("GET", "/system/service", Level.NONE, 10, Scope.IP, window_s=1),
+    # The spot host's listings, empty: general clients ask for them before they look at futures.
+    _endpoint("GET", "/spot/v1/symbols/details", Level.NONE, 12, Scope.IP),
+    _endpoint("GET", "/account/v1/currencies", Level.NONE, 2, Scope.IP),
     _public("details"),
     _public("depth"),
     _public("market-trade"),

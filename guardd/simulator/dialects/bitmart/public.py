@@ -41,6 +41,15 @@ def system_service(desk: Desk, call: Call) -> Success:
     return Success(data={"service": services}, message="OK")
 
 
+def spot_symbols(_desk: Desk, _call: Call) -> Success:
+    """No spot market here, said in the spot host's own shape."""
+    return Success(data={"symbols": []}, message="OK")
+
+
+def currencies(_desk: Desk, _call: Call) -> Success:
+    return Success(data={"currencies": []}, message="OK")
+
+
 def details(desk: Desk, call: Call) -> Success:
     symbol = call.query.text("symbol")
     contracts = [desk.contract(symbol, 40012)] if symbol else desk.exchange.query.contracts()

@@ -176,6 +176,11 @@ class Session:
         if topic.family in topics.PRIVATE and not self.uid:
             error = f"futures/{topic.family} need authenication"
             return [_dump({"action": action, "group": name, "success": False, "error": error})]
+        if topic.family in topics.PRIVATE and self._desk.faults.strikes(
+            FaultKind.LOGIN_UNAVAILABLE, now_ms, target=name, account=self.uid
+        ):
+            error = "authentication is temporarily unavailable"
+            return [_dump({"action": action, "group": name, "success": False, "error": error})]
         if action == "unsubscribe":
             self.held.pop(name, None)
         elif action == "request":

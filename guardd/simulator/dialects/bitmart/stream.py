@@ -76,7 +76,7 @@ class BitmartStreams:
                 pass
         if made is not None and isinstance(happening, MarkChanged | OrderChanged):
             symbol = happening.symbol if isinstance(happening, MarkChanged) else happening.order.symbol
-            self._public(f"futures/{Family.TRADE}:{symbol}", frames.public_trade(symbol, made), now_ms)
+            self._on_print(symbol, made, now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Everything that goes by the clock: tickers, heartbeats, candles, books, late pushes, closes."""
@@ -104,21 +104,28 @@ class BitmartStreams:
                 text = text or frames.text(name, data)
                 session.push(Push(text=text, topic=name), now_ms)
 
-    def _public(self, name: str, data: Json, now_ms: int) -> None:
-        text = ""
-        for session in self.sessions:
-            if name in session.held:
-                text = text or frames.text(name, data)
-                session.push(Push(text=text, topic=name), now_ms)
+    def _on_print(self, symbol: str, made: Print, now_ms: int) -> None:
+        name = f"futures/{Family.TRADE}:{symbol}"
+        listeners = self._listeners(name)
+        if listeners:
+            push = Push(text=frames.text(name, frames.public_trade(symbol, made)), topic=name)
+            for session in listeners:
+                session.push(push, now_ms)
+
+    def _listeners(self, name: str) -> list[Session]:
+        return [session for session in self._sessions if name in session.held]
 
     def _on_price(self, symbol: str, quote: Quote, now_ms: int) -> None:
         if not self._desk.options.ticker_interval_ms:
             self._tickers(symbol, quote, now_ms)
         for speed in ("", "@100ms", "@200ms"):
             name = f"futures/{Family.BOOK_TICKER}:{symbol}{speed}"
-            if any(name in session.held for session in self._sessions):
+            listeners = self._listeners(name)
+            if listeners:
                 bid_vol, ask_vol = self._best_sizes(symbol, quote)
-                self._public(name, frames.best(symbol, quote, bid_vol, ask_vol, now_ms), now_ms)
+                text = frames.text(name, frames.best(symbol, quote, bid_vol, ask_vol, now_ms))
+                for session in listeners:
+                    session.push(Push(text=text, topic=name), now_ms)
 
     def _tickers(self, symbol: str, quote: Quote, now_ms: int) -> None:
         """The symbol's own topic, and the one of all contracts."""
@@ -126,7 +133,7 @@ class BitmartStreams:
         topics_of_all = () if symbol in self._desk.options.silent_symbols else (TICKER,)
         data: Row | None = None
         for name in (named, *topics_of_all):
-            listeners = [session for session in self._sessions if name in session.held]
+            listeners = self._listeners(name)
             if not listeners:
                 continue
             data = data or self._ticker(symbol, quote, now_ms)

@@ -22,6 +22,8 @@ LIBRARY_AGENTS = ("python", "aiohttp", "java", "go-http-client", "curl", "okhttp
 _HANDLERS: dict[str, Handler] = {
     "GET /system/time": public.system_time,
     "GET /system/service": public.system_service,
+    "GET /spot/v1/symbols/details": public.spot_symbols,
+    "GET /account/v1/currencies": public.currencies,
     "GET /contract/public/details": public.details,
     "GET /contract/public/depth": public.depth,
     "GET /contract/public/market-trade": public.market_trade,
@@ -137,6 +139,8 @@ class BitmartVenue:
     def _judged(self, endpoint: Endpoint, request: Request, uid: str, charge: Charge) -> Response:
         try:
             self._admit(request, uid, charge)
+            if request.method == "POST" and "application/json" not in request.headers.get("content-type", ""):
+                raise VenueError(30018)
             key = self.keyring.authenticate(request, endpoint.level)
             self._refuse_by_fault(endpoint, request, uid)
             call = Call(
