@@ -6,15 +6,14 @@ It keeps the same contract as `SqliteJournal`, durability aside; both pass the s
 from collections.abc import Callable
 
 from guardd.errors import JournalError
-from guardd.journal.base import Memory, Remembered, RuleMark
+from guardd.journal.base import Memory, Remembered
+from guardd.journal.entry import after_word, already_journalled, makes_order, order_id_of
+from guardd.journal.recollection import memory_of
 from guardd.model.event import IntentMoved
 from guardd.model.instant import Instant
-from guardd.model.intent import FINISHED, CancelOrder, Intent, Stage
+from guardd.model.intent import Intent, Stage
 from guardd.model.names import AccountName, ClientId, EpisodeId, OrderId, PositionKey, RuleName
-from guardd.model.outcome import Accepted
 from guardd.model.position import Episode
-
-REMEMBERED_MS = 24 * 3_600_000
 
 
 class MemoryJournal:
@@ -85,18 +84,14 @@ class MemoryJournal:
     async def recall(self, account: AccountName) -> Memory:
         self._open()
         now_ms = self._now().wall_ms if self._now is not None else self._latest_ms()
-        mine = [each for each in self._known.values() if each.intent.account == account]
-        mine.sort(key=lambda each: (each.at_ms, each.intent.id))
         halted, parked = self._standing(account)
-        return Memory(
-            unfinished=tuple(each for each in mine if each.stage not in FINISHED),
-            recent=tuple(each for each in mine if each.stage in FINISHED and each.at_ms > now_ms - REMEMBERED_MS),
+        return memory_of(
+            (each for each in self._known.values() if each.intent.account == account),
             episodes=self._open_episodes(account),
-            rule_marks=rule_marks(mine),
-            order_ids=frozenset(self._order_ids.get(account, set())),
+            order_ids=self._order_ids.get(account, set()),
             halted=halted,
             parked=parked,
-            client_ids=frozenset(each.intent.id for each in mine if each.stage is not Stage.REFUSED),
+            now_ms=now_ms,
         )
 
     async def close(self) -> None:
@@ -115,7 +110,7 @@ class MemoryJournal:
 
     def _open_episodes(self, account: AccountName) -> tuple[Episode, ...]:
         last = {episode.id: (episode, ended) for episode, ended, _ in self.episodes if episode.key.account == account}
-        return tuple(episode for _, (episode, ended) in sorted(last.items()) if not ended)
+        return tuple(episode for episode, ended in last.values() if not ended)
 
     def _standing(self, account: AccountName) -> tuple[bool, str | None]:
         halted, parked = False, None
@@ -123,51 +118,3 @@ class MemoryJournal:
             if whose == account:
                 halted, parked = after_word(word, why, halted=halted, parked=parked)
         return halted, parked
-
-
-def already_journalled(intent_id: ClientId, stage: Stage) -> str:
-    """Why an intent isn't taken twice: a second send of one decision would be the next line (I7)."""
-    return f"intent {intent_id} is journalled already and stands at {stage}; only a void one may be meant again"
-
-
-def order_id_of(moved: IntentMoved) -> OrderId | None:
-    """The venue's order id that this move tells."""
-    if moved.order_id is not None:
-        return moved.order_id
-    return moved.outcome.order_id if isinstance(moved.outcome, Accepted) else None
-
-
-def makes_order(intent: Intent) -> bool:
-    """An order id told of this intent is ours; the one a cancel names may be anybody's."""
-    return not isinstance(intent.write, CancelOrder)
-
-
-def after_word(word: str, why: str, *, halted: bool, parked: str | None) -> tuple[bool, str | None]:
-    """What an operator's word leaves behind, as `guardd.model.fold` has it."""
-    match word:
-        case "halt" | "flatten":
-            return True, parked
-        case "resume":
-            return False, None
-        case "park":
-            return halted, why
-        case _:
-            return halted, parked
-
-
-def rule_marks(known: list[Remembered]) -> tuple[RuleMark, ...]:
-    """The next step of each rule in each episode, and when its last step was verified."""
-    steps: dict[tuple[EpisodeId, RuleName], int] = {}
-    verified: dict[tuple[EpisodeId, RuleName], int] = {}
-    for each in known:
-        if each.stage in (Stage.VOID, Stage.REFUSED):
-            continue
-        place = (each.intent.episode, each.intent.rule)
-        if each.stage in FINISHED:
-            steps[place] = max(steps.get(place, 0), each.intent.step + 1)
-        if each.stage is Stage.VERIFIED:
-            verified[place] = max(verified.get(place, 0), each.at_ms)
-    return tuple(
-        RuleMark(episode=episode, rule=rule, steps=count, verified_ms=verified.get((episode, rule)))
-        for (episode, rule), count in sorted(steps.items())
-    )
