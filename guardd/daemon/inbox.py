@@ -1,7 +1,7 @@
 """The guard's inbox: bounded, marks conflated, outcomes never dropped.
 
-Everything but a streamed mark keeps its place in the queue. Of the marks of one symbol only the latest waits; when it is replaced, the
-earlier one is gone, because a newer price is all that a guard needs. A mark that may confirm a crossing is the next
+Everything but a streamed mark keeps its place in the queue. Of the marks of one symbol only the latest waits; when it is
+replaced, the earlier one is gone, because a newer price is all that a guard needs. A mark that may confirm a crossing is the next
 frame in any case (I28 asks for *the very next frame*, and conflation only makes that frame newer).
 """
 
@@ -43,18 +43,17 @@ class Inbox:
             self._queue.append(event)
         self._wake.set()
 
-    async def take(self) -> Event:
-        """The next event: outcomes and reads before marks, so that a price is judged on what is known by then."""
-        while True:
-            if self._queue:
-                return self._queue.popleft()
-            if self._marks:
-                return self._marks.pop(next(iter(self._marks)))
-            self._wake.clear()
-            await self._wake.wait()
+    def nudge(self) -> None:
+        """Wake the reader though nothing is posted: something was folded already and wants a look."""
+        self._wake.set()
 
-    def take_waiting(self) -> Event | None:
-        """The next event if one waits, else None."""
+    async def arrival(self) -> None:
+        """Wait until something was posted, or a nudge."""
+        await self._wake.wait()
+        self._wake.clear()
+
+    def take(self) -> Event | None:
+        """The next event if one waits: outcomes and reads before marks, so that a price is judged on what is known by then."""
         if self._queue:
             return self._queue.popleft()
         if self._marks:

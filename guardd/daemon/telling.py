@@ -29,12 +29,13 @@ class Teller:
     def fact(self, fact: Fact) -> None:
         self._listener(fact)
 
-    def say(self, severity: Severity, edge: str, text: str, now: Instant) -> None:
-        """Tell people, once for each new text about one thing (`edge`)."""
+    def say(self, severity: Severity, edge: str, text: str, now: Instant) -> bool:
+        """Tell people, once for each new text about one thing (`edge`); true when it was news."""
         if self._said.get(edge) == text:
-            return
+            return False
         self._said[edge] = text
         self._listener(Said(account=self._state.name, severity=severity, edge=edge, text=text, at=now))
+        return True
 
     def settled(self, edge: str) -> None:
         """What was told about `edge` is over: the same words are news when they come again."""

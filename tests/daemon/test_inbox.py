@@ -23,9 +23,9 @@ def test_of_several_waiting_marks_of_one_symbol_only_the_latest_is_read() -> Non
     for event in (mark("BTCUSDT", "3"), mark("ETHUSDT", "9"), mark("BTCUSDT", "2")):
         inbox.post(event)
 
-    assert inbox.take_waiting() == mark("BTCUSDT", "2")
-    assert inbox.take_waiting() == mark("ETHUSDT", "9")
-    assert inbox.take_waiting() is None
+    assert inbox.take() == mark("BTCUSDT", "2")
+    assert inbox.take() == mark("ETHUSDT", "9")
+    assert inbox.take() is None
     assert inbox.conflated == 1
 
 
@@ -36,7 +36,7 @@ def test_outcomes_and_reads_are_taken_in_order_and_before_marks() -> None:
     inbox.post(first)
     inbox.post(second)
 
-    assert [inbox.take_waiting() for _ in range(3)] == [first, second, mark("BTCUSDT", "3")]
+    assert [inbox.take() for _ in range(3)] == [first, second, mark("BTCUSDT", "3")]
 
 
 def test_a_full_inbox_is_a_broken_invariant_and_not_a_lost_outcome() -> None:
@@ -52,8 +52,16 @@ def test_a_full_inbox_is_a_broken_invariant_and_not_a_lost_outcome() -> None:
 async def test_a_waiting_reader_wakes_on_the_first_event() -> None:
     inbox = Inbox()
     async with asyncio.TaskGroup() as group:
-        reader = group.create_task(inbox.take())
+        group.create_task(inbox.arrival())
         await asyncio.sleep(0)
         inbox.post(mark("BTCUSDT", "1"))
 
-    assert reader.result() == mark("BTCUSDT", "1")
+    assert inbox.take() == mark("BTCUSDT", "1")
+
+
+async def test_a_nudge_wakes_the_reader_without_an_event() -> None:
+    inbox = Inbox()
+    inbox.nudge()
+    await inbox.arrival()
+
+    assert inbox.take() is None

@@ -1,0 +1,204 @@
+"""From decisions to intents: propose, approve, start. What can't be sent is told, or waits for what it needs.
+
+Everything that judges is in `execution` and pure; this is where one account's guard holds the strings together.
+"""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Final, assert_never
+
+from guardd.daemon.reader import Reader, ReadKind
+from guardd.daemon.telling import Teller
+from guardd.execution.approve import QUIET, ApprovedIntent, NeedsRead, Refusal, RefusalKind, approve
+from guardd.execution.closing import closing_steps, unfinished_reductions
+from guardd.execution.entries import cancel_entries
+from guardd.execution.executor import Executor
+from guardd.execution.proposal import Bounds, FiredStop, Leash, Note, Proposal, SoftwareStop, Steps
+from guardd.execution.reconcile import finish_fired, reconcile
+from guardd.execution.sweep import sweep
+from guardd.model.decision import CancelEntries, Close, Decision, OnUnprotected, Protect, Reduce, Tell
+from guardd.model.facts import Refused
+from guardd.model.instant import Instant
+from guardd.model.names import PositionKey, RuleName, Severity
+from guardd.model.order import PlanOrder, ProtectionKind
+from guardd.model.reading import Absent
+from guardd.model.state import AccountState
+
+UNPROTECTED_CRITICAL_S: Final = 60.0
+"""A position whose stop no form at the venue would take: critical after this, closed where the policy says so (2.4)."""
+NO_BOUNDS: Final = Bounds(mark=Absent.UNKNOWN, liquidation_price=Absent.UNKNOWN)
+
+
+class Hands:
+    """What one account's guard acts with. It remembers what the guard must watch itself: stops that no venue form would take."""
+
+    def __init__(
+        self,
+        *,
+        state: AccountState,
+        executor: Executor,
+        reader: Reader,
+        teller: Teller,
+        bounds: Callable[[PositionKey], Bounds],
+    ) -> None:
+        self._state = state
+        self._executor = executor
+        self._reader = reader
+        self._teller = teller
+        self._bounds = bounds
+        self._fired: dict[tuple[PositionKey, str], FiredStop] = {}
+        self._unprotected: dict[PositionKey, tuple[Instant, str]] = {}
+        self.software_stops: dict[PositionKey, tuple[SoftwareStop, ...]] = {}
+        self.leash = Leash()
+        self.doubts: tuple[str, ...] = ()
+
+    def act(self, decisions: Iterable[Decision], *, now: Instant, frame_ns: int | None = None) -> None:
+        """Carry out what was decided, in order; then finish what is half done and sweep what is left over."""
+        closed = {decision.key for decision in decisions if isinstance(decision, Close)}
+        for decision in (*decisions, *self._follow_ups(now)):
+            self._carry_out(decision, closed, now=now, frame_ns=frame_ns)
+        self._propose(sweep(self._state), now=now)
+
+    def fired(self, key: PositionKey, plan: PlanOrder, now: Instant) -> None:
+        """A resting stop of a position was triggered: what it leaves is finished by order."""
+        held = self._state.held.get(key)
+        if held is None or plan.protection is not ProtectionKind.STOP_LOSS:
+            return
+        self._fired[(key, plan.order_id)] = FiredStop(
+            key=key,
+            episode=held.episode.id,
+            rule=RuleName(f"fired/{plan.order_id}"),
+            order_id=plan.order_id,
+            size=plan.size,
+            quantity_before=held.position.quantity,
+            at=now,
+        )
+
+    def flatten(self, *, now: Instant) -> None:
+        """The operator's word: cancel entries, close everything. Said with CONFIRM; the guard goes on until it is flat."""
+        for key, held in sorted(self._state.held.items()):
+            rule, reason = RuleName("operator-flatten"), "the operator said flatten"
+            entries = CancelEntries(key=key, episode=held.episode.id, rule=rule, reason=reason)
+            self._propose(cancel_entries(entries, self._state, operator=True), now=now)
+            close = Close(key=key, episode=held.episode.id, rule=rule, reason=reason)
+            steps = closing_steps(close, self._state, self._bounds(key), now=now, operator=True)
+            self._propose(steps, now=now, with_opposite=True)
+
+    def unprotected(self, key: PositionKey) -> str:
+        """Why no adequate stop rests on a position although the policy wants one; empty when one does."""
+        told = self._unprotected.get(key)
+        return told[1] if told is not None else ""
+
+    def software_stop_reached(self, key: PositionKey, price: Decimal) -> SoftwareStop | None:
+        """The stop that the guard itself must keep, if `price` is at or through it."""
+        for stop in self.software_stops.get(key, ()):
+            if (price - stop.trigger_price) * key.side.sign <= 0:
+                return stop
+        return None
+
+    def _carry_out(self, decision: Decision, closed: set[PositionKey], *, now: Instant, frame_ns: int | None) -> None:
+        match decision:
+            case Protect():
+                self._protect(decision, now)
+            case Reduce() | Close():
+                bounds = self._bounds(decision.key)
+                steps = closing_steps(decision, self._state, bounds, now=now, frame_ns=frame_ns)
+                opposite = PositionKey(decision.key.account, decision.key.symbol, decision.key.side.opposite)
+                self._propose(steps, now=now, with_opposite=opposite in closed)
+            case CancelEntries():
+                self._propose(cancel_entries(decision, self._state), now=now)
+            case Tell():
+                edge = f"rule/{decision.rule}/{decision.key}"
+                self._teller.say(decision.severity, edge, decision.text, now)
+            case _:
+                assert_never(decision)
+
+    def _protect(self, decision: Protect, now: Instant) -> None:
+        steps = reconcile(decision, self._state, self._bounds(decision.key), now=now)
+        self.software_stops[decision.key] = steps.software_stops
+        for stop in steps.fired:
+            self._fired.setdefault((stop.key, stop.order_id), stop)
+        if steps.contested:
+            self._teller.contested(decision.key, steps.contested, now)
+        self._note_unprotected(decision.key, steps.unprotected or "; ".join(decision.impossible), now)
+        self._propose(steps, now=now)
+
+    def _note_unprotected(self, key: PositionKey, why: str, now: Instant) -> None:
+        edge = f"unprotected/{key}"
+        if not why:
+            if self._unprotected.pop(key, None) is not None:
+                self._teller.say(Severity.INFO, edge, f"{key}: protected", now)
+            return
+        since = self._unprotected.get(key, (now, why))[0]
+        self._unprotected[key] = (since, why)
+        if now.seconds_since(since) >= UNPROTECTED_CRITICAL_S:
+            self._teller.say(Severity.CRITICAL, edge, f"{key}: without a stop for over a minute: {why}", now)
+
+    def _follow_ups(self, now: Instant) -> list[Decision]:
+        """Slices that are left, rests of stops that fired, positions that may not stay unprotected."""
+        found: list[Decision] = list(unfinished_reductions(self._state, now))
+        for mark, stop in sorted(self._fired.items()):
+            held = self._state.held.get(stop.key)
+            if held is None or held.episode.id != stop.episode:
+                del self._fired[mark]
+            elif (rest := finish_fired(stop, self._state, now=now)) is not None:
+                found.append(rest)
+        for key in [key for key in self.software_stops if key not in self._state.held]:
+            del self.software_stops[key]
+            self._unprotected.pop(key, None)
+        for key, stops in sorted(self.software_stops.items()):
+            since = self._unprotected.get(key, (now, ""))[0]
+            must = [stop for stop in stops if stop.on_unprotected is OnUnprotected.CLOSE]
+            if must and now.seconds_since(since) >= UNPROTECTED_CRITICAL_S:
+                reason = f"unprotected for over a minute and the policy says close: {must[0].why}"
+                found.append(Close(key=key, episode=must[0].episode, rule=must[0].rule, reason=reason))
+        return found
+
+    def _propose(self, steps: Steps, *, now: Instant, with_opposite: bool = False) -> None:
+        for note in steps.notes:
+            self._tell(note, now)
+        for proposal in steps.proposals:
+            self._submit(proposal, now=now, with_opposite=with_opposite)
+
+    def _submit(self, proposal: Proposal, *, now: Instant, with_opposite: bool) -> None:
+        verdict = approve(
+            proposal,
+            self._state,
+            self._bounds(proposal.key),
+            leash=self.leash,
+            now=now,
+            doubts=self.doubts,
+            with_opposite=with_opposite,
+        )
+        match verdict:
+            case ApprovedIntent():
+                self._teller.settled(f"refused/{proposal.key}/{proposal.rule}")
+                self._executor.start(verdict)
+            case NeedsRead():
+                self._reader.want(ReadKind.POSITIONS, ReadKind.POSITION_MODE)
+            case Refusal():
+                self._refused(verdict, now)
+            case _:
+                assert_never(verdict)
+
+    def _refused(self, refusal: Refusal, now: Instant) -> None:
+        if refusal.kind in QUIET:
+            return
+        severity = Severity.INFO if refusal.kind is RefusalKind.OBSERVING else Severity.WARNING
+        edge = f"refused/{refusal.key}/{refusal.rule}"
+        text = f"{refusal.key}: {refusal.action} by {refusal.rule} is not sent: {refusal.why}"
+        if self._teller.say(severity, edge, text, now):
+            self._teller.fact(
+                Refused(
+                    account=self._state.name,
+                    venue=self._state.venue,
+                    key=refusal.key,
+                    rule=refusal.rule,
+                    action=refusal.action,
+                    why=refusal.why,
+                )
+            )
+            self._teller.rule(refusal.key, refusal.rule, f"refused: {refusal.why}", now)
+
+    def _tell(self, note: Note, now: Instant) -> None:
+        self._teller.say(note.severity, f"{note.edge}/{note.key}", note.text, now)
