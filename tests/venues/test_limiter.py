@@ -111,6 +111,16 @@ def test_a_whole_budget_is_there_again_one_window_after_its_last_answer(calls: i
     assert drawn(limiter, lane) == first
 
 
+def test_I12_a_venue_that_counts_its_windows_edge_as_inside_is_not_surprised() -> None:
+    clock = ManualClock()
+    limiter = limiter_of(clock, limit(10))
+    assert drawn(limiter, Lane.ORDINARY) == 7
+    clock.pass_time(2.0)
+    assert drawn(limiter, Lane.ORDINARY) == 0
+    clock.pass_time(0.01)
+    assert drawn(limiter, Lane.ORDINARY) == 7
+
+
 def test_ordinary_traffic_cannot_take_the_emergency_part() -> None:
     limiter = limiter_of(ManualClock(), limit(24))
     assert drawn(limiter, Lane.ORDINARY) == 16

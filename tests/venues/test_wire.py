@@ -6,7 +6,8 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from aiohttp import WSMsgType, web
+from aiohttp import ClientConnectionResetError, WSMsgType, web
+from aiohttp.abc import AbstractStreamWriter
 
 from guardd.clock import SystemClock
 from guardd.venues.wire import (
@@ -18,6 +19,8 @@ from guardd.venues.wire import (
     Unconnected,
     WireReply,
     WireRequest,
+    _Sending,
+    _StampedBody,
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -226,6 +229,23 @@ async def test_a_kept_connection_that_is_known_to_be_closed_is_not_used() -> Non
         for _ in range(3):
             assert isinstance(await wire.http(post(f"http://{host}/"), 2.0), WireReply)
             await asyncio.sleep(0.02)
+
+
+async def test_a_body_that_met_a_closing_connection_counts_as_not_handed_over() -> None:
+    class Closing(AbstractStreamWriter):
+        async def write(self, chunk: object, *, drain: bool = True, LIMIT: int = 0) -> None:  # noqa: N803
+            raise ClientConnectionResetError("Cannot write to closing transport")
+
+        async def write_eof(self, chunk: bytes = b"") -> None: ...
+        async def drain(self) -> None: ...
+        def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None: ...
+        def enable_chunking(self) -> None: ...
+        async def write_headers(self, status_line: str, headers: object) -> None: ...
+
+    sending = _Sending(SystemClock())
+    with pytest.raises(ClientConnectionResetError):
+        await _StampedBody(b"{}", sending).write_with_length(Closing(), None)
+    assert not sending.handed
 
 
 async def test_no_redirect_is_followed_with_our_headers() -> None:
