@@ -66,6 +66,7 @@ class SimulatorServer:
         self._sockets: list[_Socket] = []
         self._per_address: Counter[str] = Counter()
         self._stopping = asyncio.Event()
+        self._task_group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
         self._books = {each.symbol: exchange.query.fills(each.symbol) for each in exchange.query.contracts()}
@@ -76,6 +77,7 @@ class SimulatorServer:
         for path in self.dialect.stream_paths:
             self.app.router.add_get(path, self._on_socket)
         self.app.router.add_route("*", "/{path:.*}", self._on_request)
+        await self._task_group.__aenter__()
         runner = web.AppRunner(
             self.app, handler_cancellation=True, access_log=None, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=300
         )
@@ -97,9 +99,13 @@ class SimulatorServer:
             await asyncio.wait(writers, timeout=_SHUTDOWN_S)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
+        cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
+        if cancelled:  # perhaps by the group itself, because a task of the server failed: then that is raised
+            await self._task_group.__aexit__(kind, error, traceback)
+        else:
+            await self._task_group.__aexit__(None, None, None)
 
     @property
     def rest_url(self) -> str:
@@ -139,10 +145,10 @@ class SimulatorServer:
             self.set_price(tick.symbol, tick.quote.mark, quote=tick.quote)
 
     def spawn(self, name: str, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
-        """Run beside the server until it stops; a failure is told to the loop's exception handler."""
-        task = asyncio.get_running_loop().create_task(work, name=f"{_TASK_PREFIX}{name}")
+        """Run beside the server until it stops; a failure ends the server, and is raised where it is left."""
+        task = self._task_group.create_task(work, name=f"{_TASK_PREFIX}{name}")
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._tasks.discard)
         return task
 
     def stop(self, name: str) -> int:
@@ -152,12 +158,6 @@ class SimulatorServer:
             task.cancel()
         return len(named)
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            context = {"message": f"{task.get_name()} failed", "exception": task.exception(), "task": task}
-            task.get_loop().call_exception_handler(context)
-
     def pulse(self) -> None:
         """Let the exchange and the dialect look at the time once."""
         now_ms = self.now_ms()
@@ -165,9 +165,8 @@ class SimulatorServer:
         self.exchange.advance(now_ms)
         self.dialect.tick(now_ms)
         for socket in self._sockets:
-            close = socket.session.check(now_ms)
-            if close is not None:
-                socket.queue.put_nowait(close)
+            if socket.session.close is not None:
+                socket.queue.put_nowait(socket.session.close)
 
     async def _beat(self) -> None:
         while True:
@@ -261,9 +260,8 @@ class SimulatorServer:
                 case WSMsgType.TEXT:
                     for answer in socket.session.on_frame(message.data, now_ms):
                         socket.queue.put_nowait(answer)
-                    close = socket.session.check(now_ms)
-                    if close is not None:
-                        socket.queue.put_nowait(close)
+                    if socket.session.close is not None:
+                        socket.queue.put_nowait(socket.session.close)
                 case WSMsgType.PING:
                     socket.session.touch(now_ms)
                     if not socket.session.frozen(now_ms):

@@ -63,7 +63,9 @@ class Push:
 
 
 class StreamSession(Protocol):
-    """One socket, as its dialect sees it."""
+    """One socket, as its dialect sees it; `close` says why the venue ends it, None while it doesn't."""
+
+    close: Close | None
 
     def touch(self, now_ms: int) -> None:
         """The client sent something that is no text frame."""
@@ -75,10 +77,6 @@ class StreamSession(Protocol):
 
     def frozen(self, now_ms: int) -> bool:
         """Open, but silent."""
-        ...
-
-    def check(self, now_ms: int) -> Close | None:
-        """Whether the venue ends this socket now."""
         ...
 
 
@@ -107,7 +105,7 @@ class Dialect(Protocol):
         ...
 
     def tick(self, now_ms: int) -> None:
-        """Time passed."""
+        """Time passed: periodic frames, late pushes, sockets to end."""
         ...
 
     def account_of(self, request: Request) -> str:

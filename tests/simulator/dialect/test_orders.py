@@ -71,7 +71,7 @@ def test_a_wrong_json_type_or_a_price_on_a_market_order_is_40011(field: str, val
     assert _amounts(bench) == []
 
 
-@pytest.mark.parametrize("field", ["symbol", "side", "size"])
+@pytest.mark.parametrize("field", ["symbol", "side", "size", "leverage", "open_type"])
 def test_a_missing_field_is_40011(field: str) -> None:
     body = {name: value for name, value in LONG_OPEN.items() if name != field}
 

@@ -322,6 +322,18 @@ async def test_serving_announces_addresses_and_keys_and_ends_when_cancelled() ->
     assert any(MAIN.key in line and MAIN.secret in line for line in said)
 
 
+async def test_a_task_that_fails_ends_the_server_loudly() -> None:
+    async def fail() -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(ExceptionGroup) as raised:
+        async with build(FAST, SystemClock()) as server:
+            server.spawn("bug", fail())
+            await asyncio.sleep(5)
+
+    assert str(raised.value.exceptions[0]) == "a bug"
+
+
 async def test_leaving_the_server_closes_open_sockets_and_swallowed_requests() -> None:
     async with aiohttp.ClientSession() as http:
         async with build(FAST, SystemClock()) as server:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 
 from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitmart.arguments import Body, Query
@@ -35,6 +36,12 @@ class Desk:
     tape: Tape
     faults: Faults
     options: Options = field(default_factory=Options)
+    random: Random = field(default_factory=lambda: Random(0))  # noqa: S311 -- reproducible traces, not secrets
+
+    def trace(self) -> str:
+        """A fresh id, of the kind that support asks for."""
+        digits = f"{self.random.getrandbits(128):032x}"
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
     def contract(self, symbol: str, unknown: int = 40034) -> Contract:
         """The contract, or the venue's code for an unknown symbol (40012 on details, 40034 elsewhere: quirk 9)."""

@@ -1,6 +1,7 @@
 """BitMart over one exchange: the REST and the WebSocket half, put together for the server."""
 
 from collections.abc import Callable, Iterable
+from random import Random
 
 from guardd.simulator.dialects.bitmart.auth import ApiKey, Keyring
 from guardd.simulator.dialects.bitmart.desk import Desk, Options
@@ -32,7 +33,13 @@ class BitmartDialect:
         self.faults = faults or Faults()
         self.limits = limits or Limits()
         self.keyring = Keyring(keys)
-        self.desk = Desk(exchange=exchange, tape=Tape(), faults=self.faults, options=options or Options())
+        self.desk = Desk(
+            exchange=exchange,
+            tape=Tape(),
+            faults=self.faults,
+            options=options or Options(),
+            random=Random(self.faults.seed),  # noqa: S311 -- reproducible traces, not secrets
+        )
         self.venue = BitmartVenue(self.desk, self.keyring, self.limits)
         self.streams = BitmartStreams(self.desk, self.keyring)
         self._funding_due_ms = next_funding_ms(exchange.now_ms)

@@ -5,7 +5,6 @@ gateway's use `msg` where everything else says `message`.
 """
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -136,19 +135,19 @@ class VenueError(Exception):
         self.text = text
 
 
-def success(answer: Success) -> Response:
-    body: dict[str, Json] = {"code": SUCCESS, "message": answer.message, "trace": _trace()}
+def success(answer: Success, trace: str) -> Response:
+    body: dict[str, Json] = {"code": SUCCESS, "message": answer.message, "trace": trace}
     if not answer.bare:
         body["data"] = answer.data
     return _json(200, body)
 
 
-def refusal(error: VenueError) -> Response:
+def refusal(error: VenueError, trace: str) -> Response:
     status, text = CODES[error.code]
     if error.text is not None:
         text = error.text
     key = "msg" if error.code in _WITH_MSG else "message"
-    body: dict[str, Json] = {"code": error.code, key: text, "trace": _trace()}
+    body: dict[str, Json] = {"code": error.code, key: text, "trace": trace}
     if error.code in _WITH_EMPTY_DATA:
         body["data"] = {}
     if error.code in _WITH_NULL_DATA:
@@ -156,31 +155,31 @@ def refusal(error: VenueError) -> Response:
     return _json(status, body)
 
 
-def cloudflare_challenge() -> Response:
+def cloudflare_challenge(ray: str) -> Response:
     page = (
         '<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title></head>'
         '<body><div id="cf-wrapper">Checking your browser</div></body></html>'
     )
-    return _page(403, HTML_TYPE, page)
+    return _page(403, HTML_TYPE, page, ray)
 
 
-def cloudflare_1010() -> Response:
-    return _page(403, TEXT_TYPE, "error code: 1010")
+def cloudflare_1010(ray: str) -> Response:
+    return _page(403, TEXT_TYPE, "error code: 1010", ray)
 
 
-def cloudflare_503() -> Response:
+def cloudflare_503(ray: str) -> Response:
     page = (
         "<!DOCTYPE html><html><head><title>Service unavailable | Cloudflare</title></head>"
         "<body>cf-error-details</body></html>"
     )
-    return _page(503, HTML_TYPE, page, {"retry-after": "30"})
+    return _page(503, HTML_TYPE, page, ray, {"retry-after": "30"})
 
 
-def bad_gateway() -> Response:
+def bad_gateway(ray: str) -> Response:
     page = (
         "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
     )
-    return _page(502, HTML_TYPE, page)
+    return _page(502, HTML_TYPE, page, ray)
 
 
 def _json(status: int, body: dict[str, Json]) -> Response:
@@ -188,10 +187,6 @@ def _json(status: int, body: dict[str, Json]) -> Response:
     return Response(status=status, headers={"content-type": JSON_TYPE}, body=text.encode())
 
 
-def _page(status: int, kind: str, text: str, more: dict[str, str] | None = None) -> Response:
-    headers = {"content-type": kind, "server": "cloudflare", "cf-ray": f"{uuid.uuid4().hex[:16]}-TPE", **(more or {})}
+def _page(status: int, kind: str, text: str, ray: str, more: dict[str, str] | None = None) -> Response:
+    headers = {"content-type": kind, "server": "cloudflare", "cf-ray": f"{ray[:16]}-TPE", **(more or {})}
     return Response(status=status, headers=headers, body=text.encode())
-
-
-def _trace() -> str:
-    return str(uuid.uuid4())

@@ -47,6 +47,9 @@ def _order_request(desk: Desk, body: Body) -> OrderRequest:
             raise body.refuse("mode")
     else:
         price = positive(body, "price")
+    leverage, mode_of_margin = body.optional_decimal("leverage"), margin_mode(body)
+    if not reduce and (leverage is None or mode_of_margin is None):
+        raise body.refuse("leverage and open_type belong to an opening order")
     take_profit, stop_loss = read_presets(body)
     if reduce and (take_profit or stop_loss):
         raise body.refuse("preset prices are for opening orders")
@@ -58,8 +61,8 @@ def _order_request(desk: Desk, body: Body) -> OrderRequest:
         kind=kind,
         price=price,
         time_in_force=mode,
-        leverage=body.optional_decimal("leverage"),
-        margin_mode=margin_mode(body),
+        leverage=leverage,
+        margin_mode=mode_of_margin,
         client_id=body.client_id(),
         take_profit=take_profit,
         stop_loss=stop_loss,

@@ -5,7 +5,6 @@
 
 import hmac
 import json
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -134,7 +133,7 @@ class Session:
             return [_dump({"success": False, "error": f"Invalid message: {text}"})]
         match action:
             case "ping":
-                return [_dump({"group": "System", "data": f"pong+{uuid.uuid4()}"})]
+                return [_dump({"group": "System", "data": f"pong+{self._desk.trace()}"})]
             case "access":
                 return [self._access(arguments, now_ms)]
             case "subscribe" | "unsubscribe" | "request":

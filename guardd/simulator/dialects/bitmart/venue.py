@@ -108,7 +108,7 @@ class BitmartVenue:
     def _edge(self, request: Request, uid: str) -> Response | None:
         agent = request.headers.get("user-agent", "").lower()
         if (not agent or agent.startswith(LIBRARY_AGENTS)) and self._strikes(FaultKind.AGENT_CHECK, request, uid):
-            return envelope.cloudflare_1010()
+            return envelope.cloudflare_1010(self._ray())
         pages = {
             FaultKind.CLOUDFLARE_403: envelope.cloudflare_challenge,
             FaultKind.CLOUDFLARE_1010: envelope.cloudflare_1010,
@@ -117,14 +117,14 @@ class BitmartVenue:
         }
         for kind, page in pages.items():
             if self._strikes(kind, request, uid):
-                return page()
+                return page(self._ray())
         return None
 
     def _unknown(self, request: Request) -> Response:
         if self.limits.banned(request.peer_ip, request.now_ms):
-            return envelope.refusal(VenueError(30017))
+            return self._refusal(VenueError(30017))
         retired = request.path.startswith(RETIRED_PREFIXES)
-        return envelope.refusal(VenueError(30030 if retired else 30000))
+        return self._refusal(VenueError(30030 if retired else 30000))
 
     def _charge(self, endpoint: Endpoint, request: Request, uid: str) -> Charge:
         match endpoint.rate.scope:
@@ -150,9 +150,9 @@ class BitmartVenue:
             )
             return self._execute(endpoint, call)
         except Refused as refusal:
-            return envelope.refusal(code_of(refusal))
+            return self._refusal(code_of(refusal))
         except VenueError as error:
-            return envelope.refusal(error)
+            return self._refusal(error)
 
     def _admit(self, request: Request, uid: str, charge: Charge) -> None:
         if charge.verdict is Verdict.BANNED or self._strikes(FaultKind.BANNED, request, uid):
@@ -180,7 +180,7 @@ class BitmartVenue:
         if endpoint.level is not Level.KEYED:
             return self._handle(endpoint, call)
         if self._strikes(FaultKind.EMPTY_READ, call.request, call.uid):
-            return envelope.success(_emptied(_HANDLERS[endpoint.name](self.desk, call)))
+            return envelope.success(_emptied(_HANDLERS[endpoint.name](self.desk, call)), self.desk.trace())
         asked = (endpoint.name, call.uid, repr(sorted(call.request.query.items())))
         if self._strikes(FaultKind.STALE_READ, call.request, call.uid):
             return self._earlier.setdefault(asked, self._handle(endpoint, call))
@@ -189,7 +189,13 @@ class BitmartVenue:
         return response
 
     def _handle(self, endpoint: Endpoint, call: Call) -> Response:
-        return envelope.success(_HANDLERS[endpoint.name](self.desk, call))
+        return envelope.success(_HANDLERS[endpoint.name](self.desk, call), self.desk.trace())
+
+    def _refusal(self, error: VenueError) -> Response:
+        return envelope.refusal(error, self.desk.trace())
+
+    def _ray(self) -> str:
+        return self.desk.trace().replace("-", "")
 
     def _strikes(self, kind: FaultKind, request: Request, uid: str) -> Fault | None:
         symbol = request.query.get("symbol", "")
