@@ -68,13 +68,17 @@ class Confirmation:
         known = self._symbols.get(symbol)
         return known is not None and known.doubted_since is not None
 
-    def verdict(self, symbol: Symbol, past: Callable[[Decimal], bool], now: Instant) -> Verdict:
-        """Is the symbol's present mark, found past a trigger, to be believed? `past` tests a price."""
+    def verdict(
+        self, symbol: Symbol, past: Callable[[Decimal], bool], now: Instant, rest: MarkSeen | None = None
+    ) -> Verdict:
+        """Is the symbol's present mark, found past a trigger, to be believed? `past` tests a price.
+
+        `rest`: the last mark that any read by REST brought.
+        """
         known = self._symbols.get(symbol)
         if known is None:
             return Verdict.ASK_REST
-        if any(past(price) for price in _witnesses(known)):
-            self.settle(symbol)
+        if any(past(price) for price in _witnesses(known, rest)):
             return Verdict.CONFIRMED
         if known.doubted_since is None:
             known.doubted_since = now
@@ -87,7 +91,7 @@ class Confirmation:
         return Verdict.WAIT
 
     def settle(self, symbol: Symbol) -> None:
-        """Nothing on this symbol is in doubt any more: confirmed, or the mark came back."""
+        """Nothing on this symbol is in doubt any more: confirmed for every step that hung on it, or the mark came back."""
         known = self._symbols.get(symbol)
         if known is not None:
             known.doubted_since, known.asked, known.told = None, None, False
@@ -98,14 +102,15 @@ class Confirmation:
             del self._symbols[symbol]
 
 
-def _witnesses(known: _Seen) -> list[Decimal]:
+def _witnesses(known: _Seen, rest: MarkSeen | None) -> list[Decimal]:
     """Prices that may confirm the present mark."""
     frame = known.current
     found = _own_witnesses(frame)
     if known.before is not None:
         found.append(known.before.mark)
-    if known.rest is not None and known.rest is not frame and _is_later(known.rest, known.doubted_since):
-        found.append(known.rest.mark)
+    for read in (known.rest, rest):
+        if read is not None and read is not frame and _is_later(read, known.doubted_since):
+            found.append(read.mark)
     return found
 
 

@@ -14,7 +14,7 @@ from guardd.model.names import EpisodeId, PriceType, RuleName
 from guardd.model.order import ProtectionKind
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState
-from guardd.policy.conditions import Truth
+from guardd.policy.conditions import Truth, Use
 from guardd.policy.language import PolicyRule
 
 FIRST_SIGHT_RELEASE: Final = Decimal("0.75")
@@ -37,11 +37,14 @@ class RuleMemory:
     """Which of the rule's de-leveraging actions comes next."""
     acted: Instant | None = None
     """When its last de-leveraging decision was made."""
+    cancelled: Instant | None = None
+    """When it last wanted entries cancelled."""
+    unknown_since: Instant | None = None
 
 
 @dataclass(slots=True)
 class EpisodeMemory:
-    rules: dict[RuleName, RuleMemory] = field(default_factory=dict)
+    rules: dict[tuple[RuleName, Use], RuleMemory] = field(default_factory=dict)
     shown: bool = False
     """People saw it at CONFIRM: its rules act at once."""
     anchors: dict[tuple[RuleName, ProtectionKind], Decimal] = field(default_factory=dict)
@@ -61,8 +64,9 @@ class Memory:
     def of(self, episode: EpisodeId) -> EpisodeMemory:
         return self.episodes.setdefault(episode, EpisodeMemory())
 
-    def rule(self, episode: EpisodeId, rule: RuleName) -> RuleMemory:
-        return self.of(episode).rules.setdefault(rule, RuleMemory())
+    def rule(self, episode: EpisodeId, rule: RuleName, use: Use) -> RuleMemory:
+        """Kept apart for each use: by the number that may close a rule can be true later than by the one that warns."""
+        return self.of(episode).rules.setdefault((rule, use), RuleMemory())
 
     def show(self, state: AccountState) -> None:
         """People saw these positions and gave CONFIRM: no rule is held for having been true at their first sight."""
@@ -92,15 +96,17 @@ class Memory:
 
 def observe(memory: RuleMemory, truth: Truth, now: Instant) -> None:
     """Take in what the condition is now: a contrary observation starts `for` anew, an unknown one neither ends nor completes it."""
+    if truth is not Truth.UNKNOWN:
+        memory.unknown_since = None
     match truth:
         case Truth.TRUE:
             memory.true_since = memory.true_since or now
         case Truth.FALSE:
             memory.true_since, memory.held_at = None, None
             memory.seen, memory.notified, memory.fired = True, False, False
-            memory.next_action = 0
+            memory.next_action, memory.acted, memory.cancelled = 0, None, None
         case Truth.UNKNOWN:
-            pass
+            memory.unknown_since = memory.unknown_since or now
         case _:
             assert_never(truth)
 

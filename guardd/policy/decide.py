@@ -1,0 +1,305 @@
+"""The decision: what shall rest, what goes now, and what people are told (interfaces.md 2.3 to 2.5).
+
+Pure but for what it is handed to remember in: `Memory` (how long conditions hold) and `Confirmation` (who has seen the mark).
+Calling it twice on the same state decides the same: what is in flight is part of the state, and blocks a second step.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from guardd.model.decision import CancelEntries, Close, Decision, Reduce, Tell
+from guardd.model.instant import Instant
+from guardd.model.intent import Action
+from guardd.model.names import MarginMode, PositionKey, RuleName, Severity, Symbol
+from guardd.model.state import AccountState
+from guardd.policy.conditions import Use
+from guardd.policy.confirm import Confirmation, Verdict
+from guardd.policy.entering import wants_cancel
+from guardd.policy.language import CancelEntering, Notify, Policy, PolicyRule
+from guardd.policy.memory import Memory, RuleMemory, observe, ripe
+from guardd.policy.reasons import condition_text, inputs_of, plain, sentence
+from guardd.policy.stops import wanted_protection
+from guardd.policy.together import choose
+from guardd.policy.view import View, views
+from guardd.policy.wishes import Wish, Wishes, busy, raises_net, wishes_of
+from guardd.policy.witness import doubts
+from guardd.risk.assess import PositionRisk
+
+GUARD: Final = RuleName("guardd")
+"""In whose name the guard tells what no rule of the policy is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fired:
+    """A rule began to act on a position: once for each stretch of being true."""
+
+    key: PositionKey
+    rule: RuleName
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What one look brought. `decisions` in the order in which they go: protection, entries, then what reduces risk."""
+
+    decisions: tuple[Decision, ...]
+    told: tuple[Tell, ...]
+    fired: tuple[Fired, ...]
+    ask_rest: frozenset[Symbol]
+    """One REST mark of each is wanted now (I28)."""
+    read_first: frozenset[PositionKey]
+    """A rule would act on these, or their figures contradict each other: read positions and balance, then decide anew."""
+    risks: tuple[PositionRisk, ...]
+    """Every position that was looked at, for whoever shows it."""
+
+
+def decide(
+    policy: Policy,
+    state: AccountState,
+    memory: Memory,
+    confirmation: Confirmation,
+    *,
+    now: Instant,
+    symbols: Iterable[Symbol] | None = None,
+) -> Decided:
+    """Decide about all positions, or about those on `symbols` (what `Watch.affected` names after a crossing)."""
+    look = _Look(policy, state, memory, confirmation, now)
+    seen = views(policy, state, now, symbols)
+    for view in seen:
+        look.judge(view)
+    memory.forget_ended(state)
+    look.conclude(seen)
+    return Decided(
+        decisions=tuple(look.decisions),
+        told=tuple(look.told),
+        fired=tuple(look.fired),
+        ask_rest=frozenset(look.ask_rest),
+        read_first=frozenset(look.wishes.read_first),
+        risks=tuple(view.risk for view in seen),
+    )
+
+
+class _Look:
+    """One look at the positions: what it brings up, in the order in which it does."""
+
+    def __init__(
+        self, policy: Policy, state: AccountState, memory: Memory, confirmation: Confirmation, now: Instant
+    ) -> None:
+        self.policy, self.state, self.memory, self.confirmation, self.now = policy, state, memory, confirmation, now
+        self.decisions: list[Decision] = []
+        self.told: list[Tell] = []
+        self.fired: list[Fired] = []
+        self.ask_rest: set[Symbol] = set()
+        self.in_doubt: set[Symbol] = set()
+        self.accounts_told: set[RuleName] = set()
+        self.wishes = Wishes(found=[], held_back=[], refused=[], read_first=set())
+
+    # What each position's rules say
+
+    def judge(self, view: View) -> None:
+        """Take in what the conditions are now; protection, warnings and wishes come of it."""
+        active: list[PolicyRule] = []
+        cancels: list[CancelEntries] = []
+        for rule in view.rules:
+            remembered = self.memory.rule(view.held.episode.id, rule.name, Use.WARN)
+            truth = view.truth(rule, Use.WARN)
+            observe(remembered, truth, self.now)
+            if not ripe(remembered, rule, truth, self.now):
+                continue
+            active.append(rule)
+            if not remembered.notified:
+                remembered.notified = True
+                self._notify(view, rule)
+            if any(isinstance(action, CancelEntering) for action in rule.then):
+                cancels.extend(self._cancel(view, rule, remembered))
+        self._protect(view, tuple(active))
+        self.decisions.extend(cancels)
+        wishes_of(view, self.state, self.memory, self.now, self.wishes)
+        self._tell_blindness(view)
+
+    def _notify(self, view: View, rule: PolicyRule) -> None:
+        for action in rule.then:
+            if isinstance(action, Notify):
+                text = sentence(view, rule, Use.WARN, "watch")
+                self.told.append(Tell(key=view.held.key, rule=rule.name, severity=action.severity, text=text))
+                self.fired.append(Fired(key=view.held.key, rule=rule.name, text=text))
+
+    def _cancel(self, view: View, rule: PolicyRule, remembered: RuleMemory) -> list[CancelEntries]:
+        for_account = view.cross and rule.account_wide and not view.own_reason(rule, Use.WARN)
+        if self.state.halted or self.state.parked or (for_account and rule.name in self.accounts_told):
+            return []
+        if not wants_cancel(self.state, view, rule, remembered, self.now, whole_account=for_account):
+            return []
+        if for_account:
+            self.accounts_told.add(rule.name)
+        reason = sentence(view, rule, Use.WARN, "cancel the entries of")
+        episode = view.held.episode.id
+        return [
+            CancelEntries(key=view.held.key, episode=episode, rule=rule.name, reason=reason, whole_account=for_account)
+        ]
+
+    def _protect(self, view: View, active: tuple[PolicyRule, ...]) -> None:
+        episode = self.memory.of(view.held.episode.id)
+        found = wanted_protection(
+            active, self.state, view.held, view.risk, view.instrument, episode, blind=bool(view.stale)
+        )
+        self.decisions.append(found.protect)
+        lacking, notes = "; ".join(found.protect.impossible), "; ".join(found.notes)
+        self._once(view, "no stop", Severity.CRITICAL, f"no stop can be placed: {lacking}", bool(lacking))
+        self._once(view, "no take-profit", Severity.INFO, f"no take-profit: {notes}", bool(notes))
+        if found.passed is not None and not view.stale:
+            rule = next(rule for rule in active if rule.name == found.passed.rule)
+            wish = Wish(view=view, rule=rule, size=None, for_account=False, stop_trigger=found.passed.trigger_price)
+            self.wishes.found.append(wish)
+
+    def _tell_blindness(self, view: View) -> None:
+        """A position whose rules can't be judged is told as soon as that is blindness (I21, interfaces.md 2.2)."""
+        limit_s = self.policy.limits.stale_after_s
+        mark_lost = bool(view.stale) and not view.reads_stale
+        why = "; ".join(view.stale)
+        self._once(view, "blind", Severity.CRITICAL, f"blind: {why}. Rules that reduce or close are held", mark_lost)
+        wrong = view.risk.contradiction
+        if wrong:
+            self.wishes.read_first.add(view.held.key)
+        self._once(
+            view, "contradiction", Severity.WARNING, f"the venue gives an impossible figure: {wrong}", bool(wrong)
+        )
+        for rule in view.rules:
+            since = self.memory.rule(view.held.episode.id, rule.name, Use.CLOSE).unknown_since
+            lasting = since is not None and self.now.seconds_since(since) >= limit_s and not mark_lost
+            text = f"rule {rule.name} can't be judged: {why or condition_text(rule, view.risk, Use.CLOSE)}"
+            self._once(view, f"unknown {rule.name}", Severity.CRITICAL, text, rule.delevers and lasting, rule.name)
+
+    # What may be done of what they wish
+
+    def conclude(self, seen: tuple[View, ...]) -> None:
+        """Settle what goes: of what is permitted and believed the strongest for each position, and one step for the account."""
+        believed = [wish for wish in self.wishes.found if self._permitted(wish) and self._believed(wish)]
+        for symbol in {view.held.key.symbol for view in seen} - self.in_doubt:
+            self.confirmation.settle(symbol)
+        own = _strongest(wish for wish in believed if not wish.for_account)
+        rest = _strongest(wish for wish in believed if wish.for_account and wish.key not in own)
+        chosen = [wish for wish in own.values() if self._keeps_hedge(wish, own)]
+        if rest and not any(wish.view.cross for wish in chosen) and not self._account_busy():
+            chosen += self._for_account(rest)
+        for wish in sorted(chosen, key=_net_side_first):
+            self._act(wish)
+        self._tell_waiting(seen)
+
+    def _permitted(self, wish: Wish) -> bool:
+        """Halted: only `close` acts; parked: nothing does. In flight: the venue's word comes first."""
+        if self.state.parked is not None or (self.state.halted and wish.size is not None):
+            return False
+        return not busy(wish.view, self.state, self.now, close=wish.size is None)
+
+    def _believed(self, wish: Wish) -> bool:
+        doubtful = doubts(wish, self.state, self.confirmation, self.now)
+        for symbol, verdict in doubtful:
+            self.in_doubt.add(symbol)
+            if verdict is Verdict.ASK_REST:
+                self.ask_rest.add(symbol)
+            if verdict is Verdict.UNCONFIRMED:
+                mark = plain(wish.view.risk.mark)
+                text = f"nothing confirms the mark of {symbol} for a second (rule {wish.rule.name}, mark {mark}): not acted on"
+                self._tell(wish, Severity.CRITICAL, text)
+        return not doubtful
+
+    def _keeps_hedge(self, wish: Wish, own: dict[PositionKey, Wish]) -> bool:
+        """Closing the smaller leg of a cross hedge alone would raise the net exposure (I15); with the other leg it may go."""
+        if wish.size is not None or not raises_net(wish, self.state):
+            return True
+        key = wish.key
+        twin = own.get(PositionKey(key.account, key.symbol, key.side.opposite))
+        good = twin is not None and twin.size is None
+        what = f"hedge {wish.rule.name}"
+        text = f"rule {wish.rule.name} would close this leg of a hedge alone and raise the net exposure: refused (I15)"
+        self._once(wish.view, what, Severity.CRITICAL, text, not good, wish.rule.name)
+        return good
+
+    def _account_busy(self) -> bool:
+        """True while any step on a cross position is in flight: the account is judged anew from what the venue then says."""
+        return any(
+            pending.intent.action in (Action.REDUCE, Action.CLOSE)
+            and (held := self.state.held.get(pending.intent.key)) is not None
+            and held.position.margin_mode is MarginMode.CROSS
+            for pending in self.state.pending.values()
+        )
+
+    def _for_account(self, wishes: dict[PositionKey, Wish]) -> list[Wish]:
+        choice = choose(wishes.values(), self.state, self.now)
+        for wish in wishes.values():
+            refused = not choice.steps
+            text = f"rule {wish.rule.name}: closing it would leave the account worse off now or after a move of 10 %: refused"
+            self._once(wish.view, f"worse {wish.rule.name}", Severity.CRITICAL, text, refused, wish.rule.name)
+        return list(choice.steps)
+
+    def _act(self, wish: Wish) -> None:
+        view, rule = wish.view, wish.rule
+        remembered = self.memory.rule(view.held.episode.id, rule.name, Use.CLOSE)
+        remembered.acted = remembered.acted or self.now
+        key, episode, inputs = view.held.key, view.held.episode.id, inputs_of(view)
+        if wish.size is None:
+            reason = _close_reason(wish)
+            self.decisions.append(Close(key=key, episode=episode, rule=rule.name, reason=reason, inputs=inputs))
+        else:
+            what = f"reduce by {plain(wish.size)} of {plain(view.risk.quantity)} contracts"
+            reason = sentence(view, rule, Use.CLOSE, what) + (f" ({wish.note})" if wish.note else "")
+            self.decisions.append(
+                Reduce(key=key, episode=episode, rule=rule.name, size=wish.size, reason=reason, inputs=inputs)
+            )
+        if not remembered.fired:
+            remembered.fired = True
+            self._tell(wish, Severity.CRITICAL if wish.size is None else Severity.WARNING, reason)
+            self.fired.append(Fired(key=key, rule=rule.name, text=reason))
+
+    # Telling
+
+    def _tell_waiting(self, seen: tuple[View, ...]) -> None:
+        waiting = {(view.held.key, rule.name) for view, rule in self.wishes.held_back}
+        refused = {(view.held.key, rule.name): why for view, rule, why in self.wishes.refused}
+        for view in seen:
+            for rule in view.rules:
+                if not rule.delevers:
+                    continue
+                at = (view.held.key, rule.name)
+                why = condition_text(rule, view.risk, Use.CLOSE)
+                text = (
+                    f"rule {rule.name} is true at first sight of this position ({why}): "
+                    "held until it has been false or the distance fell by a further quarter"
+                )
+                self._once(view, f"held {rule.name}", Severity.WARNING, text, at in waiting, rule.name)
+                no = f"rule {rule.name} can't act: {refused.get(at, '')}"
+                self._once(view, f"refused {rule.name}", Severity.WARNING, no, at in refused, rule.name)
+
+    def _once(
+        self, view: View, what: str, severity: Severity, text: str, now_true: bool, rule: RuleName = GUARD
+    ) -> None:
+        if self.memory.once(view.held.episode.id, what, now_true):
+            self.told.append(Tell(key=view.held.key, rule=rule, severity=severity, text=f"{view.held.key}: {text}"))
+
+    def _tell(self, wish: Wish, severity: Severity, text: str) -> None:
+        self.told.append(Tell(key=wish.key, rule=wish.rule.name, severity=severity, text=text))
+
+
+def _strongest(wishes: Iterable[Wish]) -> dict[PositionKey, Wish]:
+    """Of each position the strongest step; of equals the first in the policy."""
+    found: dict[PositionKey, Wish] = {}
+    for wish in wishes:
+        known = found.get(wish.key)
+        if known is None or wish.strength > known.strength:
+            found[wish.key] = wish
+    return found
+
+
+def _net_side_first(wish: Wish) -> tuple[str, bool, PositionKey]:
+    """Legs of one instrument in the order in which the net exposure never grows: the side it is on goes first."""
+    return wish.key.symbol, wish.view.risk.exposure is not wish.key.side, wish.key
+
+
+def _close_reason(wish: Wish) -> str:
+    if wish.stop_trigger is None:
+        return sentence(wish.view, wish.rule, Use.CLOSE, "close")
+    risk = wish.view.risk
+    where = f"{risk.key.symbol} {risk.key.side} at mark {plain(risk.mark)}"
+    return f"close {where}: rule {wish.rule.name}, its stop at {plain(wish.stop_trigger)} was passed"

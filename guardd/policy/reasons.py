@@ -1,0 +1,83 @@
+"""Why, in one sentence with the numbers; and every figure a decision used, with its age."""
+
+from decimal import Decimal
+
+from guardd.model.reading import Absent, Reading, is_value
+from guardd.policy.conditions import Truth, Use, compare, metric_of
+from guardd.policy.language import UNIT_OF, Compare, PolicyRule, Unit, compares
+from guardd.policy.view import View
+from guardd.risk.assess import PositionRisk
+
+_CENT = Decimal("0.01")
+
+
+def condition_text(rule: PolicyRule, risk: PositionRisk, use: Use) -> str:
+    """The comparisons that make the rule true, with their figures; all of them where none does alone."""
+    if rule.when is None:
+        return "always"
+    leaves = list(compares(rule.when))
+    true = [leaf for leaf in leaves if compare(leaf, risk, use) is Truth.TRUE]
+    return ", ".join(dict.fromkeys(_leaf_text(leaf, risk, use) for leaf in true or leaves))
+
+
+def sentence(view: View, rule: PolicyRule, use: Use, what: str) -> str:
+    """`what`, to which position, at which mark, by which rule and why."""
+    risk = view.risk
+    why = condition_text(rule, risk, use)
+    return f"{what} {risk.key.symbol} {risk.key.side} at mark {plain(risk.mark)}: rule {rule.name}, {why}"
+
+
+def inputs_of(view: View) -> tuple[tuple[str, str], ...]:
+    """Every figure of a position that a decision may have used, and its age in seconds, sorted by name."""
+    risk, ages = view.risk, view.ages
+    figures: dict[str, Reading | None] = {
+        "mark": risk.mark,
+        "entry": risk.entry,
+        "quantity": risk.quantity,
+        "liquidation_venue": risk.venue_liquidation,
+        "liquidation_own": risk.own_liquidation,
+        "liquidation_closing": risk.closing_liquidation,
+        "distance_to_liquidation": risk.closing_distance_to_liquidation,
+        "distance_to_liquidation_nearer": risk.distance_to_liquidation,
+        "buffer_left": risk.closing_buffer_left,
+        "margin_ratio": risk.closing_margin_ratio,
+        "margin_ratio_own": risk.margin_ratio,
+        "account_margin_ratio": risk.closing_account_margin_ratio,
+        "profit_from_entry": risk.profit_from_entry,
+        "unrealized_pnl": risk.unrealized_pnl,
+        "notional": risk.notional,
+    }
+    found = {name: plain(reading) for name, reading in figures.items() if reading is not None}
+    for name, age_s in (("mark", ages.mark_s), ("position", ages.position_s), ("account", ages.account_s)):
+        found[f"age_s_{name}"] = "never" if age_s is None else f"{age_s:.3f}"
+    return tuple(sorted(found.items()))
+
+
+def plain(reading: Reading) -> str:
+    """A number without exponent or trailing zeros; the word where there is none."""
+    if not is_value(reading):
+        return str(reading)
+    text = format(reading.normalize(), "f")
+    return text if len(text) <= 20 else format(reading.quantize(Decimal("1.00000000")).normalize(), "f")
+
+
+def in_unit(reading: Reading | None, unit: Unit) -> str:
+    """As people read it: `7.94 %`, `-120.5 USDT`, `12 s`."""
+    if reading is None or isinstance(reading, Absent):
+        return "none" if reading is None else str(reading)
+    match unit:
+        case Unit.RATIO:
+            return f"{plain((reading * 100).quantize(_CENT))} %"
+        case Unit.MONEY:
+            return f"{plain(reading.quantize(_CENT))} USDT"
+        case Unit.DURATION:
+            return f"{plain(reading.quantize(_CENT))} s"
+        case _:
+            return plain(reading)
+
+
+def _leaf_text(leaf: Compare, risk: PositionRisk, use: Use) -> str:
+    unit = UNIT_OF[leaf.metric]
+    found = in_unit(metric_of(risk, leaf.metric, use), unit)
+    holds = compare(leaf, risk, use) is Truth.TRUE
+    return f"{leaf.metric} {found} is {'' if holds else 'not '}{leaf.sense} {in_unit(leaf.threshold, unit)}"

@@ -1,0 +1,107 @@
+"""One position as the rules see it: assessed, with the rules that are about it and what is too old to be believed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from guardd.model.instant import Instant
+from guardd.model.instrument import Instrument
+from guardd.model.names import MarginMode, Symbol
+from guardd.model.reading import Reading, is_value
+from guardd.model.state import AccountState, Held
+from guardd.policy.conditions import AGELESS, BLIND, Truth, Use, evaluate, matches
+from guardd.policy.language import Metric, Policy, PolicyRule, WhenBlind
+from guardd.risk.ages import Ages, ages_of, blind_on, limits
+from guardd.risk.assess import PositionRisk, assess_on
+from guardd.risk.backing import last_mark
+from guardd.risk.ground import Ground, ground
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """`stale` says what is too old to decide anything escalating on, in words; `reads_stale`: only reads are, the mark is not."""
+
+    held: Held
+    instrument: Instrument
+    on: Ground
+    risk: PositionRisk
+    rules: tuple[PolicyRule, ...]
+    ages: Ages
+    stale: tuple[str, ...]
+    reads_stale: bool
+
+    def truth(self, rule: PolicyRule, use: Use) -> Truth:
+        """Is the rule's condition true, on data that may be believed? While blind only `when_blind: act` uses the last values."""
+        blind = self.stale and rule.when_blind is WhenBlind.HOLD
+        return evaluate(rule.when, self.risk, use, without=BLIND if blind else frozenset())
+
+    def truth_on_last_values(self, rule: PolicyRule, use: Use) -> Truth:
+        """The same as if nothing were too old: what a read might confirm."""
+        return evaluate(rule.when, self.risk, use)
+
+    def own_reason(self, rule: PolicyRule, use: Use) -> bool:
+        """True when the position's own figures make the rule true, without the account's ratio."""
+        return evaluate(rule.when, self.risk, use, without=frozenset({Metric.ACCOUNT_MARGIN_RATIO})) is Truth.TRUE
+
+    @property
+    def cross(self) -> bool:
+        return self.risk.margin_mode is MarginMode.CROSS
+
+
+def views(
+    policy: Policy, state: AccountState, now: Instant, symbols: Iterable[Symbol] | None = None
+) -> tuple[View, ...]:
+    """Every position that can be assessed, sorted by key. Without an instrument or a mark there is nothing to say about one."""
+    wanted = None if symbols is None else frozenset(symbols)
+    found: list[View] = []
+    for key in sorted(state.held):
+        if wanted is None or key.symbol in wanted:
+            seen = _view(policy, state, state.held[key], now)
+            found.extend([seen] if seen is not None else [])
+    return tuple(found)
+
+
+def _view(policy: Policy, state: AccountState, held: Held, now: Instant) -> View | None:
+    instrument, mark = state.instruments.get(held.key.symbol), last_mark(state, held)
+    if instrument is None or not is_value(mark) or mark <= 0:
+        return None
+    on = ground(state, held, now=now)
+    risk = assess_on(on, mark=mark)
+    rules = tuple(rule for rule in policy.rules if matches(rule.match, risk, state.venue))
+    ages = ages_of(state, held, now)
+    allowed = limits(policy.limits.stale_after_s, near=_near(on, risk, rules))
+    stale = blind_on(ages, allowed, risk.margin_mode)
+    mark_stale = ages.mark_s is None or ages.mark_s > allowed.mark_s
+    if stale and not mark_stale and reads_held_back(state, now):
+        stale = ()  # a block holds reads back: the last confirmed quantity serves (interfaces.md 2.3 "Ages")
+    return View(
+        held=held,
+        instrument=instrument,
+        on=on,
+        risk=risk,
+        rules=rules,
+        ages=ages,
+        stale=stale,
+        reads_stale=bool(stale) and not mark_stale,
+    )
+
+
+def reads_held_back(state: AccountState, now: Instant) -> bool:
+    """True while a rate limit, Cloudflare or a ban keeps us from reading."""
+    return any(until.mono_ns > now.mono_ns for until in state.blocks.values())
+
+
+def _near(on: Ground, risk: PositionRisk, rules: tuple[PolicyRule, ...]) -> bool:
+    """Is the mark within twice the distance of the nearest rule that reduces or closes (interfaces.md 2.3 "Ages")?
+
+    That is: would one be true with the mark half as far from liquidation? Without a liquidation price: is one true now?
+    """
+    levers = [rule for rule in rules if rule.delevers]
+    if not levers:
+        return False
+    halved: Reading = risk.liquidation
+    at = [risk]
+    if is_value(halved):
+        at.append(assess_on(on, mark=(risk.mark + halved) / 2))
+    return any(
+        evaluate(rule.when, each, use, without=AGELESS) is Truth.TRUE for each in at for rule in levers for use in Use
+    )
