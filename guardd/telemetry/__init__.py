@@ -1,0 +1,1 @@
+"""Facts out: metrics, log, messages to people. Listens, and never answers."""

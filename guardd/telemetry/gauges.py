@@ -1,0 +1,138 @@
+"""The metrics of positions and accounts, made from the latest views when somebody asks.
+
+So no number is turned into a float before the scrape, and a position that is gone leaves no series behind.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from guardd.model.account import AccountCondition
+from guardd.model.facts import AccountView, PositionView
+from guardd.model.names import AccountName
+from guardd.model.reading import Reading, is_value
+
+ACCOUNT_LABELS: Final = ("account", "venue")
+POSITION_LABELS: Final = (*ACCOUNT_LABELS, "symbol", "side")
+MODES: Final = ("observe", "enforce")
+
+_PositionFigure: TypeAlias = tuple[str, str, Callable[[PositionView], Reading]]
+_POSITION_FIGURES: Final[Sequence[_PositionFigure]] = (
+    ("quantity", "Size of the position in contracts, above zero for both sides.", lambda seen: seen.quantity),
+    ("mark_price", "Mark price that the position was last judged by.", lambda seen: seen.mark_price),
+    ("entry_price", "Average entry price.", lambda seen: seen.entry_price),
+    (
+        "liquidation_price",
+        "Liquidation price, the nearer to the mark of the venue's and our own.",
+        lambda seen: seen.liquidation_price,
+    ),
+    ("notional", "Value at the mark price, in the settlement coin.", lambda seen: seen.notional),
+    ("unrealized_pnl", "Unrealised profit and loss, in the settlement coin.", lambda seen: seen.unrealized_pnl),
+    (
+        "distance_to_liquidation_ratio",
+        "Distance from the mark to the liquidation price, as a part of the mark.",
+        lambda seen: seen.distance_to_liquidation,
+    ),
+)
+_AccountFigure: TypeAlias = tuple[str, str, Callable[[AccountView], Reading]]
+_ACCOUNT_FIGURES: Final[Sequence[_AccountFigure]] = (
+    (
+        "guardd_account_margin_ratio",
+        "Maintenance margin by margin balance; 1 is liquidation.",
+        lambda view: view.margin_ratio,
+    ),
+    (
+        "guardd_protected_notional_ratio",
+        "Part of the notional that a verified stop covers.",
+        lambda view: view.protected_notional_ratio,
+    ),
+)
+
+
+class ViewCollector:
+    """Renders the latest view of each account; give it views by calling it."""
+
+    def __init__(self) -> None:
+        self._views: dict[AccountName, AccountView] = {}
+
+    def __call__(self, view: AccountView, /) -> None:
+        self._views[view.account] = view
+
+    @property
+    def views(self) -> Mapping[AccountName, AccountView]:
+        return self._views
+
+    def collect(self) -> Iterator[Metric]:
+        """One family after another, so that a renderer may rest between them; all from the same views."""
+        views = [view for _, view in sorted(self._views.items())]
+        yield from _account_families(views)
+        yield from _position_families(views)
+
+    def describe(self) -> Iterator[Metric]:
+        """The names alone: registering asks for them, and there are no views yet."""
+        yield from self.collect()
+
+
+def _account_families(views: Sequence[AccountView]) -> Iterator[Metric]:
+    mode = GaugeMetricFamily("guardd_mode", "1 for the mode the account is in.", labels=(*ACCOUNT_LABELS, "mode"))
+    state = GaugeMetricFamily(
+        "guardd_account_state", "1 for the state the account is in.", labels=(*ACCOUNT_LABELS, "state")
+    )
+    equity = GaugeMetricFamily("guardd_account_equity", "Equity of the account.", labels=(*ACCOUNT_LABELS, "currency"))
+    closing = GaugeMetricFamily(
+        "guardd_venue_closing", "1 when the venue refuses new risk or announced its end.", labels=ACCOUNT_LABELS
+    )
+    for view in views:
+        labels = (view.account, view.venue)
+        for name in MODES:
+            mode.add_metric((*labels, name), int(view.mode == name))
+        for condition in AccountCondition:
+            state.add_metric((*labels, condition), int(view.condition is condition))
+        if is_value(view.equity):
+            equity.add_metric((*labels, view.currency), _number(view.equity))
+        closing.add_metric(labels, int(view.venue_closing))
+    yield from (mode, state, equity, closing)
+    for name, text, figure in _ACCOUNT_FIGURES:
+        family = GaugeMetricFamily(name, text, labels=ACCOUNT_LABELS)
+        for view in views:
+            if is_value(number := figure(view)):
+                family.add_metric((view.account, view.venue), _number(number))
+        yield family
+
+
+def _position_families(views: Sequence[AccountView]) -> Iterator[Metric]:
+    rows = [
+        ((view.account, view.venue, seen.key.symbol, seen.key.side), seen) for view in views for seen in view.positions
+    ]
+    for name, text, figure in _POSITION_FIGURES:
+        family = GaugeMetricFamily(f"guardd_position_{name}", text, labels=POSITION_LABELS)
+        for labels, seen in rows:
+            if is_value(number := figure(seen)):
+                family.add_metric(labels, _number(number))
+        yield family
+    drift = GaugeMetricFamily(
+        "guardd_liquidation_price_drift_ratio", "Our own liquidation price against the venue's.", labels=POSITION_LABELS
+    )
+    for labels, seen in rows:
+        if is_value(seen.liquidation_drift):
+            drift.add_metric(labels, _number(seen.liquidation_drift))
+    yield drift
+    protected = GaugeMetricFamily(
+        "guardd_position_protected", "1 when a verified stop covers all of the position.", labels=POSITION_LABELS
+    )
+    unprotected = CounterMetricFamily(
+        "guardd_position_unprotected_seconds",
+        "Seconds in which no verified stop covered all of it.",
+        labels=POSITION_LABELS,
+    )
+    for labels, seen in rows:
+        protected.add_metric(labels, int(seen.protected))
+        unprotected.add_metric(labels, seen.unprotected_s)
+    yield from (protected, unprotected)
+
+
+def _number(value: Decimal) -> float:
+    """The edge: behind it are floats (I19)."""
+    return float(value)
