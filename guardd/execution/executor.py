@@ -26,7 +26,7 @@ from guardd.model.state import AccountState, Pending
 from guardd.venues.base import Venue
 from guardd.venues.limiter import Lane
 
-Spawn: TypeAlias = Callable[[str, Coroutine[Any, Any, None]], object]
+Spawn: TypeAlias = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
 """Starts a named task under supervision; a failure of it is told, never raised into a sibling."""
 
 SEND_DEADLINE_S: Final = {Lane.EMERGENCY: 2.0, Lane.ORDINARY: 5.0, Lane.PROBE: 2.0}
@@ -81,7 +81,7 @@ class Executor:
         self._listener = listener
         self._pushed: dict[ClientId, OrderUpdate] = {}
         self._reader = Reader(venue=venue, clock=clock, state=state, post=post, pushed=self._pushed)
-        self._running: set[ClientId] = set()
+        self._running: dict[ClientId, asyncio.Task[None]] = {}
         self._sending: set[ClientId] = set()
         self._open = True
         self._reacted_to: int | None = None
@@ -89,12 +89,11 @@ class Executor:
     def start(self, approved: ApprovedIntent) -> bool:
         """Begin to carry it out; false when intake has stopped or it runs already. DECIDED is folded when this returns."""
         intent = approved.intent
-        if not self._open or intent.id in self._running:
+        if not self._open or self._carries(intent.id):
             return False
-        self._running.add(intent.id)
         self._sending.add(intent.id)
         self._move(intent, Stage.DECIDED)
-        self._spawn(f"intent {intent.id}", self._carry_out(approved))
+        self._running[intent.id] = self._spawn(f"intent {intent.id}", self._carry_out(approved))
         return True
 
     def resume(self, unfinished: Iterable[Pending]) -> int:
@@ -102,22 +101,21 @@ class Executor:
         count = 0
         for pending in sorted(unfinished, key=lambda each: (each.intent.decided.mono_ns, each.intent.id)):
             intent = pending.intent
-            if intent.id in self._running or not self._open:
+            if self._carries(intent.id) or not self._open:
                 continue
-            self._running.add(intent.id)
             count += 1
-            self._spawn(f"resolve {intent.id}", self._pick_up(pending))
+            self._running[intent.id] = self._spawn(f"resolve {intent.id}", self._pick_up(pending))
         return count
 
     def heard(self, update: OrderUpdate) -> None:
         """The private stream told of an order: evidence for the one that carries its client id."""
-        if update.client_id in self._running:
+        if update.client_id is not None and self._carries(update.client_id):
             self._pushed[update.client_id] = update
 
     @property
     def idle(self) -> bool:
         """Nothing runs: every intent started or resumed came to an end."""
-        return not self._running
+        return not any(self._carries(each) for each in self._running)
 
     def stop_intake(self) -> None:
         """Start nothing any more; what runs goes on."""
@@ -126,9 +124,14 @@ class Executor:
     async def drain(self, *, deadline_s: float) -> frozenset[ClientId]:
         """Wait until nothing is being sent, and while time is left until everything is read back; what is still being sent."""
         end_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
-        while self._running and self._clock.monotonic_ns() < end_ns:
+        while not self.idle and self._clock.monotonic_ns() < end_ns:
             await self._clock.sleep(DRAIN_POLL_S)
-        return frozenset(self._sending)
+        return frozenset(each for each in self._sending if self._carries(each))
+
+    def _carries(self, intent_id: ClientId) -> bool:
+        """A task that was cancelled before its first step never ran its own clean-up: only its being done tells."""
+        task = self._running.get(intent_id)
+        return task is not None and not task.done()
 
     # One intent's life
 
@@ -265,7 +268,7 @@ class Executor:
 
     def _forget(self, intent: Intent) -> None:
         self._sending.discard(intent.id)
-        self._running.discard(intent.id)
+        self._running.pop(intent.id, None)
         self._pushed.pop(intent.id, None)
 
     # Telling

@@ -217,7 +217,8 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
     if _fired_unseen(slot, gone, scene):
         return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
     if scene.state.halted:
-        return Steps(unprotected=f"its {slot.kind} was cancelled by hand while halted, and stays cancelled")
+        stays = "its stop was cancelled by hand while halted, and stays cancelled"
+        return Steps(unprotected=stays if slot.kind is ProtectionKind.STOP_LOSS else "")
     steps = _place_missing(slot, scene, reason=f"its {slot.kind} was cancelled by somebody else", restores="cancelled")
     return _contest(steps, slot, scene, f"its {slot.kind} was cancelled by hand")
 
