@@ -346,8 +346,8 @@ def _was_refused(finished: Finished) -> bool:
 
 
 def _due(slot: Slot, plan: PlanOrder, scene: _Scene) -> bool:
-    """Moves are at least 0.1 % and 5 s apart (interfaces.md 2.4)."""
-    last = slot.history[-1].at if slot.history else None
+    """Moves are at least 0.1 % and 5 s apart (interfaces.md 2.4); one that was refused is no move."""
+    last = next((each.at for each in reversed(slot.history) if each.stage is Stage.VERIFIED), None)
     if last is not None and scene.now.seconds_since(last) < MOVE_PACE_S:
         return False
     moved = abs(slot.wanted.trigger_price - plan.trigger_price)
