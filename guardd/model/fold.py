@@ -114,7 +114,7 @@ def _plain(
         case VenueClosingSeen():
             state.closing = event.why
         case ForeignGuardSeen():
-            state.foreign_guard = True
+            state.foreign_ids |= frozenset(event.ids)
         case ReadFailed():
             pass
         case Pulse():
@@ -260,7 +260,9 @@ def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
                 )
             continue
         older = update.venue_ms < held.position.venue_ms
-        if not older or update.quantity == held.position.quantity:  # a repetition of what stands is a witness still (I29)
+        if (
+            not older or update.quantity == held.position.quantity
+        ):  # a repetition of what stands is a witness still (I29)
             state.pushed_quantities[update.key] = (update.quantity, event.at)
         if older:
             continue
@@ -456,6 +458,8 @@ def _operator(state: AccountState, event: OperatorSpoke) -> Folded:
             state.halted = True
         case OperatorWord.RESUME:
             state.halted, state.parked = False, None
+            state.known_client_ids |= state.foreign_ids
+            state.foreign_ids = frozenset()
         case OperatorWord.CONFIRM:
             state.armed = True
         case OperatorWord.PARK:

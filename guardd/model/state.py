@@ -133,9 +133,14 @@ class AccountState:
     parked: str | None = None
     armed: bool = False
     """CONFIRM was given (enforce mode); false in observe."""
-    foreign_guard: bool = False
+    foreign_ids: frozenset[ClientId] = frozenset()
+    """Orders with our prefix that the journal doesn't know: another guardd is alive here (I14). `resume` adopts them."""
     closing: str | None = None
     """Why the venue counts as closing."""
+
+    @property
+    def foreign_guard(self) -> bool:
+        return bool(self.foreign_ids)
 
     def holds(self, symbol: Symbol) -> tuple[Held, ...]:
         """The positions on one instrument, long first."""

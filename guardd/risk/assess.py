@@ -51,7 +51,11 @@ class PositionRisk:
     distance_to_liquidation: Reading
     buffer_left: Reading
     margin_ratio: Reading
-    """(maintenance + closing fee) ÷ margin balance of the position, in cross of the account; 1 at `own_liquidation`."""
+    """(maintenance + closing fee) ÷ margin balance of the position, in cross of the account; 1 at `own_liquidation`.
+
+    Monotone in the mark wherever it is near anything; of a long with an effective leverage below about 3 it may also grow a
+    little while the price rises into a dearer tier.
+    """
     account_margin_ratio: Reading | None
     """The same of the cross account. None for isolated positions: the condition is false, neither none nor unknown."""
 
@@ -257,18 +261,20 @@ def _venue_number(on: Ground, cut: _Cut, mark: Decimal) -> tuple[Reading, str]:
     For a hypothetical quantity it is moved by as much as our own moves: the venue gives it for the held quantity only.
     """
     venue = on.position.liquidation_price
+    if cut.is_cut and not cut.quantity and not cut.partners:
+        return Absent.NONE, ""
     if not is_value(venue) or venue == 0:
         return Absent.NONE if venue is Absent.NONE else Absent.UNKNOWN, ""
     if venue < 0:
         return (Absent.NONE, "") if cut.exposure is Side.LONG else (Absent.UNKNOWN, f"a short can't end at {venue}")
-    if cut.is_cut:
-        before, after = on.near_liquidation, cut.near_liquidation
-        if not is_value(before) or not is_value(after):
-            return after if after is Absent.NONE else Absent.UNKNOWN, ""
-        venue += after - before
     if _on_side(venue, cut.exposure, mark) is Absent.UNKNOWN:
         return Absent.UNKNOWN, f"liquidation price {venue} of a {cut.exposure} exposure, with the mark at {mark}"
-    return venue, ""
+    if not cut.is_cut:
+        return venue, ""
+    before, after = on.near_liquidation, cut.near_liquidation
+    if not is_value(before) or not is_value(after):
+        return after if after is Absent.NONE else Absent.UNKNOWN, ""
+    return _on_side(venue + (after - before), cut.exposure, mark), ""
 
 
 def _closing(on: Ground, cut: _Cut, *, venue: Reading, contradiction: str, mark: Decimal) -> Reading:

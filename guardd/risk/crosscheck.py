@@ -106,7 +106,7 @@ def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatc
         yield _about(held.key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
     elif quantity != held.position.quantity:
         # The newer of the two is what is held, so witnesses that never agree flap: `proved_again` asks for the same quantities.
-        text = f"reads and pushes say {quantity} and {held.position.quantity}"
+        text = f"pushes and reads say {quantity} and {held.position.quantity}"
         yield _about(held.key, Check.POSITIONS, True, text)
 
 

@@ -96,6 +96,7 @@ def test_I29_a_stream_that_never_showed_the_position_leaves_it_unchecked() -> No
 def test_I29_quantities_that_differ_the_same_way_twice_park_and_a_traded_position_does_not() -> None:
     def look(at: Instant, pushed: str, read: str) -> tuple[Mismatch, ...]:
         push(state, at, pushed)
+        fold(state, MarkSeen(BTC, D(89000), at))
         again = row(quantity=read, venue_ms=at.later_by(1).wall_ms)
         fold(state, PositionsRead(started=at.later_by(1), at=at.later_by(1), positions=(again,)))
         return cross_check(state, now=at.later_by(1))
@@ -104,8 +105,8 @@ def test_I29_quantities_that_differ_the_same_way_twice_park_and_a_traded_positio
     first = look(later(1), "100", "60")
     assert only(first).check is Check.POSITIONS
     assert proved_again(first, look(later(2), "80", "60")) == ()
-    last = look(later(3), "80", "60")
-    assert proved_again(look(later(4), "80", "60"), last) == last
+    third, fourth = look(later(3), "80", "60"), look(later(4), "80", "60")
+    assert proved_again(third, fourth) == fourth
 
 
 def test_I29_a_repetition_older_than_the_read_is_a_witness_when_it_agrees() -> None:

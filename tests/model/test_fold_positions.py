@@ -1,0 +1,315 @@
+"""What is believed about positions: flat only when confirmed (I06), the newest by the venue's own time."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from guardd.model.account import Balance
+from guardd.model.event import (
+    BalancePushed,
+    BalanceRead,
+    MarkSeen,
+    OrderPushed,
+    OrdersRead,
+    PositionModeRead,
+    PositionsPushed,
+    PositionsRead,
+    Source,
+)
+from guardd.model.fold import fold
+from guardd.model.instant import Instant
+from guardd.model.intent import Stage
+from guardd.model.names import ClientId, MarginMode, OrderId, PositionMode, Side
+from guardd.model.order import OrderAction, OrderUpdate, RestingKind
+from guardd.model.position import Position, PositionUpdate
+from guardd.model.reading import Absent, Reading
+from guardd.model.state import AccountState, Folded, News, NewsKind
+from tests.model.accounts import BTC, ETH, OPENED_MS, START, D, account, balance, key, later, row, stop
+from tests.model.intents import close_intent, moved_to
+
+
+def read(state: AccountState, at: Instant, *rows: Position, took_s: float = 0.1) -> tuple[News, ...]:
+    return fold(state, PositionsRead(started=at, at=at.later_by(took_s), positions=rows)).news
+
+
+def used(state: AccountState, at: Instant, margin: str) -> None:
+    assert state.balance is not None
+    fold(state, BalanceRead(at=at, balance=replace(state.balance, position_margin=D(margin))))
+
+
+def push(
+    state: AccountState,
+    at: Instant,
+    quantity: str,
+    *,
+    venue_ms: int | None = None,
+    liquidation: Reading = Absent.UNKNOWN,
+) -> Folded:
+    update = PositionUpdate(
+        key=key(),
+        quantity=D(quantity),
+        entry_price=D(90000),
+        margin_mode=MarginMode.ISOLATED,
+        liquidation_price=liquidation,
+        frozen_quantity=D(5),
+        closed_quantity=D(0),
+        opened_ms=OPENED_MS,
+        venue_ms=at.wall_ms if venue_ms is None else venue_ms,
+    )
+    return fold(state, PositionsPushed(at=at, updates=(update,)))
+
+
+def kinds(news: tuple[News, ...]) -> list[NewsKind]:
+    return [each.kind for each in news]
+
+
+def newer(at: Instant, quantity: str = "100", opened_ms: int = OPENED_MS) -> Position:
+    return row(quantity=quantity, venue_ms=at.wall_ms, opened_ms=opened_ms)
+
+
+# Flat
+
+
+def test_I06_one_read_that_lost_a_position_does_not_make_it_flat() -> None:
+    state = account(row())
+    assert kinds(read(state, later(1))) == [NewsKind.READ_WANTED]
+    assert key() in state.held
+
+
+def test_I06_two_reads_two_seconds_apart_make_it_flat_once_its_margin_is_free() -> None:
+    state = account(row())
+    read(state, later(1))
+    used(state, later(2), "0")
+    assert kinds(read(state, later(2.9))) == [NewsKind.READ_WANTED]
+    assert kinds(read(state, later(3))) == [NewsKind.EPISODE_ENDED]
+    assert state.held == {}
+
+
+def test_I06_a_read_between_shows_it_again_and_the_count_starts_anew() -> None:
+    state = account(row())
+    used(state, later(1), "0")
+    read(state, later(1))
+    read(state, later(2), newer(later(2)))
+    assert state.held[key()].missing_reads == 0
+    used(state, later(4), "0")
+    assert kinds(read(state, later(4))) == [NewsKind.READ_WANTED]
+    assert key() in state.held
+
+
+def test_I06_a_position_whose_margin_is_still_in_use_is_suspect() -> None:
+    state = account(row())
+    read(state, later(1))
+    used(state, later(2), "900")
+    assert kinds(read(state, later(4))) == [NewsKind.POSITION_SUSPECT]
+    assert key() in state.held
+
+
+def test_I06_a_margin_read_before_it_went_missing_says_nothing_yet() -> None:
+    state = account(row())
+    read(state, later(1))
+    assert kinds(read(state, later(4))) == [NewsKind.READ_WANTED]
+    used(state, later(4.5), "0")
+    assert kinds(read(state, later(5))) == [NewsKind.EPISODE_ENDED]
+
+
+def test_I06_the_margin_of_other_positions_is_not_taken_for_its_own() -> None:
+    other = row(symbol=ETH, quantity="1000", entry="3000", mark="2900")
+    state = account(row(), other)
+    read(state, later(1), replace(other, venue_ms=later(1).wall_ms))
+    used(state, later(2), "300")
+    news = read(state, later(4), replace(other, venue_ms=later(4).wall_ms))
+    assert kinds(news) == [NewsKind.EPISODE_ENDED]
+
+
+def test_I06_a_strangers_order_on_it_makes_it_suspect_but_not_for_ever() -> None:
+    state = account(row())
+    fold(state, OrdersRead(started=START, at=START, resting=None, plans=(stop("85000"),)))
+    read(state, later(1))
+    used(state, later(2), "0")
+    assert kinds(read(state, later(4))) == [NewsKind.POSITION_SUSPECT]
+    assert kinds(read(state, later(10.9))) == [NewsKind.POSITION_SUSPECT]
+    assert kinds(read(state, later(11))) == [NewsKind.EPISODE_ENDED]
+
+
+def test_I06_our_own_stop_left_over_does_not_make_it_suspect() -> None:
+    state = account(row())
+    fold(state, OrdersRead(started=START, at=START, resting=None, plans=(stop("85000"),)))
+    state.own_order_ids.add(OrderId("1"))
+    used(state, later(1), "0")
+    read(state, later(1))
+    assert kinds(read(state, later(4))) == [NewsKind.EPISODE_ENDED]
+
+
+def test_I06_a_push_that_says_it_is_gone_and_one_read_after_it_make_it_flat() -> None:
+    state = account(row())
+    assert kinds(push(state, later(1), "0").news) == [NewsKind.READ_WANTED]
+    assert key() in state.held
+    assert kinds(read(state, later(1.1))) == [NewsKind.EPISODE_ENDED]
+
+
+def test_I06_a_read_that_was_asked_for_before_that_push_does_not_confirm_it() -> None:
+    state = account(row())
+    push(state, later(1), "0")
+    assert kinds(read(state, later(0.9), took_s=0.5)) == [NewsKind.READ_WANTED]
+    assert key() in state.held
+
+
+def test_I06_a_push_that_shows_it_alive_ends_the_doubt() -> None:
+    state = account(row())
+    push(state, later(1), "0")
+    push(state, later(2), "100")
+    assert kinds(read(state, later(3))) == [NewsKind.READ_WANTED]
+    push(state, later(3.5), "100")
+    used(state, later(4), "0")
+    assert kinds(read(state, later(6))) == [NewsKind.READ_WANTED]
+    assert key() in state.held
+
+
+@pytest.mark.parametrize(("filled", "expected"), [("100", NewsKind.EPISODE_ENDED), ("99", NewsKind.READ_WANTED)])
+def test_I06_our_own_fill_of_all_of_it_and_one_read_make_it_flat(filled: str, expected: NewsKind) -> None:
+    state = account(row())
+    intent = close_intent(state)
+    for stage in (Stage.DECIDED, Stage.JOURNALLED, Stage.SENT):
+        moved_to(state, intent, stage)
+    fold(state, OrderPushed(at=later(1), update=order_update(client_id=intent.id, filled=D(filled))))
+    assert kinds(read(state, later(1.1))) == [expected]
+
+
+def test_a_change_of_sign_in_one_way_mode_ends_the_episode_and_begins_another() -> None:
+    state = account(row())
+    fold(state, PositionModeRead(at=START, mode=PositionMode.ONE_WAY))
+    news = read(state, later(1), row(Side.SHORT, opened_ms=later(1).wall_ms))
+    assert kinds(news) == [NewsKind.EPISODE_BEGAN, NewsKind.EPISODE_ENDED]
+    assert set(state.held) == {key(Side.SHORT)}
+
+
+def test_in_hedge_mode_the_other_leg_says_nothing_about_this_one() -> None:
+    state = account(row())
+    fold(state, PositionModeRead(at=START, mode=PositionMode.HEDGE))
+    read(state, later(1), row(Side.SHORT, opened_ms=later(1).wall_ms))
+    assert set(state.held) == {key(Side.LONG), key(Side.SHORT)}
+
+
+def test_an_end_forgets_the_steps_of_its_rules_and_the_streams_quantity() -> None:
+    state = account(row())
+    moved_to(state, close_intent(state), Stage.REFUSED)
+    push(state, later(1), "0")
+    read(state, later(1.1))
+    assert state.progress == {}
+    assert state.pushed_quantities == {}
+
+
+# Episodes
+
+
+def test_an_episode_is_named_by_the_venues_open_time_and_begins_once() -> None:
+    state = account()
+    assert kinds(read(state, later(1), newer(later(1)))) == [NewsKind.EPISODE_BEGAN]
+    first = state.held[key()].episode
+    assert first.id == f"BTCUSDT-long-{OPENED_MS}"
+    assert read(state, later(2), newer(later(2))) == ()
+    assert state.held[key()].episode == first
+
+
+def test_a_position_without_an_open_time_is_named_by_first_sight_and_stays_one() -> None:
+    state = account()
+    read(state, later(1), row(opened_ms=None))
+    seen = later(1.1).wall_ms
+    assert state.held[key()].episode.id == f"BTCUSDT-long-{seen}"
+    assert read(state, later(2), row(opened_ms=None, venue_ms=later(2).wall_ms)) == ()
+
+
+def test_another_open_time_is_another_life() -> None:
+    state = account(row())
+    news = read(state, later(1), newer(later(1), opened_ms=OPENED_MS + 1))
+    assert kinds(news) == [NewsKind.EPISODE_ENDED, NewsKind.EPISODE_BEGAN]
+
+
+def test_the_largest_quantity_of_a_life_grows_and_never_shrinks() -> None:
+    state = account(row())
+    assert kinds(read(state, later(1), newer(later(1), "150"))) == [NewsKind.EPISODE_CHANGED]
+    assert read(state, later(2), newer(later(2), "60")) == ()
+    assert state.held[key()].episode.largest_quantity == 150
+    assert state.held[key()].changed == later(2.1)
+
+
+# Age
+
+
+def test_a_read_older_than_what_is_held_is_not_believed() -> None:
+    state = account(row())
+    push(state, later(2), "60")
+    assert kinds(read(state, later(1), newer(later(1)))) == [NewsKind.READ_WANTED]
+    assert state.held[key()].position.quantity == 60
+
+
+def test_a_push_older_than_what_is_held_is_not_believed() -> None:
+    state = account(newer(later(2)))
+    push(state, later(3), "60", venue_ms=later(1).wall_ms)
+    assert state.held[key()].position.quantity == 100
+
+
+def test_a_push_with_a_new_quantity_takes_away_the_figures_of_the_old_one() -> None:
+    state = account(row(venue_liquidation=D(81000)))
+    folded = push(state, later(1), "60", liquidation=D(80000))
+    position = state.held[key()].position
+    assert (position.quantity, position.liquidation_price) == (D(60), D(80000))
+    absent = {position.margin, position.maintenance_margin, position.notional, position.unrealized_pnl}
+    assert absent == {Absent.UNKNOWN}
+    assert folded.symbols == {BTC}
+    assert kinds(folded.news) == [NewsKind.READ_WANTED]
+
+
+def test_a_push_about_an_unknown_position_asks_for_a_read_and_begins_nothing() -> None:
+    state = account()
+    assert kinds(push(state, later(1), "60").news) == [NewsKind.READ_WANTED]
+    assert state.held == {}
+
+
+def test_I19_figures_that_are_missing_stay_missing_and_no_zero_takes_their_place() -> None:
+    state = account(row())
+    push(state, later(1), "60")
+    assert not isinstance(state.held[key()].position.margin, Decimal)
+
+
+# Marks
+
+
+def test_positions_read_by_rest_carry_the_mark_only_while_the_stream_is_silent() -> None:
+    state = account(row())
+    fold(state, MarkSeen(BTC, D(88000), later(1)))
+    read(state, later(2), newer(later(2)))
+    assert state.marks[BTC].mark == D(88000)
+    assert state.rest_marks[BTC].mark == D(89000)
+    read(state, later(5), newer(later(5)))
+    assert state.marks[BTC].mark == D(89000)
+    assert state.marks[BTC].source is Source.REST
+
+
+def order_update(*, client_id: ClientId, filled: Decimal) -> OrderUpdate:
+    return OrderUpdate(
+        order_id=OrderId("77"),
+        client_id=client_id,
+        plan_order_id=None,
+        key=key(),
+        closes=True,
+        action=OrderAction.FILLED,
+        live=False,
+        kind=RestingKind.MARKET,
+        price=None,
+        size=D(100),
+        filled=filled,
+        average_price=D(88000),
+        venue_ms=later(1).wall_ms,
+    )
+
+
+def test_a_balance_that_is_pushed_keeps_the_equity_that_was_read() -> None:
+    state = account(row())
+    before = state.balance
+    assert isinstance(before, Balance)
+    pushed = replace(balance(row()), equity=Absent.UNKNOWN, available=D(5))
+    fold(state, BalancePushed(at=later(1), balance=pushed))
+    assert state.balance == replace(before, available=D(5))
+    assert state.balance_at == START
