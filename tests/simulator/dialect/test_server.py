@@ -326,10 +326,13 @@ async def test_a_task_that_fails_ends_the_server_loudly() -> None:
     async def fail() -> None:
         raise RuntimeError("a bug")
 
-    with pytest.raises(ExceptionGroup) as raised:
+    async def run() -> None:
         async with build(FAST, SystemClock()) as server:
             server.spawn("bug", fail())
             await asyncio.sleep(5)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await run()
 
     assert str(raised.value.exceptions[0]) == "a bug"
 
