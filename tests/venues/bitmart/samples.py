@@ -1,0 +1,17 @@
+"""The venue's sample payloads (their sources are in `_index.json` beside them)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[2] / "samples" / "bitmart"
+INDEX: dict[str, dict[str, Any]] = json.loads((FOLDER / "_index.json").read_text())["files"]
+NAMES = sorted(path.name for path in FOLDER.glob("*.json") if path.name != "_index.json")
+
+
+def text(name: str) -> str:
+    return (FOLDER / name).read_text()
+
+
+def plain(name: str) -> Any:
+    return json.loads(text(name))
