@@ -8,7 +8,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeAlias, assert_never
@@ -239,10 +239,9 @@ class Store:
             try:
                 yield
                 self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
+            finally:
+                if self._db.in_transaction:  # something failed before the commit was through
                     self._db.execute("ROLLBACK")
-                raise
 
     def _run(self, topic: str, name: str, **parameters: object) -> int:
         return self._db.execute(statements(topic)[name], parameters).rowcount
@@ -257,17 +256,15 @@ class Store:
 
 def open_store(file: Path) -> Store:
     """Open or create the journal's file and bring its form up to date. Raises `JournalError`."""
-    with told_as_journal_error(file):
+    with told_as_journal_error(file), ExitStack() as undo:
         connection = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        try:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA wal_autocheckpoint=0")
-            _migrate(connection, file)
-        except BaseException:
-            connection.close()
-            raise
+        undo.callback(connection.close)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        _migrate(connection, file)
+        undo.pop_all()
     return Store(connection, file)
 
 

@@ -1,0 +1,107 @@
+"""What is known of every account, as facts told it last: the source of /status, /readyz and the page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TypeAlias
+
+from guardd.model.account import AccountCondition
+from guardd.model.facts import AccountView, Fact, PositionView, RestingView
+from guardd.model.names import AccountName
+from guardd.model.reading import Reading, is_value
+
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Board:
+    """A listener that keeps the latest view of each account. `policy_digest` is asked for each time: a reload changes it."""
+
+    accounts: Sequence[AccountName]
+    mode: str
+    version: str
+    policy_digest: Callable[[], str]
+    views: dict[AccountName, AccountView] = field(default_factory=dict)
+
+    def __call__(self, fact: Fact, /) -> None:
+        if isinstance(fact, AccountView):
+            self.views[fact.account] = fact
+
+    def not_ready(self) -> tuple[str, ...]:
+        """Why an account isn't live, one sentence each; empty when all are."""
+        reasons = []
+        for name in self.accounts:
+            view = self.views.get(name)
+            if view is None:
+                reasons.append(f"{name}: starting, nothing was read yet")
+            elif view.condition is not AccountCondition.LIVE:
+                reasons.append(f"{name}: {view.condition}" + (f", {view.condition_why}" if view.condition_why else ""))
+        return tuple(reasons)
+
+    def status(self) -> dict[str, Json]:
+        """The body of /status (interfaces.md section 4). Money and prices are decimal strings; what isn't known is null."""
+        return {
+            "mode": self.mode,
+            "halted": any(view.condition is AccountCondition.HALTED for view in self.views.values()),
+            "version": self.version,
+            "policy_digest": self.policy_digest(),
+            "accounts": [self._account(name) for name in self.accounts],
+        }
+
+    def _account(self, name: AccountName) -> Json:
+        view = self.views.get(name)
+        if view is None:
+            return {"name": name, "state": AccountCondition.STARTING.value, "state_reason": "", "positions": []}
+        return {
+            "name": view.account,
+            "venue": view.venue,
+            "mode": view.mode,
+            "state": view.condition.value,
+            "state_reason": view.condition_why,
+            "currency": view.currency,
+            "equity": _text(view.equity),
+            "margin_ratio": _text(view.margin_ratio),
+            "protected_notional_ratio": _text(view.protected_notional_ratio),
+            "venue_closing": view.venue_closing,
+            "as_of_ms": view.at.wall_ms,
+            "unguarded": [{"symbol": symbol, "reason": reason} for symbol, reason in view.unguarded],
+            "positions": [_position(seen) for seen in view.positions],
+        }
+
+
+def _position(seen: PositionView) -> Json:
+    return {
+        "symbol": seen.key.symbol,
+        "side": seen.key.side.value,
+        "margin_mode": seen.margin_mode,
+        "leverage": _text(seen.leverage),
+        "quantity": _decimal(seen.quantity),
+        "entry_price": _decimal(seen.entry_price),
+        "mark_price": _text(seen.mark_price),
+        "liquidation_price": _text(seen.liquidation_price),
+        "distance_to_liquidation": _text(seen.distance_to_liquidation),
+        "notional": _text(seen.notional),
+        "unrealized_pnl": _text(seen.unrealized_pnl),
+        "protected": seen.protected,
+        "protection_note": seen.protection_note,
+        "stop_loss": _resting(seen.stop_loss),
+        "take_profit": _resting(seen.take_profit),
+        "next_rule": (
+            {"name": seen.next_rule, "at_mark_price": _text(seen.next_rule_at)} if seen.next_rule is not None else None
+        ),
+    }
+
+
+def _resting(order: RestingView | None) -> Json:
+    if order is None:
+        return None
+    return {"trigger_price": _decimal(order.trigger_price), "order_id": order.order_id, "ours": order.ours}
+
+
+def _text(reading: Reading) -> str | None:
+    return _decimal(reading) if is_value(reading) else None
+
+
+def _decimal(value: Decimal) -> str:
+    """Never in scientific notation: people and simple parsers read this."""
+    return format(value, "f")
