@@ -8,7 +8,7 @@ turns PnL into wallet. Until the balance is read again the sums are unknown.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -21,9 +21,17 @@ from guardd.risk.reproduction import adds_up, preferred, reproduced_bases
 _BOTH: Final = frozenset({Basis.MARK, Basis.ENTRY})
 
 
+@dataclass(slots=True)
+class Share:
+    """What one instrument's cross positions add to the sums."""
+
+    balance: Decimal = ZERO
+    burdens: dict[Basis, Decimal] = field(default_factory=lambda: dict.fromkeys(Basis, ZERO))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backing:
-    """Sums of the cross account. `balance` and the burdens leave out the PnL and burden of one instrument, if asked to."""
+    """Sums of the cross account."""
 
     equity: Reading
     """Of the whole account."""
@@ -37,13 +45,27 @@ class Backing:
     """Of all positions."""
     doubt: str
     """Why these figures are unknown, or may justify no close; empty when they may."""
+    shares: Mapping[Symbol, Share]
+
+    def without(self, symbol: Symbol) -> "Backing":
+        """The balance and the burdens without PnL and burden of this instrument's cross positions."""
+        share = self.shares.get(symbol)
+        if share is None:
+            return self
+        basis = self.closing_basis
+        return replace(
+            self,
+            balance=_less(self.balance, share.balance),
+            burden=_less(self.burden, share.burdens[Basis.WORSE]),
+            closing_burden=_less(self.closing_burden, share.burdens[basis]) if basis is not None else Absent.UNKNOWN,
+        )
 
 
 @dataclass(slots=True)
 class _Sums:
     equity: Decimal
     balance: Decimal
-    burdens: dict[Basis, Decimal]
+    shares: dict[Symbol, Share]
     notional: Decimal = ZERO
     bases: frozenset[Basis] = _BOTH
 
@@ -53,27 +75,28 @@ def backing(
     *,
     marks: Mapping[Symbol, Decimal],
     quantities: Mapping[PositionKey, Decimal],
-    without: Symbol | None = None,
 ) -> Backing:
     """Sum up the account at these marks (else the last ones), as if positions had been cut to `quantities` there."""
     wallet, doubt = wallet_of(state)
     if not is_value(wallet):
         return _unknown(doubt)
-    sums = _Sums(wallet, wallet, dict.fromkeys(Basis, ZERO))
+    sums = _Sums(wallet, wallet, {})
     for key in sorted(state.held):
         held = state.held[key]
-        missing = _add(sums, state, held, marks.get(key.symbol), quantities.get(key), apart=key.symbol == without)
+        missing = _add(sums, state, held, marks.get(key.symbol), quantities.get(key))
         if missing:
             return _unknown(missing)
     basis, doubt = _closing_basis(state, sums.bases)
+    burdens = {each: sum((share.burdens[each] for share in sums.shares.values()), ZERO) for each in Basis}
     return Backing(
         equity=sums.equity,
         balance=sums.balance,
-        burden=sums.burdens[Basis.WORSE],
+        burden=burdens[Basis.WORSE],
         closing_basis=basis,
-        closing_burden=sums.burdens[basis] if basis is not None else Absent.UNKNOWN,
+        closing_burden=burdens[basis] if basis is not None else Absent.UNKNOWN,
         notional=sums.notional,
         doubt=doubt,
+        shares=sums.shares,
     )
 
 
@@ -122,9 +145,7 @@ def _wallet_by_rows(state: AccountState, equity: Decimal) -> tuple[Reading, str]
     return wallet, ""
 
 
-def _add(
-    sums: _Sums, state: AccountState, held: Held, mark: Decimal | None, quantity: Decimal | None, *, apart: bool
-) -> str:
+def _add(sums: _Sums, state: AccountState, held: Held, mark: Decimal | None, quantity: Decimal | None) -> str:
     """Add one position; returns what is missing for that, in words."""
     position = held.position
     cross = position.margin_mode is MarginMode.CROSS
@@ -145,11 +166,16 @@ def _add(
         sums.balance += (position.margin + pnl) * released - position.margin - cost
         return ""
     sums.bases &= reproduced_bases(position, leg, state.balance)
-    if not apart:
-        sums.balance += pnl - cost
-        for basis in Basis:
-            sums.burdens[basis] += rest.burden(at, basis)
+    sums.balance += pnl - cost
+    share = sums.shares.setdefault(held.key.symbol, Share())
+    share.balance += pnl - cost
+    for basis in Basis:
+        share.burdens[basis] += rest.burden(at, basis)
     return ""
+
+
+def _less(total: Reading, part: Decimal) -> Reading:
+    return total - part if is_value(total) else total
 
 
 def _closing_basis(state: AccountState, bases: frozenset[Basis]) -> tuple[Basis | None, str]:
@@ -169,4 +195,5 @@ def _unknown(doubt: str) -> Backing:
         closing_burden=unknown,
         notional=unknown,
         doubt=doubt,
+        shares={},
     )

@@ -13,7 +13,7 @@ from guardd.model.position import Position
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.risk.ages import ages_of
-from guardd.risk.backing import backing, leg_of
+from guardd.risk.backing import Backing, backing, leg_of
 from guardd.risk.liquidation import ZERO, Basis, Leg, liquidation_price
 from guardd.risk.reproduction import preferred, reproduced_bases
 
@@ -49,8 +49,11 @@ class Ground:
     position_age_s: float
 
 
-def ground(state: AccountState, held: Held, *, now: Instant) -> Ground:
-    """Sum up what doesn't change with this position's own mark and quantity."""
+def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | None = None) -> Ground:
+    """Sum up what doesn't change with this position's own mark and quantity.
+
+    `whole` is `whole_account(state)` of the same state, made once where many positions are asked about.
+    """
     leg = leg_of(state, held)
     partners: tuple[Leg, ...] = ()
     balance: Reading = Absent.UNKNOWN
@@ -61,7 +64,8 @@ def ground(state: AccountState, held: Held, *, now: Instant) -> Ground:
             case MarginMode.ISOLATED:
                 balance, near, closing = _isolated(held, leg)
             case MarginMode.CROSS:
-                balance, near, closing = _cross(state, held)
+                rest = (whole or whole_account(state)).without(held.key.symbol)
+                balance, near, closing = _cross(rest)
                 partners = _partners(state, held)
     seen = state.marks.get(held.key.symbol)
     legs = [leg, *partners] if leg is not None else []
@@ -80,6 +84,11 @@ def ground(state: AccountState, held: Held, *, now: Instant) -> Ground:
     )
 
 
+def whole_account(state: AccountState) -> Backing:
+    """The sums over the account at its last marks."""
+    return backing(state, marks={}, quantities={})
+
+
 def solve(legs: list[Leg], balance_apart: Reading, number: Number | None) -> Reading:
     """Our liquidation price of these legs by one way of reckoning."""
     if number is None or not is_value(balance_apart):
@@ -96,8 +105,7 @@ def _isolated(held: Held, leg: Leg) -> tuple[Reading, Number | None, Number | No
     return margin, near, Number(basis=basis, burden_apart=ZERO) if basis is not None else None
 
 
-def _cross(state: AccountState, held: Held) -> tuple[Reading, Number | None, Number | None]:
-    rest = backing(state, marks={}, quantities={}, without=held.key.symbol)
+def _cross(rest: Backing) -> tuple[Reading, Number | None, Number | None]:
     near = Number(basis=Basis.WORSE, burden_apart=rest.burden) if is_value(rest.burden) else None
     closing = None
     if rest.closing_basis is not None and is_value(rest.closing_burden):

@@ -217,8 +217,8 @@ def test_cross_distance_holds_the_other_marks_fixed_and_counts_their_burden() ->
 def test_the_margin_ratio_of_a_cross_position_is_the_accounts() -> None:
     state = account(row(mode=CROSS), row(Side.SHORT, mode=CROSS, quantity="30"))
     risk, whole = assess(state, "88000"), assess_account(state, marks={BTC: D(88000)}, now=START)
-    assert risk.margin_ratio == risk.account_margin_ratio == whole.account_margin_ratio
-    assert risk.closing_account_margin_ratio == whole.closing_account_margin_ratio
+    assert risk.margin_ratio == risk.account_margin_ratio == pytest.approx(whole.account_margin_ratio)
+    assert risk.closing_account_margin_ratio == pytest.approx(whole.closing_account_margin_ratio)
 
 
 def test_isolated_margins_and_their_pnl_do_not_stand_behind_the_cross_account() -> None:
@@ -323,7 +323,7 @@ def test_a_supposed_cut_in_one_account_agrees_with_the_account_after_it() -> Non
     state = account(row(mode=CROSS), row(symbol=ETH, quantity="1000", entry="3000", mark="2900", mode=CROSS))
     cut = assess_at(state, state.held[key()], mark=D(88000), now=START, quantity=D(40))
     whole = assess_account(state, marks={BTC: D(88000)}, quantities={key(): D(40)}, now=START)
-    assert cut.account_margin_ratio == whole.account_margin_ratio
+    assert cut.account_margin_ratio == pytest.approx(whole.account_margin_ratio)
     assert whole.equity == D(2000) - 200 - 100 - D(60) * D("0.001") * D(88000) * D("0.0006")
 
 
