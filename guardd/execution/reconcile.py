@@ -56,6 +56,9 @@ CONTESTED_FROM: Final = 2
 FIRED_FINISH_S: Final = 1.0
 """A triggered stop has this long before the guard closes what it left."""
 
+FIRED_TRANCHE_S: Final = 60.0
+"""What is held this long after a tranche fired may be what the user has added since: it is left alone."""
+
 TRANSIENT: Final = frozenset(
     {
         Reason.NOT_SENT,
@@ -118,7 +121,7 @@ def finish_fired(fired: FiredStop, state: AccountState, *, now: Instant) -> Clos
     if fired.size is None or fired.size >= fired.quantity_before:
         return Close(key=fired.key, episode=fired.episode, rule=fired.rule, reason=reason)
     rest = min(held.position.quantity - (fired.quantity_before - fired.size), fired.size)
-    if rest <= 0:
+    if rest <= 0 or now.seconds_since(fired.at) > FIRED_TRANCHE_S:
         return None
     return Reduce(key=fired.key, episode=fired.episode, rule=fired.rule, size=rest, reason=reason)
 

@@ -1,0 +1,584 @@
+"""What may be sent: modes, limits, sizes, prices, the order of replacement. Each invariant by its id."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from guardd.execution.approve import ApprovedIntent, NeedsRead, Refusal, RefusalKind, approve
+from guardd.execution.closing import closing_steps
+from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
+from guardd.model.decision import Close, Reduce
+from guardd.model.event import (
+    BlockKind,
+    BlockMoved,
+    ForeignGuardSeen,
+    OperatorSpoke,
+    OperatorWord,
+    OrdersRead,
+    PositionsPushed,
+    PositionsRead,
+)
+from guardd.model.fold import fold
+from guardd.model.instant import NS_PER_S, Instant
+from guardd.model.instrument import Instrument
+from guardd.model.intent import (
+    CLIENT_ID_PREFIX,
+    Action,
+    CancelKind,
+    CancelOrder,
+    CloseAtMarket,
+    Intent,
+    ModifyProtection,
+    PlaceProtection,
+    SetLeverage,
+    Stage,
+)
+from guardd.model.names import ClientId, MarginMode, OrderId, PriceType, RuleName
+from guardd.model.order import PlanForm, ProtectionKind
+from guardd.model.outcome import Reason
+from guardd.model.position import episode_id
+from guardd.model.reading import Absent
+from guardd.model.state import AccountState
+from guardd.venues.limiter import Lane
+from tests.execution.bench import (
+    BOUNDS,
+    EPISODE,
+    INSTRUMENT,
+    LEASH,
+    LONG,
+    OPENED_MS,
+    SHORT,
+    D,
+    finish,
+    fresh_state,
+    plan,
+    position,
+    resting,
+)
+
+NOW = Instant(1_000 * NS_PER_S, OPENED_MS + 1_000_000)
+CLOSE = Close(key=LONG, episode=EPISODE, rule=RuleName("last-resort"), reason="the end is near")
+
+
+def account(*rows, plans=(), orders=(), armed: bool = True, instrument: Instrument = INSTRUMENT) -> AccountState:
+    state = fresh_state(NOW, armed=armed)
+    state.instruments[instrument.symbol] = instrument
+    fold(state, PositionsRead(started=NOW, at=NOW, positions=rows or (position(),)))
+    fold(state, OrdersRead(started=NOW, at=NOW, resting=tuple(orders), plans=tuple(plans)))
+    return state
+
+
+def stop(trigger: str = "90", *, form: PlanForm = PlanForm.WHOLE, size: int | None = None, **changes: Any) -> Proposal:
+    write = PlaceProtection(
+        key=LONG,
+        kind=changes.pop("kind", ProtectionKind.STOP_LOSS),
+        form=form,
+        trigger_price=D(trigger),
+        price_type=PriceType.MARK,
+        size=None if size is None else D(size),
+        position_size=D(100),
+        leverage=D(5),
+        margin_mode=MarginMode.ISOLATED,
+    )
+    return proposal(write, rule="rest/stop_loss/0", action=Action.STOP_LOSS, **changes)
+
+
+def proposal(write, *, rule: str, action: Action, **changes: Any) -> Proposal:
+    asked = Proposal(
+        key=LONG,
+        episode=EPISODE,
+        rule=RuleName(rule),
+        action=action,
+        write=write,
+        lane=Lane.EMERGENCY,
+        reason="test",
+    )
+    return replace(asked, **changes)
+
+
+def cancel(order_id: str, action: Action = Action.CANCEL_PROTECTION, **changes: Any) -> Proposal:
+    kind = changes.pop("kind", CancelKind.PLAN)
+    write = CancelOrder(key=LONG, order_id=OrderId(order_id), kind=kind)
+    return proposal(write, rule=f"end/{order_id}", action=action, **changes)
+
+
+def reduce_by(size: int | str, rule: str = "trim") -> Reduce:
+    return Reduce(key=LONG, episode=EPISODE, rule=RuleName(rule), size=D(size), reason="too near")
+
+
+def judge(asked: Proposal | Close | Reduce, state: AccountState, *, now: Instant = NOW, **changes: Any):
+    bounds = changes.pop("bounds", BOUNDS)
+    if not isinstance(asked, Proposal):
+        [asked] = closing_steps(asked, state, bounds, now=now).proposals
+    return approve(asked, state, bounds, **{"leash": LEASH, "now": now, **changes})
+
+
+def intent_of(verdict) -> Intent:
+    assert isinstance(verdict, ApprovedIntent), verdict
+    return verdict.intent
+
+
+def refusal_of(verdict) -> RefusalKind:
+    assert isinstance(verdict, Refusal), verdict
+    return verdict.kind
+
+
+def say(state: AccountState, word: OperatorWord) -> AccountState:
+    fold(state, OperatorSpoke(at=NOW, word=word, why="test"))
+    return state
+
+
+# The seal
+
+
+def test_an_approved_intent_cannot_be_made_elsewhere() -> None:
+    real = judge(CLOSE, account())
+    assert isinstance(real, ApprovedIntent)
+    with pytest.raises(TypeError, match="outside"):
+        ApprovedIntent(object(), intent=real.intent, lane=real.lane, position_mode=real.position_mode)
+    with pytest.raises(TypeError, match="subclasses"):
+        type("Forged", (ApprovedIntent,), {})
+
+
+def test_the_client_id_is_a_pure_function_of_what_it_is_for() -> None:
+    first, again = intent_of(judge(CLOSE, account())), intent_of(judge(CLOSE, account()))
+    other = intent_of(judge(replace(CLOSE, rule=RuleName("other")), account()))
+    assert first.id == again.id != other.id
+    assert first.id.startswith(CLIENT_ID_PREFIX)
+    assert len(first.id) <= 32
+
+
+def test_a_finished_step_never_lends_its_id_to_the_next_and_a_void_one_does() -> None:
+    state = account()
+    first = intent_of(judge(CLOSE, state))
+    finish(state, first, Stage.VOID, NOW)
+    assert intent_of(judge(CLOSE, state)).id == first.id
+    finish(state, first, Stage.REJECTED, NOW, reason=Reason.NOT_SENT)
+    assert intent_of(judge(CLOSE, state, now=NOW.later_by(3))).id != first.id
+
+
+# Modes: invariant I22
+
+
+def test_I22_nothing_is_approved_before_confirm() -> None:
+    state = account(armed=False)
+    assert {refusal_of(judge(asked, state)) for asked in (CLOSE, stop())} == {RefusalKind.OBSERVING}
+
+
+def test_I14_another_guard_on_the_account_puts_this_one_in_observe() -> None:
+    state = account()
+    fold(state, ForeignGuardSeen(at=NOW, ids=(ClientId("gd1other"),)))
+    assert refusal_of(judge(CLOSE, state)) is RefusalKind.OBSERVING
+
+
+def test_I22_while_halted_only_missing_stops_and_close_act() -> None:
+    state = say(account(), OperatorWord.HALT)
+    assert isinstance(judge(CLOSE, state), ApprovedIntent)
+    assert isinstance(judge(stop(), state), ApprovedIntent)
+    assert refusal_of(judge(reduce_by(10), state)) is RefusalKind.HALTED
+    assert refusal_of(judge(stop("110", kind=ProtectionKind.TAKE_PROFIT), state)) is RefusalKind.HALTED
+
+
+def test_I22_while_halted_a_stop_that_is_not_missing_is_left_alone() -> None:
+    state = say(account(plans=[plan("1")]), OperatorWord.HALT)
+    state.own_order_ids.add(OrderId("1"))
+    assert refusal_of(judge(stop("92"), state)) is RefusalKind.HALTED
+
+
+def test_parked_may_restore_a_missing_stop_and_nothing_else() -> None:
+    state = say(account(), OperatorWord.PARK)
+    assert isinstance(judge(stop(), state), ApprovedIntent)
+    assert refusal_of(judge(CLOSE, state)) is RefusalKind.PARKED
+
+
+def test_an_intent_of_one_episode_never_acts_on_the_next() -> None:
+    old = proposal(CloseAtMarket(key=LONG, size=D(1)), rule="r", action=Action.CLOSE, episode=episode_id(LONG, 1))
+    assert refusal_of(judge(old, account())) is RefusalKind.EPISODE_OVER
+
+
+# Closing: invariants I1, I2, I18
+
+
+def test_I01_a_second_close_of_what_is_in_flight_is_refused() -> None:
+    state = account()
+    finish(state, intent_of(judge(CLOSE, state)), Stage.UNKNOWN, NOW)
+    assert refusal_of(judge(replace(CLOSE, rule=RuleName("other")), state)) is RefusalKind.IN_FLIGHT
+
+
+def test_I01_a_close_beside_an_unknown_reduce_takes_only_what_that_leaves() -> None:
+    state = account()
+    finish(state, intent_of(judge(reduce_by(30), state)), Stage.UNKNOWN, NOW)
+    assert intent_of(judge(CLOSE, state)).write.size == 70
+
+
+def test_I02_a_size_above_the_position_is_cut_to_it() -> None:
+    asked = proposal(CloseAtMarket(key=LONG, size=D(500)), rule="trim", action=Action.REDUCE)
+    assert intent_of(judge(asked, account())).write.size == 100
+
+
+def test_I02_a_fill_that_the_read_does_not_show_yet_is_not_closed_twice() -> None:
+    state = account()
+    finish(state, intent_of(judge(reduce_by(40), state)), Stage.VERIFIED, NOW, filled=D(40))
+    assert intent_of(judge(CLOSE, state)).write.size == 60
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "expected"),
+    [
+        (100, "10.7", "10"),
+        (2_500, "2500", "1000"),
+        (100, "98", "95"),
+        (1_003, "1003", "998"),
+    ],
+    ids=["on step", "a slice", "the minimum stays", "no dust after a slice"],
+)
+def test_I18_sizes_are_on_step_within_bounds_and_leave_no_dust(held: int, asked: str, expected: str) -> None:
+    instrument = replace(INSTRUMENT, min_size=D(5))
+    state = account(position(quantity=held), instrument=instrument)
+    whole = D(asked) == held
+    decision = CLOSE if whole else reduce_by(asked)
+    assert intent_of(judge(decision, state)).write.size == D(expected)
+
+
+def test_dust_that_no_order_can_close_is_refused_and_told() -> None:
+    state = account(position(quantity=3), instrument=replace(INSTRUMENT, min_size=D(5)))
+    assert refusal_of(judge(CLOSE, state)) is RefusalKind.TOO_SMALL
+
+
+def test_a_contract_that_was_never_read_is_not_traded() -> None:
+    state = account()
+    state.instruments.clear()
+    assert refusal_of(judge(CLOSE, state)) is RefusalKind.UNKNOWN_INSTRUMENT
+
+
+def test_a_closing_move_needs_a_read_no_older_than_three_seconds() -> None:
+    later = NOW.later_by(3.1)
+    assert isinstance(judge(CLOSE, account(), now=later), NeedsRead)
+    assert isinstance(judge(CLOSE, account(), now=NOW.later_by(2.9)), ApprovedIntent)
+
+
+def test_where_a_block_holds_reads_back_the_last_confirmed_quantity_serves() -> None:
+    state, later = account(), NOW.later_by(10)
+    fold(state, BlockMoved(at=NOW, kind=BlockKind.EDGE, until=NOW.later_by(60)))
+    assert isinstance(judge(CLOSE, state, now=later), ApprovedIntent)
+
+
+def test_without_a_position_mode_nothing_is_sent() -> None:
+    state = account()
+    state.position_mode = None
+    assert isinstance(judge(CLOSE, state), NeedsRead)
+
+
+# Exposure: invariants I15, I17
+
+
+def hedge(long: int, short: int) -> AccountState:
+    cross = {"margin_mode": MarginMode.CROSS}
+    return account(position(quantity=long, **cross), position(SHORT, quantity=short, **cross))
+
+
+def test_I15_closing_the_smaller_leg_of_a_cross_hedge_alone_is_refused() -> None:
+    small = Close(key=SHORT, episode=episode_id(SHORT, OPENED_MS), rule=RuleName("r"), reason="test")
+    state = hedge(100, 60)
+    assert refusal_of(judge(small, state)) is RefusalKind.WORSENS
+    assert isinstance(judge(small, state, with_opposite=True), ApprovedIntent)
+
+
+def test_I15_the_net_side_may_be_reduced() -> None:
+    assert isinstance(judge(reduce_by(40), hedge(100, 60)), ApprovedIntent)
+
+
+def test_I15_isolated_legs_are_judged_each_alone() -> None:
+    state = account(position(), position(SHORT, quantity=60))
+    small = Close(key=SHORT, episode=episode_id(SHORT, OPENED_MS), rule=RuleName("r"), reason="test")
+    assert isinstance(judge(small, state), ApprovedIntent)
+
+
+@pytest.mark.parametrize(("to", "approved"), [("4", True), ("5", False), ("6", False)])
+def test_I17_leverage_is_never_raised(to: str, approved: bool) -> None:
+    write = SetLeverage(key=LONG, margin_mode=MarginMode.ISOLATED, leverage=D(to))
+    verdict = judge(proposal(write, rule="lever", action=Action.SET_LEVERAGE), account())
+    assert isinstance(verdict, ApprovedIntent) is approved
+
+
+# The cross-check: invariant I29
+
+
+def test_I29_the_first_reducing_write_of_an_episode_needs_an_account_without_contradictions() -> None:
+    assert refusal_of(judge(CLOSE, account(), doubts=("marks differ by 7 %",))) is RefusalKind.CROSS_CHECK
+
+
+def test_I29_a_later_one_does_not() -> None:
+    state = account()
+    finish(state, intent_of(judge(reduce_by(10), state)), Stage.VERIFIED, NOW, filled=D(10))
+    assert isinstance(judge(CLOSE, state, doubts=("marks differ",)), ApprovedIntent)
+
+
+def test_I29_a_stop_is_placed_in_spite_of_doubts() -> None:
+    assert isinstance(judge(stop(), account(), doubts=("marks differ",)), ApprovedIntent)
+
+
+# Stops: invariants I4, I11, I18
+
+
+@pytest.mark.parametrize("trigger", ["80", "79", "100", "101"])
+def test_I04_a_stop_stands_strictly_between_liquidation_and_mark(trigger: str) -> None:
+    assert refusal_of(judge(stop(trigger), account())) is RefusalKind.MISPLACED
+
+
+def test_I04_where_there_is_no_liquidation_price_only_the_mark_binds() -> None:
+    free = Bounds(mark=D(100), liquidation_price=Absent.NONE)
+    assert isinstance(judge(stop("50"), account(), bounds=free), ApprovedIntent)
+    assert refusal_of(judge(stop("100"), account(), bounds=free)) is RefusalKind.MISPLACED
+
+
+def test_I04_a_take_profit_stands_beyond_the_mark() -> None:
+    tp = {"kind": ProtectionKind.TAKE_PROFIT}
+    assert isinstance(judge(stop("101", **tp), account()), ApprovedIntent)
+    assert refusal_of(judge(stop("99", **tp), account())) is RefusalKind.MISPLACED
+
+
+def test_I18_a_trigger_off_tick_is_rounded_towards_the_mark() -> None:
+    assert intent_of(judge(stop("90.01"), account())).write.trigger_price == D("90.1")
+    tp = judge(stop("110.09", kind=ProtectionKind.TAKE_PROFIT), account())
+    assert intent_of(tp).write.trigger_price == D("110.0")
+
+
+def test_I01_a_sized_stop_is_never_larger_than_the_position() -> None:
+    assert intent_of(judge(stop(form=PlanForm.SIZED, size=150), account())).write.size == 100
+
+
+def move(to: str, order_id: str = "1") -> Proposal:
+    write = ModifyProtection(
+        key=LONG,
+        order_id=OrderId(order_id),
+        kind=ProtectionKind.STOP_LOSS,
+        form=PlanForm.WHOLE,
+        trigger_price=D(to),
+        price_type=PriceType.MARK,
+        size=None,
+    )
+    return proposal(write, rule="rest/stop_loss/0", action=Action.STOP_LOSS, lane=Lane.ORDINARY)
+
+
+@pytest.mark.parametrize(
+    ("to", "kind"), [("89", RefusalKind.RATCHET), ("90", RefusalKind.RATCHET), ("100", RefusalKind.MISPLACED)]
+)
+def test_I11_a_stop_is_never_moved_away_from_the_price_nor_through_it(to: str, kind: RefusalKind) -> None:
+    state = account(plans=[plan("1", "90")])
+    state.own_order_ids.add(OrderId("1"))
+    assert refusal_of(judge(move(to), state)) is kind
+    assert isinstance(judge(move("91"), state), ApprovedIntent)
+
+
+def test_I13_a_strangers_order_is_never_changed() -> None:
+    assert refusal_of(judge(move("91"), account(plans=[plan("1", "90")]))) is RefusalKind.NOT_OURS
+
+
+# Cancels: invariants I3, I6, I13, I30
+
+
+def ours(*plans, **changes: Any) -> AccountState:
+    state = account(plans=plans, **changes)
+    state.own_order_ids.update(each.order_id for each in plans)
+    return state
+
+
+def test_I30_a_cancel_without_an_id_is_never_sent() -> None:
+    assert refusal_of(judge(cancel(""), account())) is RefusalKind.NOT_OURS
+
+
+def test_I03_a_stop_ends_only_when_what_stands_in_its_place_is_listed() -> None:
+    state = ours(plan("old", "90"), plan("new", "92", form=PlanForm.SIZED, size=D(100)))
+    assert refusal_of(judge(cancel("old"), state)) is RefusalKind.UNCONFIRMED
+    assert refusal_of(judge(cancel("old", instead=OrderId("nowhere")), state)) is RefusalKind.UNCONFIRMED
+    assert isinstance(judge(cancel("old", instead=OrderId("new")), state), ApprovedIntent)
+
+
+@pytest.mark.parametrize(
+    "flaw", [{"trigger_price": D(89)}, {"form": PlanForm.SIZED, "size": D(50)}, {"execution_price": D(91)}]
+)
+def test_I03_what_is_looser_smaller_or_a_limit_does_not_stand_in(flaw: dict[str, Any]) -> None:
+    state = ours(plan("old", "90"), replace(plan("new", "92"), **flaw))
+    assert refusal_of(judge(cancel("old", instead=OrderId("new")), state)) is RefusalKind.UNCONFIRMED
+
+
+def test_I03_an_old_plan_list_proves_nothing() -> None:
+    state, later = ours(plan("old", "90"), plan("new", "92")), NOW.later_by(11)
+    assert refusal_of(judge(cancel("old", instead=OrderId("new")), state, now=later)) is RefusalKind.UNCONFIRMED
+
+
+def test_I03_a_gap_needs_the_venues_own_refusal() -> None:
+    state = ours(plan("old", "90"))
+    asked = cancel("old", gap_allowed=True)
+    assert refusal_of(judge(asked, state)) is RefusalKind.UNCONFIRMED
+    refused = intent_of(judge(stop("92", form=PlanForm.SIZED, size=100), state))
+    finish(state, refused, Stage.REJECTED, NOW, reason=Reason.PROTECTION_EXISTS)
+    assert isinstance(judge(asked, state), ApprovedIntent)
+
+
+def test_I06_nothing_is_cancelled_on_a_position_that_a_read_has_just_lost() -> None:
+    state = ours(plan("old", "90"), plan("new", "92"))
+    fold(state, PositionsRead(started=NOW, at=NOW, positions=()))
+    assert refusal_of(judge(cancel("old", instead=OrderId("new")), state)) is RefusalKind.UNCONFIRMED
+
+
+def test_I06_what_outlived_its_position_may_end_also_while_halted() -> None:
+    state = say(ours(plan("old", "90")), OperatorWord.HALT)
+    state.held.clear()
+    assert isinstance(judge(cancel("old"), state), ApprovedIntent)
+
+
+def test_I13_only_ours_end_as_protection_only_entries_as_entries_only_closes_as_volume() -> None:
+    entry, closing = resting("entry", 5, closes=False), resting("close", 5)
+    state = account(plans=[plan("users", "90")], orders=[entry, closing])
+    assert refusal_of(judge(cancel("users"), state)) is RefusalKind.NOT_OURS
+    by_action = {
+        (action, order_id): isinstance(judge(cancel(order_id, action, kind=CancelKind.RESTING), state), ApprovedIntent)
+        for action in (Action.CANCEL_ENTRIES, Action.FREE_VOLUME)
+        for order_id in ("entry", "close")
+    }
+    assert by_action == {
+        (Action.CANCEL_ENTRIES, "entry"): True,
+        (Action.CANCEL_ENTRIES, "close"): False,
+        (Action.FREE_VOLUME, "entry"): False,
+        (Action.FREE_VOLUME, "close"): True,
+    }
+
+
+# The leash: interfaces.md 2.6
+
+
+def spend(state: AccountState, count: int, *, at: Instant = NOW) -> None:
+    """So many writes of this minute."""
+    for number in range(count):
+        asked = cancel(f"e{number}", Action.CANCEL_ENTRIES, kind=CancelKind.RESTING)
+        state.resting[OrderId(f"e{number}")] = resting(f"e{number}", 1, closes=False)
+        finish(state, intent_of(judge(asked, state, now=at, leash=Leash(orders_per_minute=10_000))), Stage.VERIFIED, at)
+
+
+def test_orders_per_minute_bind_everything_but_missing_stops_and_close() -> None:
+    state = account()
+    spend(state, 30)
+    assert refusal_of(judge(reduce_by(10), state)) is RefusalKind.LIMIT
+    assert isinstance(judge(CLOSE, state), ApprovedIntent)
+    assert isinstance(judge(stop(), state), ApprovedIntent)
+
+
+def test_the_minute_is_a_sliding_window() -> None:
+    state = account()
+    spend(state, 30)
+    later = NOW.later_by(61)
+    fold(state, PositionsRead(started=later, at=later, positions=(position(),)))
+    assert isinstance(judge(reduce_by(10), state, now=later), ApprovedIntent)
+
+
+def test_reduce_per_hour_counts_what_was_filled_against_the_largest_quantity_of_the_hour() -> None:
+    state, half = account(), Leash(reduce_per_hour=D("0.5"))
+    first = intent_of(judge(reduce_by(30), state, leash=half))
+    finish(state, first, Stage.VERIFIED, NOW, filled=D(30))
+    fold(state, PositionsRead(started=NOW, at=NOW, positions=(position(quantity=70, closed_quantity=D(30)),)))
+    assert refusal_of(judge(reduce_by(21), state, leash=half)) is RefusalKind.LIMIT
+    assert isinstance(judge(reduce_by(20), state, leash=half), ApprovedIntent)
+    assert isinstance(judge(CLOSE, state, leash=half), ApprovedIntent)
+
+
+def test_the_breaker_stops_the_fourth_closing_decision_of_a_minute() -> None:
+    state = account()
+    for number in range(3):
+        asked = replace(CLOSE, rule=RuleName(f"rule{number}"))
+        finish(state, intent_of(judge(asked, state)), Stage.VERIFIED, NOW, filled=D(0))
+    assert refusal_of(judge(replace(CLOSE, rule=RuleName("fourth")), state)) is RefusalKind.BREAKER
+    later = NOW.later_by(61)
+    fold(state, PositionsRead(started=later, at=later, positions=(position(),)))
+    assert isinstance(judge(CLOSE, state, now=later), ApprovedIntent)
+
+
+def test_slices_and_further_tries_of_one_decision_do_not_trip_the_breaker() -> None:
+    state, now = account(position(quantity=8_000)), NOW
+    decisions = set()
+    for number in range(6):
+        intent = intent_of(judge(CLOSE, state, now=now))
+        decisions.add(dict(intent.inputs)[INPUT_DECISION])
+        if number % 2:
+            finish(state, intent, Stage.REJECTED, now, reason=Reason.NOT_SENT)
+        else:
+            finish(state, intent, Stage.VERIFIED, now, filled=intent.write.size)
+        now = now.later_by(2.5)
+        left = D(8_000) - sum((each.filled or D(0) for each in state.finished), D(0))
+        row = position(quantity=int(left), closed_quantity=8_000 - left)
+        fold(state, PositionsRead(started=now, at=now, positions=(row,)))
+    assert len(decisions) == 1
+
+
+# Patience: interfaces.md section 6
+
+
+@pytest.mark.parametrize(
+    ("reason", "too_early_s", "due_s"),
+    [
+        (Reason.EDGE_BLOCKED, 29, 61),
+        (Reason.BANNED, 59, 61),
+        (Reason.NOT_SENT, 0.2, 0.3),
+        (Reason.RATE_LIMITED, 0.2, 0.3),
+        (Reason.MAINTENANCE, 9, 11),
+        (Reason.INVALID, 4, 6),
+        (Reason.POSITION_LIQUIDATING, 0.9, 1.1),
+    ],
+)
+def test_a_rejected_close_is_tried_again_by_the_venues_reason(reason: Reason, too_early_s: float, due_s: float) -> None:
+    state = account()
+    finish(state, intent_of(judge(CLOSE, state)), Stage.REJECTED, NOW, reason=reason)
+    early, due = NOW.later_by(too_early_s), NOW.later_by(due_s)
+    state.held[LONG].read = due
+    refusal = judge(CLOSE, state, now=early)
+    assert refusal_of(refusal) is RefusalKind.TOO_EARLY
+    assert refusal.retry_at is not None
+    assert isinstance(judge(CLOSE, state, now=due), ApprovedIntent)
+
+
+def test_every_reason_has_a_finite_wait_however_often_it_was_tried() -> None:
+    for reason in Reason:
+        state, now = account(), NOW
+        for _ in range(8):
+            state.held[LONG].read = now
+            intent = intent_of(judge(CLOSE, state, now=now))
+            finish(state, intent, Stage.REJECTED, now, reason=reason)
+            now = now.later_by(901)
+
+
+def test_a_paused_contract_gets_an_immediate_or_cancel_close_at_once() -> None:
+    state = account()
+    finish(state, intent_of(judge(CLOSE, state)), Stage.REJECTED, NOW, reason=Reason.INSTRUMENT_PAUSED)
+    assert intent_of(judge(CLOSE, state)).write.limit_price == D(99)
+
+
+def test_intents_carry_what_a_later_read_is_compared_with() -> None:
+    state = account(position(closed_quantity=D(7)))
+    intent = intent_of(judge(CLOSE, state))
+    assert (intent.quantity_before, intent.closed_before) == (D(100), D(7))
+
+
+def test_a_pushed_quantity_counts_before_the_next_read() -> None:
+    from guardd.model.position import PositionUpdate
+
+    state = account()
+    update = PositionUpdate(
+        key=LONG,
+        quantity=D(40),
+        entry_price=D(100),
+        margin_mode=MarginMode.ISOLATED,
+        liquidation_price=Absent.UNKNOWN,
+        frozen_quantity=D(0),
+        closed_quantity=D(60),
+        opened_ms=OPENED_MS,
+        venue_ms=OPENED_MS + 1,
+    )
+    fold(state, PositionsPushed(at=NOW, updates=(update,)))
+    assert intent_of(judge(CLOSE, state)).write.size == 40
+
+
+def test_money_stays_decimal() -> None:
+    assert isinstance(intent_of(judge(reduce_by("10.7"), account())).write.size, Decimal)
