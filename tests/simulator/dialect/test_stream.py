@@ -341,6 +341,15 @@ def test_a_periodic_frame_has_the_keys_and_types_of_its_sample(name: str) -> Non
     assert name == frame["group"].split("@")[0]
 
 
+def test_a_candle_comes_in_a_list_where_the_captured_form_is_chosen() -> None:
+    bench = Bench(options=Options(candles_in_items=True))
+    socket = bench.socket("/api")
+    socket.subscribe("futures/klineBin1m:BTCUSDT")
+    bench.pass_time(1)
+
+    assert _shape(_sample("ws_kline_items_capture.json")) == _shape(socket.take()[0])
+
+
 @pytest.mark.parametrize(
     ("name", "sample"),
     [("futures/bookticker:BTCUSDT", "ws_bookticker.json"), ("futures/trade:BTCUSDT", "ws_trade.json")],

@@ -22,6 +22,7 @@ class Options:
     ticker_interval_ms: int = 1_000  # documented; 0: a frame for every price move
     ticker_group_suffix: str = ""  # "@100ms" can appear although not asked for (quirk 26)
     silent_symbols: frozenset[str] = frozenset()  # never in the all-contract ticker (quirk 28)
+    candles_in_items: bool = False  # kline pushes as captured, `items[]`, instead of flat as documented (19.1)
     position_heartbeat_ms: int = 10_000
     tells_closed_position: bool = True  # one push with hold_volume "0", else it just drops out (19.2)
     subscribe_within_ms: int | None = 5_000  # a socket without a topic is closed; documented, not observed

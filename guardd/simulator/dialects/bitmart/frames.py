@@ -208,9 +208,9 @@ def best(symbol: str, quote: Quote, bid_vol: Decimal, ask_vol: Decimal, now_ms: 
     }
 
 
-def candle(symbol: str, each: Candle, start_s: int) -> Row:
-    return {
-        "symbol": symbol,
+def candle(symbol: str, each: Candle, start_s: int, *, in_items: bool) -> Row:
+    """Flat as documented, or in a list as captured (19.1)."""
+    figures: Row = {
         "o": number(each.open),
         "h": number(each.high),
         "l": number(each.low),
@@ -218,6 +218,7 @@ def candle(symbol: str, each: Candle, start_s: int) -> Row:
         "v": number(each.volume),
         "ts": start_s,
     }
+    return {"symbol": symbol, "items": [figures]} if in_items else {"symbol": symbol, **figures}
 
 
 def funding(symbol: str, tape: Tape, now_ms: int) -> Row:

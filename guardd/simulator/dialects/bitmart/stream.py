@@ -229,7 +229,8 @@ class BitmartStreams:
         newest = self._desk.tape.candles(
             topic.symbol, marks=marks, step_min=topic.step_min, start_s=0, end_s=now_ms // 1000, most=1
         )
-        return [frames.candle(topic.symbol, newest[0], start_s)] if newest else []
+        in_items = self._desk.options.candles_in_items
+        return [frames.candle(topic.symbol, newest[0], start_s, in_items=in_items)] if newest else []
 
 
 def _side_levels(changed: dict[tuple[str, Decimal], Decimal], side: Side) -> list[Row]:
