@@ -47,6 +47,8 @@ FULL: Final = (ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.ORDERS, ReadKind.P
 AGAIN_AFTER_S: Final = 0.25
 """The shortest pause between two reads of one kind, however often they are asked for."""
 FAILED_PAUSE_S: Final = 1.0
+REFUSED_PAUSE_S: Final = 30.0
+"""A refused key isn't asked for again at once: the venue counts such calls too."""
 
 
 class Poll:
@@ -65,7 +67,9 @@ class Poll:
         self._wanted.set()
 
     async def run(
-        self, done: Callable[["Poll", Event | None], None], failed: Callable[["Poll", VenueError], None]
+        self,
+        done: Callable[["Poll", Event | None], None],
+        failed: Callable[["Poll", VenueError | CredentialsError], None],
     ) -> None:
         """Read for ever. Whatever the venue does is an event; nothing here raises for it."""
         while True:
@@ -73,9 +77,9 @@ class Poll:
             started = self._clock.now()
             try:
                 event = await self._read()
-            except VenueError as error:
+            except (VenueError, CredentialsError) as error:
                 failed(self, error)
-                await self._clock.sleep(FAILED_PAUSE_S)
+                await self._clock.sleep(REFUSED_PAUSE_S if isinstance(error, CredentialsError) else FAILED_PAUSE_S)
             else:
                 self.started = started
                 done(self, event)
@@ -146,11 +150,12 @@ class Reader:
             self._full_asked = None
             self._post(SnapshotFinished(started=asked, at=self._clock.now()))
 
-    def _failed(self, poll: Poll, error: VenueError) -> None:
+    def _failed(self, poll: Poll, error: VenueError | CredentialsError) -> None:
         self._tell_failure(poll.kind, error)
 
     def _tell_failure(self, endpoint: str, error: VenueError | CredentialsError) -> None:
-        self._post(ReadFailed(at=self._clock.now(), endpoint=endpoint, why=str(error)))
+        refused = isinstance(error, CredentialsError)
+        self._post(ReadFailed(at=self._clock.now(), endpoint=endpoint, why=str(error), credentials_refused=refused))
 
     async def _balance(self) -> Event:
         balance = await self._venue.balance()
@@ -179,5 +184,5 @@ class Reader:
                 self._marks_wanted.discard(symbol)
                 try:
                     self._post(await self._venue.mark(symbol))
-                except VenueError as error:
+                except (VenueError, CredentialsError) as error:
                     self._tell_failure("mark", error)

@@ -4,13 +4,13 @@ Reads return events' values or raise `guardd.errors.VenueError`; writes return a
 network or the venue did. Every call has a deadline of its own (transport). A closed adapter is never used again.
 """
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection, Mapping
 from decimal import Decimal
 from typing import Protocol
 
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
-from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead
+from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead, StreamName
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Write
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
@@ -34,6 +34,10 @@ class Venue(Protocol):
 
     async def close(self) -> None:
         """Stop intake, let what is being sent finish, close the sockets."""
+        ...
+
+    async def prove_key(self) -> None:
+        """One signed request that changes nothing. Raises `CredentialsError` when the venue refuses key or signature."""
         ...
 
     async def clock_offset_ms(self) -> int:
@@ -72,12 +76,20 @@ class Venue(Protocol):
         """Carry out one close-only write. Waits for a token in `lane` at most until the deadline."""
         ...
 
-    def stream(self) -> AsyncIterator[Event]:
+    def stream(self) -> AsyncGenerator[Event, None]:
         """Marks, positions, orders and balance as they are pushed, and `StreamMoved` at each edge. Reconnects for ever."""
         ...
 
     def watch(self, symbols: Collection[Symbol]) -> None:
         """Which symbols' marks the public stream carries; takes effect at once and on each reconnect."""
+        ...
+
+    def tokens(self) -> Mapping[str, int]:
+        """Calls left to ordinary traffic, by bucket."""
+        ...
+
+    def last_frame_ns(self) -> Mapping[StreamName, int]:
+        """Monotonic ns of each stream's last frame, 0 before the first."""
         ...
 
 

@@ -1,7 +1,7 @@
 """One BitMart futures account, as the daemon sees it: reads everything, and sends nothing that could open a position (I30)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Final
 
 from guardd.errors import VenueError, VenueUnreachable
@@ -44,6 +44,7 @@ CAPABILITIES: Final = Capabilities(
     lookup_delay_s=3.0,
 )
 DRAIN_S: Final = 5.0
+PROVED_BY_TRANSFERS_OF_MS: Final = 60_000
 PUSHED_SIDE_FRESH_S: Final = 30.0
 """A side that the stream told longer ago than three of its pushes says nothing any more (14.8: one every 10 s)."""
 
@@ -87,6 +88,10 @@ class BitmartVenue:
         """Stop intake and let what is being sent finish. The wire belongs to whoever built it."""
         await self._transport.drain(DRAIN_S)
 
+    async def prove_key(self) -> None:
+        """The list of transfers is the one signed call that only reads (12.5)."""
+        await self._reads.transfers(since_ms=self._clock.now().wall_ms - PROVED_BY_TRANSFERS_OF_MS)
+
     async def clock_offset_ms(self) -> int:
         offset_ms = await self._api.measure_time()
         self._access.listener(ClockOffsetRead(account=self._access.account, venue=VENUE, offset_ms=offset_ms))
@@ -125,7 +130,7 @@ class BitmartVenue:
         """The sides that close are the same in both position modes here (10.1), so `position_mode` changes nothing."""
         return await self._writes.send(write, client_id=client_id, lane=lane, deadline_s=deadline_s)
 
-    def stream(self) -> AsyncIterator[Event]:
+    def stream(self) -> AsyncGenerator[Event, None]:
         return keep_connected(self._public, self._private, beside=(self._tend, self._mend_clock), mailbox=self._mailbox)
 
     def watch(self, symbols: Collection[Symbol]) -> None:

@@ -1,0 +1,350 @@
+"""The heart: an event is folded into the state, the state is assessed, the policy decides, the decision is carried out.
+
+One task reads the inbox. A price frame is two comparisons unless it crosses something; everything else marks the account for a
+review, which happens once the inbox is empty. What the hands do comes back as events, folded before anything is decided anew.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from guardd.clock import Clock
+from guardd.daemon.gate import condition, waits_for
+from guardd.daemon.hands import NO_BOUNDS, Hands
+from guardd.daemon.inbox import Inbox
+from guardd.daemon.lookout import Lookout
+from guardd.daemon.reader import Reader, ReadKind
+from guardd.daemon.telling import Teller
+from guardd.daemon.view import account_view
+from guardd.errors import InvariantBroken
+from guardd.execution.executor import Executor, Spawn
+from guardd.execution.proposal import Bounds, Leash
+from guardd.journal.base import Journal
+from guardd.model.account import AccountCondition
+from guardd.model.decision import Close, Decision, Protect, Reduce
+from guardd.model.event import (
+    BalanceRead,
+    Event,
+    ForeignGuardSeen,
+    MarkSeen,
+    OperatorSpoke,
+    OperatorWord,
+    OrderPushed,
+    OrdersRead,
+    PositionsRead,
+    Pulse,
+    ReadFailed,
+    SnapshotFinished,
+    StreamName,
+)
+from guardd.model.facts import AccountView, Listener, RuleFired, SnapshotTaken
+from guardd.model.fold import fold
+from guardd.model.instant import Instant
+from guardd.model.intent import is_ours
+from guardd.model.names import PositionKey, RuleName, Severity, Symbol
+from guardd.model.order import PlanOrder, RestingOrder
+from guardd.model.state import AccountState, News, NewsKind
+from guardd.policy.confirm import Confirmation, Verdict
+from guardd.policy.decide import Decided, decide
+from guardd.policy.language import Policy
+from guardd.policy.memory import Memory
+from guardd.policy.triggers import Watch, watch_of
+from guardd.venues.base import Venue
+
+LISTS_WITHOUT_STREAM_S: Final = 3.0
+"""Orders are read this often while the private stream is down (BitMart reference, 18.7)."""
+VIEW_EVERY_S: Final = 0.25
+"""People and metrics see at most this many seconds of what changed in between; edges show at once."""
+SOFTWARE_STOP: Final = RuleName("software-stop")
+
+
+class Guard:
+    """Guards one account."""
+
+    def __init__(
+        self,
+        *,
+        state: AccountState,
+        policy: Policy,
+        mode: str,
+        venue: Venue,
+        journal: Journal,
+        clock: Clock,
+        listener: Listener,
+        spawn: Spawn,
+        on_pulse: Callable[[Instant], None] = lambda now: None,
+    ) -> None:
+        self.state = state
+        self.inbox = Inbox()
+        self.memory = Memory()
+        self.teller = Teller(state=state, journal=journal, listener=listener)
+        self.reader = Reader(venue=venue, post=self.inbox.post, clock=clock)
+        self.executor = Executor(
+            account=state.name,
+            venue=venue,
+            journal=journal,
+            clock=clock,
+            state=state,
+            post=self.absorb,
+            spawn=spawn,
+            listener=listener,
+        )
+        self.view: AccountView | None = None
+        self._policy = policy
+        self._mode = mode
+        self._journal = journal
+        self._clock = clock
+        self._on_pulse = on_pulse
+        self._confirmation = Confirmation()
+        self._lookout = Lookout(state)
+        self._hands = Hands(
+            state=state, executor=self.executor, reader=self.reader, teller=self.teller, bounds=self._bounds
+        )
+        self._watch: Watch | None = None
+        self._ready = False
+        self._deciding = False
+        self._dirty = True
+        self._flattening = False
+        self._viewed_ns = 0
+        self._adopt_leash()
+
+    @property
+    def policy(self) -> Policy:
+        return self._policy
+
+    @property
+    def ready(self) -> bool:
+        """Everything that a first decision needs has been read."""
+        return self._ready
+
+    def begin(self) -> None:
+        """Decide from now on: the gate is open (observe mode, or CONFIRM was given)."""
+        if self.state.armed:
+            self.memory.show(self.state)
+        self._deciding = True
+        self._touch()
+
+    def adopt(self, policy: Policy) -> None:
+        """Another policy, whole, from the next decision on; what rests and what is remembered stays (I23)."""
+        self._policy = policy
+        self._adopt_leash()
+        self._touch()
+
+    def absorb(self, event: Event) -> None:
+        """Fold an event now; what follows from it is decided when the inbox is read next."""
+        folded = fold(self.state, event)
+        if isinstance(event, OrderPushed):
+            self.executor.heard(event.update)
+        for news in folded.news:
+            self._news(news, event.at)
+        self._touch()
+
+    async def run(self) -> None:
+        """Read the inbox for ever. A broken invariant parks the account; it never guesses and never ends the guard."""
+        while True:
+            await self.inbox.arrival()
+            try:
+                while (event := self.inbox.take()) is not None:
+                    self._handle(event)
+                if self._dirty:
+                    self._review(self._clock.now())
+            except InvariantBroken as broken:
+                self.park(str(broken))
+            await self._clock.sleep(0)
+
+    def _touch(self) -> None:
+        self._dirty = True
+        self.inbox.nudge()
+
+    # One event
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case MarkSeen():
+                self._price(event)
+                return
+            case OperatorSpoke():
+                self._journal.note_word(self.state.name, event.word, event.why, event.at)
+                self._flattening = event.word is OperatorWord.FLATTEN or (
+                    self._flattening and event.word is not OperatorWord.RESUME
+                )
+            case Pulse():
+                self._pulse(event.at)
+        self.absorb(event)
+        match event:
+            case PositionsRead() | BalanceRead():
+                self._cross_check(event.at)
+            case OrdersRead():
+                self._look_for_another_guard(event)
+            case ReadFailed():
+                severity = Severity.CRITICAL if event.credentials_refused else Severity.WARNING
+                self.teller.say(
+                    severity, f"read/{event.endpoint}", f"{self.state.name}: {event.endpoint}: {event.why}", event.at
+                )
+            case SnapshotFinished():
+                self.teller.fact(SnapshotTaken(account=self.state.name, venue=self.state.venue, at=event.started))
+
+    def _price(self, frame: MarkSeen) -> None:
+        """The path of every tick: fold, remember as a witness, compare."""
+        fold(self.state, frame)
+        self._confirmation.seen(frame)
+        watch = self._watch
+        if watch is None or not self._deciding:
+            self._dirty = self._dirty or not self._ready
+            return
+        if watch.crossed(frame.symbol, frame.mark) or self._confirmation.waiting(frame.symbol):
+            self._decide(frame.at, symbols=watch.affected(frame.symbol), frame_ns=frame.at.mono_ns)
+        if self._hands.software_stops:
+            self._keep_software_stops(frame)
+
+    def _pulse(self, now: Instant) -> None:
+        self._on_pulse(now)
+        self.executor.resume(self.state.pending.values())
+        plans_at, private = self.state.plans_at, self.state.streams[StreamName.PRIVATE]
+        if not private.up and plans_at is not None and now.seconds_since(plans_at) > LISTS_WITHOUT_STREAM_S:
+            self.reader.want(ReadKind.ORDERS)
+
+    def _news(self, news: News, now: Instant) -> None:
+        self.teller.news(news, now)
+        match news.kind:
+            case NewsKind.READ_WANTED | NewsKind.POSITION_SUSPECT | NewsKind.FORCED_EXIT:
+                self.reader.want(ReadKind.POSITIONS)
+            case NewsKind.STREAM_UP:
+                self.reader.want_full()
+            case NewsKind.EPISODE_BEGAN | NewsKind.EPISODE_ENDED:
+                self.reader.want(ReadKind.BALANCE, ReadKind.ORDERS)
+                self.reader.follow(frozenset(key.symbol for key in self.state.held))
+            case NewsKind.STOP_FIRED:
+                self.reader.want(ReadKind.POSITIONS, ReadKind.ORDERS)
+                if news.key is not None and news.plan is not None:
+                    self._hands.fired(news.key, news.plan, now)
+            case _:
+                pass
+
+    def _cross_check(self, now: Instant) -> None:
+        """I29: figures that contradict each other twice park the account; ones not checked yet hold back the first reduction."""
+        wrong = self._lookout.cross_check(now)
+        self._hands.doubts = self._lookout.doubts
+        if wrong:
+            self.park("I29: " + "; ".join(wrong))
+
+    def _look_for_another_guard(self, event: OrdersRead) -> None:
+        """I14: an order with our prefix that the journal doesn't know was made by somebody else's guardd."""
+        orders: tuple[PlanOrder | RestingOrder, ...] = (*(event.plans or ()), *(event.resting or ()))
+        foreign = {order.client_id for order in orders if is_ours(order.client_id) and not self.state.owns(order)}
+        ids = tuple(sorted(client for client in foreign if client is not None and client not in self.state.foreign_ids))
+        if ids:
+            self.absorb(ForeignGuardSeen(at=event.at, ids=ids))
+            text = f"{self.state.name}: {len(ids)} orders of another guardd rest here; this one only observes (`guardd resume` adopts them)"
+            self.teller.say(Severity.CRITICAL, "foreign-guard", text, event.at)
+
+    def park(self, why: str) -> None:
+        """Something that must hold did not: read on, restore a missing stop, nothing else, until `resume`."""
+        now = self._clock.now()
+        if self.state.parked is None:
+            self._journal.note_word(self.state.name, OperatorWord.PARK, why, now)
+            self.teller.say(Severity.CRITICAL, "parked", f"{self.state.name}: parked: {why}", now)
+            self.absorb(OperatorSpoke(at=now, word=OperatorWord.PARK, why=why))
+
+    # Deciding
+
+    def _review(self, now: Instant) -> None:
+        """Look at everything anew: decide, act, aim the price comparisons, show."""
+        self._dirty = False
+        if not self._ready:
+            self._ready = not waits_for(self.state)
+        if self._deciding and self._ready:
+            self._decide(now)
+            if self._flattening:
+                self._flattening = bool(self.state.held)
+                self._hands.flatten(now=now)
+            self._watch = watch_of(self._policy, self.state, self.memory, now)
+        self._publish(now)
+
+    def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> None:
+        decided = decide(self._policy, self.state, self.memory, self._confirmation, now=now, symbols=symbols)
+        self._lookout.assessed(decided.risks, whole=symbols is None)
+        self._lookout.wants(decision for decision in decided.decisions if isinstance(decision, Protect))
+        self._hands.act(decided.decisions, now=now, frame_ns=frame_ns)
+        self._tell(decided, now)
+
+    def _tell(self, decided: Decided, now: Instant) -> None:
+        """After the acting: nobody's ears stand before an order (architecture, the reaction path)."""
+        for symbol in sorted(decided.ask_rest):
+            self.reader.want_mark(symbol)
+        if decided.read_first:
+            self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE)
+        for tell in decided.told:
+            self.teller.say(tell.severity, f"rule/{tell.rule}/{tell.key}", tell.text, now)
+        for fired in decided.fired:
+            self.teller.rule(fired.key, fired.rule, fired.text, now)
+            self.teller.fact(
+                RuleFired(
+                    account=self.state.name, venue=self.state.venue, key=fired.key, rule=fired.rule, text=fired.text
+                )
+            )
+
+    def _keep_software_stops(self, frame: MarkSeen) -> None:
+        """A stop that no form at the venue would take: the guard closes at its price, once the mark is confirmed (I28)."""
+        for key in [key for key in self._hands.software_stops if key.symbol == frame.symbol]:
+            stop = self._hands.software_stop_reached(key, frame.mark)
+            held = self.state.held.get(key)
+            if stop is None or held is None:
+                continue
+            verdict = self._confirmation.verdict(
+                frame.symbol,
+                lambda price, key=key: self._hands.software_stop_reached(key, price) is not None,  # type: ignore[misc]
+                frame.at,
+                self.state.rest_marks.get(frame.symbol),
+            )
+            if verdict is Verdict.ASK_REST:
+                self.reader.want_mark(frame.symbol)
+            if verdict is not Verdict.CONFIRMED:
+                continue
+            reason = f"software stop at {stop.trigger_price}: mark {frame.mark} ({stop.why})"
+            decision: Decision = Close(key=key, episode=stop.episode, rule=SOFTWARE_STOP, reason=reason)
+            if stop.size is not None and stop.size < held.position.quantity:
+                decision = Reduce(key=key, episode=stop.episode, rule=SOFTWARE_STOP, size=stop.size, reason=reason)
+            self._hands.act((decision,), now=frame.at, frame_ns=frame.at.mono_ns)
+
+    def _bounds(self, key: PositionKey) -> Bounds:
+        risk = self._lookout.risks.get(key)
+        return NO_BOUNDS if risk is None else Bounds(mark=risk.mark, liquidation_price=risk.stop_bound)
+
+    def _adopt_leash(self) -> None:
+        limits = self._policy.limits
+        self._hands.leash = Leash(orders_per_minute=limits.orders_per_minute, reduce_per_hour=limits.reduce_per_hour)
+
+    # Showing
+
+    def _publish(self, now: Instant) -> None:
+        account_condition = self._condition(now)
+        changed = self.view is None or self.view.condition is not account_condition[0]
+        if not changed and (now.mono_ns - self._viewed_ns) < VIEW_EVERY_S * 1_000_000_000:
+            return
+        self._viewed_ns = now.mono_ns
+        look = self._lookout.look(self._policy, self._hands, now)
+        self.view = account_view(
+            self.state,
+            mode=self._mode,
+            condition=account_condition,
+            account_risk=look.account,
+            seen=look.seen,
+            unprotected_s=look.unprotected_s,
+            unguarded=look.unguarded,
+            now=now,
+        )
+        self.teller.fact(self.view)
+        for severity, edge, text in look.alarms:
+            self.teller.say(severity, edge, text, now)
+        if changed:
+            self._tell_condition(account_condition, now)
+
+    def _condition(self, now: Instant) -> tuple[AccountCondition, str]:
+        stale = "; ".join(self._lookout.blindness(self._policy.limits.stale_after_s, now)) if self._ready else ""
+        return condition(self.state, ready=self._ready and self._deciding, stale=stale, now=now)
+
+    def _tell_condition(self, account_condition: tuple[AccountCondition, str], now: Instant) -> None:
+        word, why = account_condition
+        grave = {AccountCondition.STALE, AccountCondition.BLOCKED, AccountCondition.PARKED}
+        severity = Severity.CRITICAL if word in grave else Severity.INFO
+        self.teller.say(severity, "condition", f"{self.state.name}: {word}{': ' if why else ''}{why}", now)

@@ -1,0 +1,144 @@
+"""What the guard knows from its last looks: risks, wanted protection, cover, blindness, contradictions, seconds unprotected.
+
+Everything here is computed by `risk` and `policy`; this keeps the results between two looks and finds the edges in them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from guardd.daemon.hands import Hands
+from guardd.daemon.view import Seen
+from guardd.model.decision import Protect
+from guardd.model.instant import Instant
+from guardd.model.names import PositionKey, Severity, Symbol
+from guardd.model.reading import Absent, is_value
+from guardd.model.state import AccountState
+from guardd.policy.explain import next_rule
+from guardd.policy.language import Policy
+from guardd.risk.ages import ages_of, blind_on, limits
+from guardd.risk.assess import AccountRisk, PositionRisk, assess_account
+from guardd.risk.backing import last_mark
+from guardd.risk.cover import Cover, cover
+from guardd.risk.crosscheck import Mismatch, cross_check, proved_again
+
+DRIFT_TOLD_FROM: Final = Decimal("0.02")
+"""A liquidation price of our own that is this far from the venue's is told (interfaces.md 2.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at the account, for people."""
+
+    account: AccountRisk
+    seen: Mapping[PositionKey, Seen]
+    unprotected_s: Mapping[PositionKey, float]
+    unguarded: tuple[tuple[Symbol, str], ...]
+    alarms: tuple[tuple[Severity, str, str], ...]
+
+
+class Lookout:
+    """Kept by one guard."""
+
+    def __init__(self, state: AccountState) -> None:
+        self._state = state
+        self._wanted: dict[PositionKey, Protect] = {}
+        self._unprotected_s: dict[PositionKey, float] = {}
+        self._protected: dict[PositionKey, bool] = {}
+        self._looked: Instant | None = None
+        self._mismatches: tuple[Mismatch, ...] = ()
+        self.doubts: tuple[str, ...] = ("the account was not cross-checked yet",)
+        """What speaks against a first reducing write (I29)."""
+        self.risks: dict[PositionKey, PositionRisk] = {}
+
+    def assessed(self, risks: Iterable[PositionRisk], *, whole: bool) -> None:
+        """Keep the risks of a look; a look at the whole account replaces all of them."""
+        if whole:
+            self.risks = {}
+        self.risks.update({risk.key: risk for risk in risks})
+
+    def wants(self, wishes: Iterable[Protect]) -> None:
+        """Keep what shall rest on each position."""
+        self._wanted.update({wish.key: wish for wish in wishes})
+
+    def cross_check(self, now: Instant) -> tuple[str, ...]:
+        """Check the account's figures against each other; what two checks in a row prove wrong, in words."""
+        found = cross_check(self._state, now=now)
+        wrong = proved_again(self._mismatches, found)
+        self._mismatches = found
+        self.doubts = tuple(mismatch.text for mismatch in found)
+        return tuple(mismatch.text for mismatch in wrong)
+
+    def blindness(self, stale_after_s: float, now: Instant) -> tuple[str, ...]:
+        """What is too old to decide on, in words, over all positions."""
+        found: list[str] = []
+        allowed = limits(stale_after_s, near=False)
+        for key, held in sorted(self._state.held.items()):
+            blind = blind_on(ages_of(self._state, held, now), allowed, held.position.margin_mode)
+            found.extend(f"{key.symbol} {key.side}: {what}" for what in blind)
+        return tuple(found)
+
+    def look(self, policy: Policy, hands: Hands, now: Instant) -> Look:
+        """Everything that is shown, as of now."""
+        passed_s = now.seconds_since(self._looked) if self._looked is not None else 0.0
+        self._looked = now
+        seen: dict[PositionKey, Seen] = {}
+        alarms: list[tuple[Severity, str, str]] = []
+        unguarded: list[tuple[Symbol, str]] = []
+        for key, held in sorted(self._state.held.items()):
+            risk = self.risks.get(key)
+            if risk is None:
+                unguarded.append((key.symbol, self._why_unguarded(key)))
+                self._count_unprotected(key, protected=False, passed_s=passed_s)
+                continue
+            wish = self._wanted.get(key)
+            covered = cover(self._state, held, risk, wanted=wish.wanted if wish is not None else (), now=now)
+            self._count_unprotected(key, protected=covered.protected, passed_s=passed_s)
+            rule, at = next_rule(policy, self._state, held, now)
+            seen[key] = Seen(risk=risk, cover=covered, next_rule=rule, next_rule_at=at)
+            alarms.extend(self._alarms(key, risk, covered, hands))
+        self._forget()
+        marks = {key.symbol: risk.mark for key, risk in self.risks.items()}
+        return Look(
+            account=assess_account(self._state, marks=marks, now=now),
+            seen=seen,
+            unprotected_s=dict(self._unprotected_s),
+            unguarded=tuple(dict.fromkeys(unguarded)),
+            alarms=tuple(alarms),
+        )
+
+    def _count_unprotected(self, key: PositionKey, *, protected: bool, passed_s: float) -> None:
+        self._unprotected_s.setdefault(key, 0.0)
+        if not protected:
+            self._unprotected_s[key] += passed_s
+
+    def _alarms(
+        self, key: PositionKey, risk: PositionRisk, covered: Cover, hands: Hands
+    ) -> list[tuple[Severity, str, str]]:
+        """The loss of protection and a liquidation price that doesn't fit, on their edges (I21)."""
+        found: list[tuple[Severity, str, str]] = []
+        before, self._protected[key] = self._protected.get(key), covered.protected
+        if before is True and not covered.protected:
+            why = hands.unprotected(key) or covered.note
+            found.append((Severity.CRITICAL, f"cover/{key}", f"{key}: no longer protected: {why}"))
+        elif before is False and covered.protected:
+            found.append((Severity.INFO, f"cover/{key}", f"{key}: a verified stop rests"))
+        if is_value(risk.drift) and abs(risk.drift) > DRIFT_TOLD_FROM:
+            text = f"{key}: the venue's liquidation price and our own differ by more than {DRIFT_TOLD_FROM * 100:f} %"
+            found.append((Severity.WARNING, f"drift/{key}", text))
+        if risk.contradiction:
+            found.append((Severity.WARNING, f"contradiction/{key}", f"{key}: {risk.contradiction}"))
+        return found
+
+    def _why_unguarded(self, key: PositionKey) -> str:
+        if key.symbol not in self._state.instruments:
+            return "its contract can't be guarded, or its details were not read yet"
+        mark = last_mark(self._state, self._state.held[key])
+        return "it has no mark price" if mark is Absent.UNKNOWN else "not assessed yet"
+
+    def _forget(self) -> None:
+        gone = [key for key in self._unprotected_s if key not in self._state.held]
+        for key in gone:
+            for kept in (self._wanted, self._unprotected_s, self._protected, self.risks):
+                kept.pop(key, None)
