@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -77,7 +77,7 @@ def _spoken_of(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-_BASE: Final = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+_BASE: Final = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
 ProductType: TypeAlias = Literal["USDT-FUTURES", "USDC-FUTURES", "COIN-FUTURES"]
@@ -132,13 +132,16 @@ class AccountSettings(BaseModel):
 
     model_config = _BASE
     name: Name
+    """Your word for it: in logs, metrics and commands."""
     venue: Venue
     environment: Environment = Environment.LIVE
     credentials: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] | None = None
     """Prefix of the variables; None: the venue's name in capitals."""
     broker_id: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")] | None = None
+    """X-BM-BROKER-ID on every request to BitMart; None: none is sent."""
     rest_url: Annotated[str, _venue_url("https", "http")] | None = None
     stream_url: Annotated[str, _venue_url("wss", "ws")] | None = None
+    """Other hosts than the venue's: scheme://host[:port], both addresses of one environment."""
     product_type: Annotated[tuple[ProductType, ...], BeforeValidator(_spoken_of)] | None = None
     mode: Mode | None = None
     """An account may be stricter than the whole, never laxer: `Settings.mode_of`."""
@@ -184,17 +187,25 @@ class Settings(BaseSettings):
     """Everything of interfaces.md section 1. `Settings(...)` reads nothing but its arguments; `load_settings` reads the world."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, env_prefix=PREFIX, env_nested_delimiter="__"
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
     )
     mode: Mode = Mode.OBSERVE
+    """observe: watch, decide and report, send nothing. enforce: act."""
     policy: Path = Path("policy.yaml")
     data_dir: Path = Path("./data")
+    """Journal and tape; one guardd at a time may use it."""
     journal: Literal["sqlite"] = "sqlite"
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     rate_limit_share: Annotated[float, Field(gt=0, le=1)] = 0.7
     """Part of each venue budget for ordinary traffic (interfaces.md section 6)."""
     secrets_dir: Path | None = None
+    """A directory with one file a secret, named like the variable."""
     notify: tuple[NotifySettings, ...] = ()
     accounts: Annotated[tuple[AccountSettings, ...], Field(min_length=1)]
     confirm: Annotated[str, Field(pattern=r"^CONFIRM(:\S+)?$")] | None = None
@@ -228,17 +239,17 @@ class Settings(BaseSettings):
 def settings_schema() -> dict[str, object]:
     """JSON Schema of the YAML file, for editors; `config/guardd.schema.json` is this."""
     schema = Settings.model_json_schema()
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "guardd settings"
-    schema.pop("description", None)
     del schema["properties"]["confirm"]
     del schema["$defs"]["HttpSettings"]["properties"]["token"]
     schema["$defs"]["AccountSettings"]["properties"]["product_type"]["anyOf"].insert(
-        0, {"enum": ["USDT-FUTURES", "USDC-FUTURES", "COIN-FUTURES"], "type": "string"}
+        0, {"enum": list(get_args(ProductType)), "type": "string"}
     )
-    for definition in schema["$defs"].values():
-        definition.pop("description", None)
-    return schema
+    for part in (schema, *schema["$defs"].values()):
+        part.pop("title", None)
+        part.pop("description", None)
+        for described in part.get("properties", {}).values():
+            described.pop("title", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "guardd settings", **schema}
 
 
 def is_loopback(host: str) -> bool:
