@@ -227,12 +227,13 @@ class _Look:
         )
 
     def _for_account(self, wishes: dict[PositionKey, Wish]) -> list[Wish]:
-        choice = choose(wishes.values(), self.state, self.now)
+        steps = choose(wishes.values(), self.state, self.now)
         for wish in wishes.values():
-            refused = not choice.steps
-            text = f"rule {wish.rule.name}: closing it would leave the account worse off now or after a move of 10 %: refused"
-            self._once(wish.view, f"worse {wish.rule.name}", Severity.CRITICAL, text, refused, wish.rule.name)
-        return list(choice.steps)
+            text = (
+                f"rule {wish.rule.name}: a step would leave the account worse off now or after a move of 10 %: refused"
+            )
+            self._once(wish.view, f"worse {wish.rule.name}", Severity.CRITICAL, text, not steps, wish.rule.name)
+        return list(steps)
 
     def _act(self, wish: Wish) -> None:
         view, rule = wish.view, wish.rule

@@ -30,31 +30,18 @@ class Badness:
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The steps that go together now, and the wishes that were refused because they'd worsen the account."""
-
-    steps: tuple[Wish, ...]
-    refused: tuple[Wish, ...]
-
-
-def choose(wishes: Iterable[Wish], state: AccountState, now: Instant) -> Choice:
-    """Choose among the steps that the account's danger asks for; one wish a position."""
+def choose(wishes: Iterable[Wish], state: AccountState, now: Instant) -> tuple[Wish, ...]:
+    """The steps that go together now, of those that the account's danger asks for (one a position); empty: none would help."""
     groups = [group for group in _groups(list(wishes)) if len(group) > 1 or not raises_net(group[0], state)]
     before = _badness(state, {}, now)
     if before is None:
-        return Choice(steps=(), refused=tuple(wish for group in groups for wish in group))
+        return ()
     ranked: list[tuple[Badness, Badness, int]] = []
     for index, group in enumerate(groups):
         after = _badness(state, {wish.key: wish for wish in group}, now)
-        if after is None or after[0] > before[0] or max(after) > max(before):
-            continue
-        ranked.append((max(after), after[0], index))
-    good = {index for _, _, index in ranked}
-    steps = groups[min(ranked)[2]] if ranked else ()
-    accepted = {wish.key for index in good for wish in groups[index]}
-    refused = {wish.key: wish for group in groups for wish in group if wish.key not in accepted}
-    return Choice(steps=steps, refused=tuple(refused.values()))
+        if after is not None and after[0] <= before[0] and max(after) <= max(before):
+            ranked.append((max(after), after[0], index))
+    return groups[min(ranked)[2]] if ranked else ()
 
 
 def _groups(wishes: list[Wish]) -> list[tuple[Wish, ...]]:

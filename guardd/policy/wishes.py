@@ -81,7 +81,7 @@ def wishes_of(view: View, state: AccountState, memory: Memory, now: Instant, int
 
 
 def busy(view: View, state: AccountState, now: Instant, *, close: bool) -> bool:
-    """True while a step on this position is in flight: the venue's word on it comes first (architecture, in-flight intent is state)."""
+    """True when a step on this position is in flight: the word of the venue on it comes first."""
     for pending in state.in_flight(view.held.key):
         if pending.intent.action is Action.CLOSE:
             return True

@@ -1,0 +1,153 @@
+"""The policy in people's words: which rule comes next and at which mark, and what it would do now."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from guardd.model.instant import Instant
+from guardd.model.names import PositionKey, RuleName
+from guardd.model.order import ProtectionKind
+from guardd.model.reading import is_value
+from guardd.model.state import AccountState
+from guardd.policy.conditions import Truth, Use
+from guardd.policy.crossings import Way, fires_at
+from guardd.policy.language import (
+    UNIT_OF,
+    CancelEntering,
+    CloseAll,
+    Notify,
+    Policy,
+    PolicyAction,
+    PolicyRule,
+    ReduceBy,
+    ReduceUntil,
+    StopLoss,
+    TakeProfit,
+    Unit,
+)
+from guardd.policy.memory import EpisodeMemory
+from guardd.policy.reasons import condition_text, in_unit, plain
+from guardd.policy.stops import wanted_protection
+from guardd.policy.view import View, views
+
+FARTHEST_SHARE = Decimal("0.05")
+FARTHEST_TIMES = Decimal(10)
+"""How far from the mark, as shares of it, the next rule is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextRule:
+    """`at_mark_price` is the present mark for a rule that is true already."""
+
+    rule: RuleName
+    at_mark_price: Decimal
+
+
+def next_rule(view: View) -> NextRule | None:
+    """The rule that the mark's way against the position makes act next, and the first mark on tick at which it does.
+
+    Rules without a condition, and those that hang on something else than this mark, aren't next. Of several at one mark the
+    one that reduces comes first, then the order of the policy.
+    """
+    found: list[tuple[Decimal, bool, int, NextRule]] = []
+    for index, rule in enumerate(view.rules):
+        mark = acts_at(rule, view)
+        if mark is not None:
+            there = NextRule(rule=rule.name, at_mark_price=mark)
+            found.append((abs(mark - view.risk.mark), not rule.delevers, index, there))
+    return min(found, key=lambda each: each[:3])[3] if found else None
+
+
+def acts_at(rule: PolicyRule, view: View) -> Decimal | None:
+    """The first mark against the position at which the rule is true; the present one where it is. None: none."""
+    if rule.when is None:
+        return None
+    use = Use.CLOSE if rule.delevers else Use.WARN
+    mark = view.risk.mark
+    if view.truth_on_last_values(rule, use) is Truth.TRUE:
+        return mark
+    down = view.risk.exposure.sign > 0
+    return fires_at(
+        rule,
+        view.on,
+        use,
+        mark=mark,
+        tick=view.instrument.tick,
+        way=Way.DOWN if down else Way.UP,
+        limit=mark * (FARTHEST_SHARE if down else FARTHEST_TIMES),
+    )
+
+
+def view_of(policy: Policy, state: AccountState, key: PositionKey, now: Instant) -> View | None:
+    """One position as the rules see it; None where it isn't held or has no mark yet."""
+    return next((view for view in views(policy, state, now, (key.symbol,)) if view.held.key == key), None)
+
+
+def describe(policy: Policy, state: AccountState, now: Instant) -> tuple[str, ...]:
+    """What the policy would do now, a line each: for `check` and before CONFIRM. Remembers nothing."""
+    lines: list[str] = []
+    for view in views(policy, state, now):
+        lines.append(_position_line(view))
+        lines.extend(f"  {line}" for line in (*_protection_lines(view, state), *_rule_lines(view)))
+    return tuple(lines) or ("no open position",)
+
+
+def _position_line(view: View) -> str:
+    risk = view.risk
+    leverage = f"{plain(risk.leverage)}x " if is_value(risk.leverage) else ""
+    where = (
+        f"liquidation at {plain(risk.liquidation)}" if is_value(risk.liquidation) else f"liquidation {risk.liquidation}"
+    )
+    distance = in_unit(risk.distance_to_liquidation, Unit.RATIO)
+    return (
+        f"{risk.key.symbol} {risk.key.side} {leverage}{risk.margin_mode}, {plain(risk.quantity)} contracts: "
+        f"mark {plain(risk.mark)}, {where}, distance {distance}"
+    )
+
+
+def _protection_lines(view: View, state: AccountState) -> list[str]:
+    true = tuple(rule for rule in view.rules if view.truth_on_last_values(rule, Use.WARN) is Truth.TRUE)
+    found = wanted_protection(true, state, view.held, view.risk, view.instrument, EpisodeMemory(), blind=False)
+    words = {ProtectionKind.STOP_LOSS: "a stop", ProtectionKind.TAKE_PROFIT: "a take-profit"}
+    lines = [
+        f"{words[order.kind]} shall rest at {plain(order.trigger_price)} ({order.price_type} price, rule {order.rule})"
+        for order in found.protect.wanted
+    ]
+    lines += [f"no stop can be placed: {why}" for why in found.protect.impossible]
+    return lines or ["no rule asks for a stop"]
+
+
+def _rule_lines(view: View) -> list[str]:
+    lines: list[str] = []
+    for rule in view.rules:
+        if rule.when is None:
+            continue
+        use = Use.CLOSE if rule.delevers else Use.WARN
+        what = ", ".join(action_text(action) for action in rule.then)
+        truth, mark = view.truth_on_last_values(rule, use), acts_at(rule, view)
+        if truth is Truth.TRUE:
+            lines.append(f"rule {rule.name} is true now ({condition_text(rule, view.risk, use)}): {what}")
+        elif mark is not None:
+            lines.append(f"rule {rule.name} at mark {plain(mark)}: {what}")
+        elif truth is Truth.UNKNOWN:
+            lines.append(f"rule {rule.name} can't be judged now ({condition_text(rule, view.risk, use)})")
+    return lines
+
+
+def action_text(action: PolicyAction) -> str:
+    """One action in words."""
+    match action:
+        case StopLoss():
+            return "rest a stop"
+        case TakeProfit():
+            return "rest a take-profit"
+        case ReduceBy():
+            return f"reduce by {in_unit(action.share, Unit.RATIO)}"
+        case ReduceUntil():
+            aim = in_unit(action.target, UNIT_OF[action.metric])
+            return f"reduce until {action.metric} is {aim}, at most {in_unit(action.at_most, Unit.RATIO)}"
+        case CloseAll():
+            return "close"
+        case CancelEntering():
+            return "cancel entries"
+        case Notify():
+            return f"tell ({action.severity})"

@@ -1,0 +1,208 @@
+"""What a tick is compared with: as long as the mark stays where it says, no rule changes its mind (architecture, section 2).
+
+For each held instrument an interval of marks in which no comparison of any rule about its positions answers otherwise than
+now. Cross positions also feel the marks of the account's other instruments: each movement since the watch was made is weighed
+by what it can change at most, the sum is held against a slack, and the intervals hold anywhere within that slack. Leaving an
+interval or using up the slack proves nothing but that it is time to look: too early is harmless, too late can't happen.
+
+A watch is made from a state. Every event that changes figures, marks apart, asks for a new one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Final
+
+from guardd.model.instant import Instant
+from guardd.model.names import Symbol
+from guardd.model.reading import is_value
+from guardd.model.state import AccountState
+from guardd.policy.crossings import Answers, Leaf, Way, answers, leaves_of, reach
+from guardd.policy.language import Policy
+from guardd.policy.view import View, views
+from guardd.policy.witness import FELT_ACROSS
+from guardd.risk.assess import assess_account, assess_on
+from guardd.risk.ground import Ground, Number, solve
+
+ZERO: Final = Decimal(0)
+RANGE: Final = (Decimal("0.5"), Decimal(2))
+"""How far from the present mark a watch looks, as shares of it; beyond it somebody looks again."""
+SLACK_SHARE: Final = Decimal("0.125")
+"""Part of the account's room before liquidation that other instruments may use up before the next look."""
+SLACK_SHRINKS: Final = 6
+"""How often the slack is quartered where a rule stands so near that it wouldn't hold; then every movement is looked at."""
+
+
+@dataclass(slots=True)
+class Bounds:
+    """Marks from `low` to `high`, both included, change nothing. `weight`: what one unit of price is to the rest of the account."""
+
+    low: Decimal
+    high: Decimal
+    weight: Decimal | None = None
+    anchor: Decimal = ZERO
+    spent: Decimal = ZERO
+
+
+@dataclass(slots=True)
+class Watch:
+    """Made by `watch`; `crossed` stands on the path of every tick."""
+
+    bounds: dict[Symbol, Bounds] = field(default_factory=dict)
+    cross: frozenset[Symbol] = frozenset()
+    slack: Decimal | None = None
+    spent: Decimal = ZERO
+
+    def crossed(self, symbol: Symbol, mark: Decimal) -> bool:
+        """True when a rule may have changed its mind with this mark. False for instruments that aren't held."""
+        bounds = self.bounds.get(symbol)
+        if bounds is None:
+            return False
+        if mark < bounds.low or mark > bounds.high:
+            return True
+        if bounds.weight is None or self.slack is None:
+            return False
+        spent = abs(mark - bounds.anchor) * bounds.weight
+        self.spent += spent - bounds.spent
+        bounds.spent = spent
+        return self.spent > self.slack
+
+    def affected(self, symbol: Symbol) -> frozenset[Symbol]:
+        """The instruments to look at after a crossing: the whole cross account feels each of its marks."""
+        return self.cross if symbol in self.cross else frozenset({symbol})
+
+
+def watch(
+    policy: Policy,
+    state: AccountState,
+    *,
+    now: Instant,
+    also: Mapping[Symbol, Iterable[Decimal]] | None = None,
+) -> Watch:
+    """Solve every rule for the marks at which it changes its mind.
+
+    `also`: further prices to look at when the mark gets there, such as software stops.
+    """
+    seen = views(policy, state, now)
+    cross = [view for view in seen if view.cross]
+    symbols = {view.held.key.symbol for view in cross}
+    slack = _slack(cross, state, now) if len(symbols) > 1 else None
+    made = Watch(cross=frozenset(symbols), slack=slack)
+    for view in seen:
+        _narrow(made, view, _interval(view, slack if view.cross else None))
+    if slack is not None:
+        for view in cross:
+            _weigh(made.bounds[view.held.key.symbol], view)
+    for key, held in state.held.items():
+        if key.symbol not in made.bounds:
+            made.bounds[held.key.symbol] = Bounds(low=Decimal(-1), high=Decimal(-1))  # the first mark is looked at
+    _add_prices(made, state, also or {})
+    return made
+
+
+# One position
+
+
+def _interval(view: View, slack: Decimal | None) -> tuple[Decimal, Decimal]:
+    """Marks between which no comparison changes its answer, wherever within the slack the rest of the account goes."""
+    leaves = leaves_of(view.rules)
+    mark, tick = view.risk.mark, view.instrument.tick
+    answered = answers(leaves, view.risk)
+    low, high = mark * RANGE[0], mark * RANGE[1]
+    for on in _grounds(view, slack):
+        low = max(low, reach(on, leaves, answered, mark=mark, tick=tick, way=Way.DOWN, limit=mark * RANGE[0]).last)
+        high = min(high, reach(on, leaves, answered, mark=mark, tick=tick, way=Way.UP, limit=mark * RANGE[1]).last)
+    return low, high
+
+
+def _grounds(view: View, slack: Decimal | None) -> tuple[Ground, ...]:
+    if slack is None or slack == 0 or not is_value(view.on.balance_apart):
+        return (view.on,)
+    return _shifted(view.on, -slack), _shifted(view.on, slack)
+
+
+def _shifted(on: Ground, by: Decimal) -> Ground:
+    """The ground as if the rest of the account were better by so much: more behind it, and less asked of it."""
+    if not is_value(on.balance_apart):
+        return on
+    balance = on.balance_apart + by
+    near, closing = (None if each is None else _eased(each, by) for each in (on.near, on.closing))
+    legs = [on.leg, *on.partners] if on.leg is not None else []
+    return replace(
+        on,
+        balance_apart=balance,
+        near=near,
+        closing=closing,
+        near_liquidation=solve(legs, balance, near),
+        closing_liquidation=solve(legs, balance, closing),
+    )
+
+
+def _eased(number: Number, by: Decimal) -> Number:
+    return replace(number, burden_apart=number.burden_apart - by)
+
+
+def _narrow(made: Watch, view: View, interval: tuple[Decimal, Decimal]) -> None:
+    """Both legs of a hedge share their instrument's mark."""
+    low, high = interval
+    known = made.bounds.get(view.held.key.symbol)
+    if known is not None:
+        low, high = max(low, known.low), min(high, known.high)
+    made.bounds[view.held.key.symbol] = Bounds(low=low, high=high, anchor=view.risk.mark)
+
+
+# The account
+
+
+def _slack(cross: list[View], state: AccountState, now: Instant) -> Decimal | None:
+    """How much the rest of the account may change before anybody's comparison could answer otherwise at the present marks.
+
+    None where no rule feels it; zero where one stands on the edge.
+    """
+    felt = [(view, leaves) for view in cross if (leaves := _felt(leaves_of(view.rules)))]
+    account = assess_account(state, marks={}, now=now)
+    if not felt or not is_value(account.margin_balance) or not is_value(account.maintenance):
+        return None
+    slack = max(account.margin_balance - account.maintenance, ZERO) * SLACK_SHARE
+    shrinks = 0
+    for view, leaves in felt:
+        answered = answers(leaves, view.risk)
+        while slack > 0 and not _holds(view, leaves, answered, slack):
+            shrinks += 1
+            slack = slack / 4 if shrinks <= SLACK_SHRINKS else ZERO
+    return slack
+
+
+def _felt(leaves: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
+    return tuple(leaf for leaf in leaves if leaf[0].metric in FELT_ACROSS)
+
+
+def _holds(view: View, leaves: tuple[Leaf, ...], answered: Answers, slack: Decimal) -> bool:
+    mark = view.risk.mark
+    return all(answers(leaves, assess_on(on, mark=mark)) == answered for on in _grounds(view, slack))
+
+
+def _weigh(bounds: Bounds, view: View) -> None:
+    """At most so much does one unit of this price change PnL and burden together; both legs of a hedge count in full."""
+    leg = view.on.leg
+    if leg is None:
+        return
+    steepest = max((tier.rate for tier in leg.instrument.tiers), default=ZERO)
+    bounds.weight = (bounds.weight or ZERO) + leg.base * (1 + leg.fee_rate + steepest)
+
+
+def _add_prices(made: Watch, state: AccountState, also: Mapping[Symbol, Iterable[Decimal]]) -> None:
+    """Stops that rest and prices asked for: the mark's way past one is an occasion to look."""
+    wanted: dict[Symbol, set[Decimal]] = {symbol: set(prices) for symbol, prices in also.items()}
+    for plan in state.plans.values():
+        if plan.closes and plan.key in state.held:
+            wanted.setdefault(plan.key.symbol, set()).add(plan.trigger_price)
+    for symbol, prices in wanted.items():
+        bounds, instrument = made.bounds.get(symbol), state.instruments.get(symbol)
+        if bounds is None or instrument is None:
+            continue
+        for price in prices:
+            if price < bounds.anchor:
+                bounds.low = max(bounds.low, price + instrument.tick)
+            elif price > bounds.anchor:
+                bounds.high = min(bounds.high, price - instrument.tick)
