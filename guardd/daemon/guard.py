@@ -245,6 +245,11 @@ class Guard:
             self.teller.say(Severity.CRITICAL, "parked", f"{self.state.name}: parked: {why}", now)
             self.absorb(OperatorSpoke(at=now, word=OperatorWord.PARK, why=why))
 
+    def stumbled(self, name: str, why: str) -> None:
+        """A task of the hands died: what it carried is picked up as unknown at the next pulse (I7)."""
+        now = self._clock.now()
+        self.teller.say(Severity.CRITICAL, f"stumbled/{name}", f"{self.state.name}: {name} failed: {why}", now)
+
     # Deciding
 
     def _review(self, now: Instant) -> None:

@@ -1,0 +1,5 @@
+"""`python -m guardd`."""
+
+from guardd.cli import main
+
+main()

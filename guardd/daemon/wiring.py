@@ -1,0 +1,115 @@
+"""The one place that knows all rooms. What is live and what is a simulation differs only in what is passed in here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from guardd.clock import Clock
+from guardd.config import AccountSettings, Secrets, Settings, Venue, account_name, venue_name
+from guardd.daemon.account import GuardedAccount
+from guardd.daemon.guard import Guard
+from guardd.daemon.supervisor import Supervisor
+from guardd.errors import ConfigurationError
+from guardd.journal.base import Journal
+from guardd.model.facts import Listener
+from guardd.model.instant import Instant
+from guardd.model.state import AccountState
+from guardd.policy.language import Policy
+from guardd.policy.load import load_policy
+from guardd.venues import bitmart
+from guardd.venues.limiter import LimiterRegistry
+from guardd.venues.wire import AiohttpWire, Wire
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the outside is made of: on a virtual clock and an in-memory wire the same code runs a simulation."""
+
+    clock: Clock
+    wire: Wire
+    random: Random
+    limiters: LimiterRegistry = field(repr=False)
+
+
+def real_world(clock: Clock, *, seed: int | None = None) -> World:
+    """The machine's clock and network. `seed` only spreads retries; None takes the machine's own chance."""
+    random = Random(seed)  # noqa: S311 - jitter, not secrets
+    return World(clock=clock, wire=AiohttpWire(clock), random=random, limiters=LimiterRegistry(clock, random))
+
+
+def policy_from(path: Path) -> Policy:
+    """Raises `ConfigurationError` naming file, line and column of every fault."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"policy {path}: can't be read ({error})") from None
+    return load_policy(text, source=str(path))
+
+
+def bitmart_access(
+    account: AccountSettings, settings: Settings, secrets: Secrets, world: World, listener: Listener
+) -> bitmart.Access:
+    """One account's way to BitMart. Raises `CredentialsError` or `ConfigurationError` before anything is asked of the venue."""
+    found = secrets.credentials(account)
+    credentials = bitmart.Credentials(key=found.key, secret=found.secret, memo=found.phrase)
+    hosts = bitmart.hosts_for(account.environment, rest_url=account.rest_url, stream_url=account.stream_url)
+    return bitmart.Access(
+        account=account_name(account),
+        hosts=hosts,
+        credentials=credentials,
+        broker_id=account.broker_id,
+        clock=world.clock,
+        limiter=world.limiters.limiter(
+            host=hosts.rest, credential=credentials.key, limits=bitmart.LIMITS, share=settings.rate_limit_share
+        ),
+        wire=world.wire,
+        random=world.random,
+        listener=listener,
+    )
+
+
+def venue_of(
+    account: AccountSettings, settings: Settings, secrets: Secrets, world: World, listener: Listener
+) -> bitmart.BitmartVenue:
+    """The adapter that the daemon may use: it reads, and only ever closes."""
+    match account.venue:
+        case Venue.BITMART:
+            return bitmart.BitmartVenue(bitmart_access(account, settings, secrets, world, listener))
+        case _:
+            raise ConfigurationError(
+                f"accounts: {account.name}: venue {account.venue} is not yet spoken by this version, expected bitmart"
+            )
+
+
+def guarded_account(
+    account: AccountSettings,
+    settings: Settings,
+    *,
+    policy: Policy,
+    secrets: Secrets,
+    world: World,
+    journal: Journal,
+    supervisor: Supervisor,
+    listener: Listener,
+    on_pulse: Callable[[Instant], None],
+) -> GuardedAccount:
+    """One account, wired and not started."""
+    venue = venue_of(account, settings, secrets, world, listener)
+    state = AccountState(name=account_name(account), venue=venue_name(account), capabilities=venue.capabilities)
+    guard = Guard(
+        state=state,
+        policy=policy,
+        mode=settings.mode_of(account),
+        venue=venue,
+        journal=journal,
+        clock=world.clock,
+        listener=listener,
+        spawn=lambda name, work: supervisor.once(
+            f"{state.name}/{name}", work, failed=lambda why: guard.stumbled(name, why)
+        ),
+        on_pulse=on_pulse,
+    )
+    return GuardedAccount(
+        guard=guard, venue=venue, journal=journal, clock=world.clock, supervisor=supervisor, listener=listener
+    )
