@@ -69,16 +69,16 @@ class Confirmation:
         return known is not None and known.doubted_since is not None
 
     def verdict(
-        self, symbol: Symbol, past: Callable[[Decimal], bool], now: Instant, rest: MarkSeen | None = None
+        self, present: MarkSeen, past: Callable[[Decimal], bool], now: Instant, rest: MarkSeen | None = None
     ) -> Verdict:
-        """Is the symbol's present mark, found past a trigger, to be believed? `past` tests a price.
+        """Is this mark, found past a trigger, to be believed? `past` tests a price.
 
-        `rest`: the last mark that any read by REST brought.
+        `present` is the state's mark of the instrument, which may have come with a read of positions instead of a frame; `rest`
+        the last mark that any read by REST brought.
         """
-        known = self._symbols.get(symbol)
-        if known is None:
-            return Verdict.ASK_REST
-        if any(past(price) for price in _witnesses(known, rest)):
+        self.seen(present)
+        known = self._symbols[present.symbol]
+        if any(past(price) for price in _witnesses(known, present, rest)):
             return Verdict.CONFIRMED
         if known.doubted_since is None:
             known.doubted_since = now
@@ -102,14 +102,13 @@ class Confirmation:
             del self._symbols[symbol]
 
 
-def _witnesses(known: _Seen, rest: MarkSeen | None) -> list[Decimal]:
-    """Prices that may confirm the present mark."""
-    frame = known.current
-    found = _own_witnesses(frame)
+def _witnesses(known: _Seen, present: MarkSeen, rest: MarkSeen | None) -> list[Decimal]:
+    """Prices that may confirm the present mark; never the mark itself."""
+    found = _own_witnesses(present)
     if known.before is not None:
         found.append(known.before.mark)
     for read in (known.rest, rest):
-        if read is not None and read is not frame and _is_later(read, known.doubted_since):
+        if read is not None and read.at.mono_ns != present.at.mono_ns and _is_later(read, known.doubted_since):
             found.append(read.mark)
     return found
 

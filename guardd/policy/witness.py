@@ -36,8 +36,12 @@ def doubts(
     """The instruments whose present mark nobody else has confirmed yet, with what to do about each; empty: go ahead."""
     found: list[tuple[Symbol, Verdict]] = []
     for symbol in _symbols(wish, state):
+        present = state.marks.get(symbol)
+        if present is None:
+            found.append((symbol, Verdict.ASK_REST))
+            continue
         past = partial(_past, wish, symbol, state, now)
-        verdict = confirmation.verdict(symbol, past, now, state.rest_marks.get(symbol))
+        verdict = confirmation.verdict(present, past, now, state.rest_marks.get(symbol))
         if verdict is not Verdict.CONFIRMED:
             found.append((symbol, verdict))
     return tuple(found)
