@@ -1,4 +1,4 @@
-"""One account's tasks: the stream's pump, the reads, the guard and its pulse. One account's trouble never cancels another's send."""
+"""One account's tasks: the stream's pump, the reads, the guard and its pulse. Its trouble never cancels another's send."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -38,7 +38,7 @@ class GuardedAccount:
         return self.guard.state.name
 
     async def start(self) -> None:
-        """Prove the key, remember the last run, then start reading. Raises `VenueUnreachable`, `CredentialsError`, `JournalError`."""
+        """Prove the key, remember the last run, start reading. Raises `VenueUnreachable`, `CredentialsError`, `JournalError`."""
         await self.venue.open()
         await self.venue.prove_key()
         offset_ms = await self.venue.clock_offset_ms()

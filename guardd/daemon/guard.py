@@ -47,13 +47,15 @@ from guardd.policy.confirm import Confirmation, Verdict
 from guardd.policy.decide import Decided, decide
 from guardd.policy.language import Policy
 from guardd.policy.memory import Memory
-from guardd.policy.triggers import Watch, watch_of
+from guardd.policy.watch import Watch, watch
 from guardd.venues.base import Venue
 
 LISTS_WITHOUT_STREAM_S: Final = 3.0
 """Orders are read this often while the private stream is down (BitMart reference, 18.7)."""
 VIEW_EVERY_S: Final = 0.25
 """People and metrics see at most this many seconds of what changed in between; edges show at once."""
+REVIEW_WAITS_NS: Final = 20_000_000
+"""How long a review waits for an order that is on its way: journal and send take a millisecond or two."""
 SOFTWARE_STOP: Final = RuleName("software-stop")
 
 
@@ -103,6 +105,9 @@ class Guard:
         self._ready = False
         self._deciding = False
         self._dirty = True
+        self._aimed = False
+        """The price comparisons fit the figures as they are."""
+        self._acted_ns = 0
         self._flattening = False
         self._viewed_ns = 0
         self._adopt_leash()
@@ -127,11 +132,13 @@ class Guard:
         """Another policy, whole, from the next decision on; what rests and what is remembered stays (I23)."""
         self._policy = policy
         self._adopt_leash()
+        self._aimed = False
         self._touch()
 
     def absorb(self, event: Event) -> None:
         """Fold an event now; what follows from it is decided when the inbox is read next."""
         folded = fold(self.state, event)
+        self._aimed = self._aimed and not (folded.everything or folded.symbols)
         if isinstance(event, OrderPushed):
             self.executor.heard(event.update)
         for news in folded.news:
@@ -145,11 +152,15 @@ class Guard:
             try:
                 while (event := self.inbox.take()) is not None:
                     self._handle(event)
-                if self._dirty:
+                if self._dirty and not self._hurried():
                     self._review(self._clock.now())
             except InvariantBroken as broken:
                 self.park(str(broken))
             await self._clock.sleep(0)
+
+    def _hurried(self) -> bool:
+        """An order is on its way: whatever else there is to reckon waits a moment, so that the order doesn't."""
+        return self.executor.sending and self._clock.monotonic_ns() - self._acted_ns < REVIEW_WAITS_NS
 
     def _touch(self) -> None:
         self._dirty = True
@@ -187,12 +198,14 @@ class Guard:
         """The path of every tick: fold, remember as a witness, compare."""
         fold(self.state, frame)
         self._confirmation.seen(frame)
-        watch = self._watch
-        if watch is None or not self._deciding:
+        aim = self._watch
+        if aim is None or not self._deciding:
             self._dirty = self._dirty or not self._ready
             return
-        if watch.crossed(frame.symbol, frame.mark) or self._confirmation.waiting(frame.symbol):
-            self._decide(frame.at, symbols=watch.affected(frame.symbol), frame_ns=frame.at.mono_ns)
+        if aim.crossed(frame.symbol, frame.mark) or self._confirmation.waiting(frame.symbol):
+            self._decide(frame.at, symbols=aim.affected(frame.symbol), frame_ns=frame.at.mono_ns)
+            self._acted_ns, self._aimed = frame.at.mono_ns, False
+            self._touch()
         if self._hands.software_stops:
             self._keep_software_stops(frame)
 
@@ -234,7 +247,7 @@ class Guard:
         ids = tuple(sorted(client for client in foreign if client is not None and client not in self.state.foreign_ids))
         if ids:
             self.absorb(ForeignGuardSeen(at=event.at, ids=ids))
-            text = f"{self.state.name}: {len(ids)} orders of another guardd rest here; this one only observes (`guardd resume` adopts them)"
+            text = f"{self.state.name}: {len(ids)} orders of another guardd rest here; this one only observes (resume adopts them)"
             self.teller.say(Severity.CRITICAL, "foreign-guard", text, event.at)
 
     def park(self, why: str) -> None:
@@ -262,8 +275,20 @@ class Guard:
             if self._flattening:
                 self._flattening = bool(self.state.held)
                 self._hands.flatten(now=now)
-            self._watch = watch_of(self._policy, self.state, self.memory, now)
+            if not self._aimed:
+                self._aim(now)
         self._publish(now)
+
+    def _aim(self, now: Instant) -> None:
+        """Solve every rule for the marks at which it changes its mind; the next ticks are compared with those."""
+        also = {
+            key.symbol: [stop.trigger_price for stop in stops]
+            for key, stops in self._hands.software_stops.items()
+            if stops
+        }
+        self._watch = watch(self._policy, self.state, now=now, also=also)
+        self._lookout.look_ahead(self._policy, now)
+        self._aimed = True
 
     def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> None:
         decided = decide(self._policy, self.state, self.memory, self._confirmation, now=now, symbols=symbols)
@@ -327,7 +352,7 @@ class Guard:
         if not changed and (now.mono_ns - self._viewed_ns) < VIEW_EVERY_S * 1_000_000_000:
             return
         self._viewed_ns = now.mono_ns
-        look = self._lookout.look(self._policy, self._hands, now)
+        look = self._lookout.look(self._hands, now)
         self.view = account_view(
             self.state,
             mode=self._mode,

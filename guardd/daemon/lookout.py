@@ -15,8 +15,9 @@ from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, Severity, Symbol
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
-from guardd.policy.explain import next_rule
+from guardd.policy.explain import NextRule, next_rule
 from guardd.policy.language import Policy
+from guardd.policy.view import views
 from guardd.risk.ages import ages_of, blind_on, limits
 from guardd.risk.assess import AccountRisk, PositionRisk, assess_account
 from guardd.risk.backing import last_mark
@@ -25,6 +26,8 @@ from guardd.risk.crosscheck import Mismatch, cross_check, proved_again
 
 DRIFT_TOLD_FROM: Final = Decimal("0.02")
 """A liquidation price of our own that is this far from the venue's is told (interfaces.md 2.2)."""
+
+LOOK_AHEAD_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,8 @@ class Lookout:
         self._unprotected_s: dict[PositionKey, float] = {}
         self._protected: dict[PositionKey, bool] = {}
         self._looked: Instant | None = None
+        self._looked_ahead: Instant | None = None
+        self._next: dict[PositionKey, NextRule | None] = {}
         self._mismatches: tuple[Mismatch, ...] = ()
         self.doubts: tuple[str, ...] = ("the account was not cross-checked yet",)
         """What speaks against a first reducing write (I29)."""
@@ -79,7 +84,14 @@ class Lookout:
             found.extend(f"{key.symbol} {key.side}: {what}" for what in blind)
         return tuple(found)
 
-    def look(self, policy: Policy, hands: Hands, now: Instant) -> Look:
+    def look_ahead(self, policy: Policy, now: Instant) -> None:
+        """Which rule comes next for each position, and at which mark: at most once a second, it is for people."""
+        if self._looked_ahead is not None and now.seconds_since(self._looked_ahead) < LOOK_AHEAD_EVERY_S:
+            return
+        self._looked_ahead = now
+        self._next = {view.held.key: next_rule(view) for view in views(policy, self._state, now)}
+
+    def look(self, hands: Hands, now: Instant) -> Look:
         """Everything that is shown, as of now."""
         passed_s = now.seconds_since(self._looked) if self._looked is not None else 0.0
         self._looked = now
@@ -95,8 +107,13 @@ class Lookout:
             wish = self._wanted.get(key)
             covered = cover(self._state, held, risk, wanted=wish.wanted if wish is not None else (), now=now)
             self._count_unprotected(key, protected=covered.protected, passed_s=passed_s)
-            rule, at = next_rule(policy, self._state, held, now)
-            seen[key] = Seen(risk=risk, cover=covered, next_rule=rule, next_rule_at=at)
+            ahead = self._next.get(key)
+            seen[key] = Seen(
+                risk=risk,
+                cover=covered,
+                next_rule=ahead.rule if ahead is not None else None,
+                next_rule_at=ahead.at_mark_price if ahead is not None else Absent.NONE,
+            )
             alarms.extend(self._alarms(key, risk, covered, hands))
         self._forget()
         marks = {key.symbol: risk.mark for key, risk in self.risks.items()}

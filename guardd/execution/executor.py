@@ -117,6 +117,11 @@ class Executor:
         """Nothing runs: every intent started or resumed came to an end."""
         return not any(self._carries(each) for each in self._running)
 
+    @property
+    def sending(self) -> bool:
+        """An intent is between its decision and its answer."""
+        return bool(self._sending)
+
     def stop_intake(self) -> None:
         """Start nothing any more; what runs goes on."""
         self._open = False

@@ -1,0 +1,320 @@
+"""The daemon from start to stop: accounts, gate, HTTP, signals, the service manager."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from guardd import __version__
+from guardd.clock import Clock
+from guardd.config import Mode, Secrets, Settings, account_name, is_loopback
+from guardd.daemon.account import GuardedAccount
+from guardd.daemon.schedule import Schedule
+from guardd.daemon.supervisor import EXPENDABLE, Supervisor
+from guardd.daemon.systemd import Notifier as ServiceManager
+from guardd.daemon.wiring import World, guarded_account, policy_from, real_world
+from guardd.errors import ConfigurationError, VenueUnreachable
+from guardd.http.app import Operator, Sources, make_app, serve
+from guardd.http.board import Board
+from guardd.journal.sqlite import SqliteJournal
+from guardd.model.event import OperatorWord
+from guardd.model.facts import Said
+from guardd.model.instant import NS_PER_MS, NS_PER_S, Instant
+from guardd.model.names import AccountName, Severity
+from guardd.policy.explain import describe
+from guardd.policy.language import Policy
+from guardd.telemetry.fanout import Fanout
+from guardd.telemetry.metrics import LastFrame, Metrics, TokensLeft
+from guardd.telemetry.narrate import Narrator
+from guardd.telemetry.notify import Notifier, Receiver
+
+log = structlog.get_logger("guardd")
+
+SILENT_AFTER_S: Final = 3.0
+"""The guard's pulse beats four times a second; without one for this long the daemon counts as hung."""
+RETRY_START_S: Final = 5.0
+JOURNAL_KEPT_S: Final = 90 * 86_400.0
+STOP_TASKS_S: Final = 3.0
+CONFIRM: Final = "CONFIRM"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """How the operator's word comes: given beforehand, or asked for at a terminal (None where there is none)."""
+
+    word: str | None
+    ask: Callable[[Sequence[str]], Awaitable[str]] | None
+
+
+class Service:
+    """All accounts of one configuration."""
+
+    def __init__(
+        self, *, settings: Settings, secrets: Secrets, gate: Gate, clock: Clock, announce: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._secrets = secrets
+        self._gate = gate
+        self._clock = clock
+        self._announce = announce
+        self._policy = policy_from(settings.policy)
+        self._manager = ServiceManager(os.environ)
+        self._supervisor = Supervisor(clock)
+        self._world: World = real_world(clock)
+        self._accounts: list[GuardedAccount] = []
+        self._stopping = asyncio.Event()
+        self._pulse = clock.now()
+        self._watchdog = clock.now()
+        names = [account_name(account) for account in settings.accounts]
+        self._board = Board(
+            accounts=names, mode=settings.mode, version=__version__, policy_digest=lambda: self._policy.digest
+        )
+        self._metrics = Metrics(version=__version__, tokens=self._tokens, frames=self._frames)
+        self._notifier = Notifier(
+            receivers=[
+                Receiver(name=each.url, url=secrets.notify_url(each), min_severity=each.min_severity)
+                for each in settings.notify
+            ],
+            count=self._metrics.notification,
+            now=clock.now,
+            sleep=clock.sleep,
+        )
+        self._listener = Fanout(self._metrics, self._board, Narrator(), self._notifier)
+
+    async def run(self) -> None:
+        """Guard until a signal. Raises what keeps it from starting: settings, credentials, venue, journal."""
+        self._check_gate()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        journal = SqliteJournal.open(self._settings.data_dir, now=self._clock.now, listen=self._listener)
+        schedule = Schedule()
+        try:
+            self._wire_accounts(journal)
+            self._supervisor.start("notify", self._notifier.run, budget=EXPENDABLE)
+            await self._start_http()
+            await self._start_accounts()
+            schedule.daily("prune-journal", lambda: self._prune(journal), hour=0, minute=10)
+            schedule.start()
+            self._supervisor.start("gate", self._open_gates, budget=EXPENDABLE)
+            await self._stopping.wait()
+        finally:
+            schedule.stop()
+            await self._stop(journal)
+
+    # Start
+
+    def _check_gate(self) -> None:
+        enforcing = any(self._settings.mode_of(account) is Mode.ENFORCE for account in self._settings.accounts)
+        if enforcing and self._gate.word is None and self._gate.ask is None:
+            raise ConfigurationError(
+                "mode enforce: found neither a terminal to ask at nor --confirm (GUARDD_CONFIRM), expected the word CONFIRM "
+                f"or CONFIRM:{self._policy.digest[:12]}…; nothing was sent"
+            )
+
+    def _wire_accounts(self, journal: SqliteJournal) -> None:
+        for account in self._settings.accounts:
+            self._accounts.append(
+                guarded_account(
+                    account,
+                    self._settings,
+                    policy=self._policy,
+                    secrets=self._secrets,
+                    world=self._world,
+                    journal=journal,
+                    supervisor=self._supervisor,
+                    listener=self._listener,
+                    on_pulse=self._on_pulse,
+                )
+            )
+
+    async def _start_http(self) -> None:
+        """Expendable once it listened: restarted for ever. That it can't listen at all is told at once."""
+        settings = self._settings.http
+        operator = Operator(
+            halt=lambda account: self._speak(OperatorWord.HALT, account),
+            resume=lambda account: self._speak(OperatorWord.RESUME, account),
+            flatten=lambda account: self._speak(OperatorWord.FLATTEN, account),
+            token=self._secrets.http_token(self._settings),
+        )
+
+        async def metrics(accept: str) -> tuple[bytes, str]:
+            return await self._metrics.exposition(accept, rest=lambda: self._clock.sleep(0))
+
+        sources = Sources(board=self._board, metrics=metrics, silent=self._silent)
+        listening = asyncio.Event()
+
+        def announce(address: str) -> None:
+            listening.set()
+            self._announce(f"status page: {address}/")
+
+        async def body() -> None:
+            app = make_app(sources=sources, operator=operator, loopback=is_loopback(settings.host))
+            try:
+                await serve(app, host=settings.host, port=settings.port, listening=announce)
+            except OSError as error:
+                say = f"http: can't listen on {settings.host}:{settings.port} ({error.strerror or error}); tried again"
+                self._said(Severity.CRITICAL, "http", say)
+                raise
+
+        self._supervisor.start("http", body, budget=EXPENDABLE)
+        await self._clock.wait(listening, 2.0)
+
+    async def _start_accounts(self) -> None:
+        """Every account by itself. Where none of them can be reached, the daemon says so and ends (exit 69)."""
+        results = await asyncio.gather(*(account.start() for account in self._accounts), return_exceptions=True)
+        failed = [
+            (account, error)
+            for account, error in zip(self._accounts, results, strict=True)
+            if isinstance(error, BaseException)
+        ]
+        ours = [error for _, error in failed if not isinstance(error, VenueUnreachable)]
+        if ours or len(failed) == len(self._accounts):
+            raise (*ours, *(error for _, error in failed))[0]
+        for account, error in failed:
+            self._said(Severity.CRITICAL, f"start/{account.name}", f"{account.name}: {error}; tried again")
+            self._supervisor.start(
+                f"{account.name}/start", lambda account=account: self._start_later(account), budget=EXPENDABLE
+            )  # type: ignore[misc]
+
+    async def _start_later(self, account: GuardedAccount) -> None:
+        while True:
+            await self._clock.sleep(RETRY_START_S)
+            try:
+                await account.start()
+            except VenueUnreachable:
+                continue
+            return
+
+    # The gate
+
+    async def _open_gates(self) -> None:
+        """Each account begins once it is ready and its mode allows; READY=1 when all have."""
+        async with asyncio.TaskGroup() as group:
+            for account, settings in zip(self._accounts, self._settings.accounts, strict=True):
+                if self._settings.mode_of(settings) is Mode.OBSERVE:
+                    group.create_task(self._begin(account, armed=False), name=f"{account.name}/begin")
+            enforcing = [
+                account
+                for account, settings in zip(self._accounts, self._settings.accounts, strict=True)
+                if self._settings.mode_of(settings) is Mode.ENFORCE
+            ]
+            if enforcing and self._gate.word is not None:
+                armed = self._word_arms(self._gate.word)
+                for account in enforcing:
+                    group.create_task(self._begin(account, armed=armed), name=f"{account.name}/begin")
+            elif enforcing:
+                group.create_task(self._ask(enforcing), name="confirm")
+        self._manager.send(READY="1", STATUS=f"guarding {len(self._accounts)} accounts, {self._settings.mode}")
+        log.info("ready", accounts=len(self._accounts), mode=self._settings.mode.value, policy=self._policy.digest[:12])
+
+    async def _begin(self, account: GuardedAccount, *, armed: bool) -> None:
+        await account.ready()
+        account.begin(armed=armed, why=f"policy {self._policy.digest}")
+
+    def _word_arms(self, word: str) -> bool:
+        """`CONFIRM` arms whatever the policy says; `CONFIRM:<digest>` only that policy."""
+        if word == CONFIRM:
+            return True
+        digest = word.removeprefix(f"{CONFIRM}:")
+        if len(digest) >= 12 and self._policy.digest.startswith(digest):
+            return True
+        text = f"the confirmation names policy {digest[:12]}, this one is {self._policy.digest[:12]}: observing, nothing is sent"
+        self._said(Severity.CRITICAL, "confirm", text)
+        return False
+
+    async def _ask(self, accounts: list[GuardedAccount]) -> None:
+        """Show positions and what the policy would do; wait for the word. Anything else stops the daemon with nothing sent."""
+        for account in accounts:
+            await account.ready()
+        lines = [f"policy {self._policy.source} ({self._policy.digest[:12]})"]
+        for account in accounts:
+            lines.append(f"account {account.name} ({account.guard.state.venue}):")
+            lines.extend(f"  {line}" for line in describe(self._policy, account.guard.state, self._clock.now()))
+        ask = self._gate.ask
+        if ask is None:
+            return
+        if await ask(lines) == CONFIRM:
+            for account in accounts:
+                account.begin(armed=True, why=f"policy {self._policy.digest}")
+        else:
+            self._announce("not confirmed: nothing was sent")
+            self._stopping.set()
+
+    # While it runs
+
+    def _speak(self, word: OperatorWord, name: AccountName | None) -> None:
+        for account in self._accounts:
+            if name is None or account.name == name:
+                account.speak(word, "over HTTP")
+
+    def _reload(self) -> None:
+        """SIGHUP: another policy, whole or not at all (I23)."""
+        self._manager.send(RELOADING="1", MONOTONIC_USEC=str(self._clock.monotonic_ns() // 1000))
+        try:
+            policy: Policy = policy_from(self._settings.policy)
+        except ConfigurationError as error:
+            self._said(Severity.CRITICAL, "policy", f"policy not reloaded, the old one stays: {error}")
+        else:
+            same = policy.digest == self._policy.digest
+            self._policy = policy
+            for account in self._accounts:
+                account.guard.adopt(policy)
+            what = "unchanged" if same else f"now {policy.digest[:12]}"
+            self._said(Severity.INFO if same else Severity.WARNING, "policy", f"policy reloaded: {what}")
+        self._manager.send(READY="1")
+
+    def _on_pulse(self, now: Instant) -> None:
+        """A guard's loop turned: the service manager's watchdog hangs on this, not on a timer."""
+        self._pulse = now
+        watchdog_s = self._manager.watchdog_s
+        if watchdog_s is not None and now.seconds_since(self._watchdog) >= watchdog_s / 2:
+            self._watchdog = now
+            self._manager.send(WATCHDOG="1")
+
+    def _silent(self) -> str | None:
+        quiet_s = self._clock.now().seconds_since(self._pulse)
+        return None if quiet_s < SILENT_AFTER_S else f"no guard's pulse for {quiet_s:.1f} s"
+
+    def _said(self, severity: Severity, edge: str, text: str) -> None:
+        self._listener(Said(account=None, severity=severity, edge=edge, text=text, at=self._clock.now()))
+
+    async def _prune(self, journal: SqliteJournal) -> None:
+        await journal.prune(older_than_s=JOURNAL_KEPT_S)
+
+    def _tokens(self) -> list[TokensLeft]:
+        return [
+            TokensLeft(account=each.name, venue=each.venue.name, bucket=bucket, tokens=float(left))
+            for each in self._accounts
+            for bucket, left in sorted(each.venue.tokens().items())
+        ]
+
+    def _frames(self) -> list[LastFrame]:
+        now = self._clock.now()
+        return [
+            LastFrame(
+                account=each.name,
+                venue=each.venue.name,
+                stream=stream,
+                wall_ms=now.wall_ms - (now.mono_ns - at_ns) // NS_PER_MS,
+            )
+            for each in self._accounts
+            for stream, at_ns in each.venue.last_frame_ns().items()
+            if at_ns
+        ]
+
+    # Stop
+
+    async def _stop(self, journal: SqliteJournal) -> None:
+        """Two phases for each account, then everything else. The resting protection stays where it is (I25)."""
+        self._manager.send(STOPPING="1", EXTEND_TIMEOUT_USEC=str(20 * NS_PER_S // 1000))
+        await asyncio.gather(*(account.stop() for account in self._accounts), return_exceptions=True)
+        await self._supervisor.stop(deadline_s=STOP_TASKS_S)
+        await journal.close()
+        await self._world.wire.close()
+        log.info("stopped")
