@@ -32,8 +32,11 @@ def fill(world: World, account: Account, order: Order, size: Decimal, price: Dec
     closing = min(size, account.held(order.symbol, closing_side)) if closing_side else ZERO
     touched: list[Position] = []
     realized = ZERO
+    then: dict[str, Decimal | None] = {"mark": world.markets[order.symbol].prices().mark}
     if closing_side and closing:
         leg = account.positions[order.symbol, closing_side]
+        then["entry_price"] = margin.entry_price(contract, leg)
+        then["liquidation_price"] = margin.liquidation_price(world, account, leg)
         closing_fee = fee * closing / size
         realized = _close(world, account, leg, closing, price, closing_fee, booking)
         touched.append(leg)
@@ -63,6 +66,7 @@ def fill(world: World, account: Account, order: Order, size: Decimal, price: Dec
         net=account.position_mode is PositionMode.ONE_WAY,
         before=before,
         after=signed_size(account, order),
+        **then,
     )
     telling.tell_order(world, account, booking.action, order, trade)
     for position in touched:

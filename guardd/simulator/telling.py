@@ -68,6 +68,7 @@ def tell_plan(world: World, account: Account, action: PlanAction, plan: Plan) ->
         position_side=plan.position_side.value,
         reduce=plan.reduce,
         trigger_price=plan.trigger_price,
+        mark=world.markets[plan.symbol].prices().mark,
         source=plan.source.value,
         size=plan.size,
         protects=plan.protects,
