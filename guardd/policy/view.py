@@ -12,8 +12,8 @@ from guardd.policy.conditions import AGELESS, BLIND, Truth, Use, evaluate, match
 from guardd.policy.language import Metric, Policy, PolicyRule, WhenBlind
 from guardd.risk.ages import Ages, ages_of, blind_on, limits
 from guardd.risk.assess import PositionRisk, assess_on
-from guardd.risk.backing import last_mark
-from guardd.risk.ground import Ground, ground
+from guardd.risk.backing import Backing, last_mark
+from guardd.risk.ground import Ground, ground, whole_account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +53,20 @@ def views(
     """Every position that can be assessed, sorted by key. Without an instrument or a mark there is nothing to say about one."""
     wanted = None if symbols is None else frozenset(symbols)
     found: list[View] = []
+    cross = any(held.position.margin_mode is MarginMode.CROSS for held in state.held.values())
+    whole = whole_account(state) if cross else None
     for key in sorted(state.held):
         if wanted is None or key.symbol in wanted:
-            seen = _view(policy, state, state.held[key], now)
+            seen = _view(policy, state, state.held[key], now, whole)
             found.extend([seen] if seen is not None else [])
     return tuple(found)
 
 
-def _view(policy: Policy, state: AccountState, held: Held, now: Instant) -> View | None:
+def _view(policy: Policy, state: AccountState, held: Held, now: Instant, whole: Backing | None) -> View | None:
     instrument, mark = state.instruments.get(held.key.symbol), last_mark(state, held)
     if instrument is None or not is_value(mark) or mark <= 0:
         return None
-    on = ground(state, held, now=now)
+    on = ground(state, held, now=now, whole=whole)
     risk = assess_on(on, mark=mark)
     rules = tuple(rule for rule in policy.rules if matches(rule.match, risk, state.venue))
     ages = ages_of(state, held, now)
