@@ -56,7 +56,8 @@ async def _ask(lines: Sequence[str]) -> str:
     for line in lines:
         console.print(line, highlight=False, markup=False)
     console.print("Type CONFIRM to let guardd act on these accounts (anything else ends it):", highlight=False)
-    return (await asyncio.to_thread(sys.stdin.readline)).strip()
+    answer: str = await asyncio.to_thread(sys.stdin.readline)
+    return answer.strip()
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -65,4 +66,5 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
         import uvloop
     except ImportError:
         return None
-    return uvloop.new_event_loop
+    fastest: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return fastest

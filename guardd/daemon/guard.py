@@ -182,7 +182,10 @@ class Guard:
                 self._pulse(event.at)
         self.absorb(event)
         match event:
-            case PositionsRead() | BalanceRead():
+            case PositionsRead():
+                self._cross_check(event.at)
+                self._balance_follows()
+            case BalanceRead():
                 self._cross_check(event.at)
             case OrdersRead():
                 self._look_for_another_guard(event)
@@ -239,6 +242,12 @@ class Guard:
         self._hands.doubts = self._lookout.doubts
         if wrong:
             self.park("I29: " + "; ".join(wrong))
+
+    def _balance_follows(self) -> None:
+        """A balance that is older than a change of quantity says nothing about the account any more."""
+        at = self.state.balance_at
+        if at is not None and any(held.changed.mono_ns > at.mono_ns for held in self.state.held.values()):
+            self.reader.want(ReadKind.BALANCE)
 
     def _look_for_another_guard(self, event: OrdersRead) -> None:
         """I14: an order with our prefix that the journal doesn't know was made by somebody else's guardd."""
@@ -321,7 +330,7 @@ class Guard:
             if stop is None or held is None:
                 continue
             verdict = self._confirmation.verdict(
-                frame.symbol,
+                frame,
                 lambda price, key=key: self._hands.software_stop_reached(key, price) is not None,  # type: ignore[misc]
                 frame.at,
                 self.state.rest_marks.get(frame.symbol),

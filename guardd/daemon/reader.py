@@ -43,7 +43,7 @@ EVERY_S: Final[dict[ReadKind, float]] = {
     ReadKind.INSTRUMENTS: 3600.0,
 }
 """The reference's steady budget (BitMart, 18.2); position mode twice as often as I29 needs it."""
-FULL: Final = (ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.ORDERS, ReadKind.POSITION_MODE)
+FULL: Final = (ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.ORDERS)
 AGAIN_AFTER_S: Final = 0.25
 """The shortest pause between two reads of one kind, however often they are asked for."""
 FAILED_PAUSE_S: Final = 1.0

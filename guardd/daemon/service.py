@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -178,9 +179,7 @@ class Service:
             raise (*ours, *(error for _, error in failed))[0]
         for account, error in failed:
             self._said(Severity.CRITICAL, f"start/{account.name}", f"{account.name}: {error}; tried again")
-            self._supervisor.start(
-                f"{account.name}/start", lambda account=account: self._start_later(account), budget=EXPENDABLE
-            )  # type: ignore[misc]
+            self._supervisor.start(f"{account.name}/start", partial(self._start_later, account), budget=EXPENDABLE)
 
     async def _start_later(self, account: GuardedAccount) -> None:
         while True:

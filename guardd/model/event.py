@@ -104,7 +104,7 @@ class InstrumentsRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotFinished:
-    """A full read is in: positions, balance, orders, plan orders and position mode were all read after `started`."""
+    """A full read is in: positions, balance, orders and plan orders were all read after `started`."""
 
     started: Instant
     at: Instant
