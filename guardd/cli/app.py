@@ -1,5 +1,6 @@
 """`guardd`: the commands, assembled. One file a group; each says in its own front page what it does."""
 
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated
 
@@ -47,7 +48,5 @@ app.command()(run)
 app.command()(check)
 app.command()(simulate)
 app.add_typer(policy.group, name="policy")
-try:
-    app.command()(import_module("guardd.demo.show").demo)
-except ModuleNotFoundError:
-    pass
+with suppress(ModuleNotFoundError):
+    app.command()(import_module("guardd.cli.demo").demo)

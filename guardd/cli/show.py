@@ -63,17 +63,17 @@ def decimal_of(value: Decimal) -> str:
 
 def figure(reading: Reading) -> str:
     """A reading for people: its number, `none` or `unknown`."""
-    return decimal_of(reading) if is_value(reading) else reading.value
+    return decimal_of(reading) if is_value(reading) else str(reading)
 
 
 def share(reading: Reading) -> str:
     """A ratio as a percentage with two decimals."""
-    return f"{reading * 100:.2f}%" if is_value(reading) else reading.value
+    return f"{reading * 100:.2f}%" if is_value(reading) else str(reading)
 
 
 def money(reading: Reading) -> str:
     """An amount of the settlement coin, to the cent."""
-    return f"{reading:.2f}" if is_value(reading) else reading.value
+    return f"{reading:.2f}" if is_value(reading) else str(reading)
 
 
 def json_reading(reading: Reading) -> str | None:
