@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, assert_never
 from guardd.execution.closing import exposure_raised, slice_of
 from guardd.execution.patience import not_before
 from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
-from guardd.execution.resting import is_missing_stop, own_plans, stands_in_for, venue_allows_one
+from guardd.execution.resting import is_missing_stop, own_plans, placed_for, stands_in_for, venue_allows_one
 from guardd.execution.windows import (
     CLOSING,
     close_decisions,
@@ -471,7 +471,7 @@ def _judge_ending(proposal: Proposal, write: CancelOrder, state: AccountState, n
     instead = state.plans.get(proposal.instead) if proposal.instead is not None else None
     quantity = state.held[write.key].position.quantity
     others = [each for each in own_plans(state, write.key, plan.protection) if each.order_id != plan.order_id]
-    if instead is not None and stands_in_for(instead, plan, quantity, others):
+    if instead is not None and stands_in_for(instead, plan, quantity, others, placed_for(state, instead, quantity)):
         return write
     if proposal.gap_allowed and venue_allows_one(state, write.key, plan.protection, now):
         return write

@@ -32,6 +32,7 @@ from guardd.execution.resting import (
     adequate,
     as_tight,
     covered,
+    placed_for,
     stands_in_for,
     strangers,
     venue_allows_one,
@@ -195,16 +196,21 @@ def _keep(slot: Slot, fitting: tuple[PlanOrder, ...], scene: _Scene) -> Steps:
 
 
 def _two_generations(slot: Slot, scene: _Scene) -> Steps:
-    """Two rest and neither fits: one ends, or is moved into its place, before a third could be placed (I5)."""
+    """Two rest and neither fits: one is moved into its place, or one ends, before a third could be placed (I5)."""
     quantity = scene.held.position.quantity
     for ending in slot.resting:
         others = [plan for plan in slot.resting if plan.order_id != ending.order_id]
         for kept in others:
-            if slot.kind is ProtectionKind.TAKE_PROFIT or stands_in_for(kept, ending, quantity, others):
+            if slot.kind is ProtectionKind.TAKE_PROFIT or stands_in_for(kept, ending, quantity, others, quantity):
                 return Steps(proposals=(_end(ending, kept, scene),))
     sized = next((plan for plan in slot.resting if _size_fits(plan, slot, scene.held)), None)
-    if sized is not None:
+    if sized is not None and _can_modify(slot, scene):
         return _move(slot, sized, scene)
+    best = tightest(slot.resting, scene.held.key)
+    for ending in slot.resting:
+        others = [plan for plan in slot.resting if plan.order_id != ending.order_id]
+        if stands_in_for(best, ending, quantity, others, placed_for(scene.state, best, quantity)):
+            return Steps(proposals=(_end(ending, best, scene),))
     text = f"{scene.held.key}: two stops rest, and neither can end before the other: left as they are"
     return Steps(notes=(_note(scene, Severity.WARNING, f"two-stops/{slot.name}", text),))
 
@@ -217,7 +223,7 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
         return Steps()
     if gone is None:
         return _place_missing(slot, scene, reason=f"no {slot.kind} rests at {slot.wanted.trigger_price}")
-    if _fired_unseen(slot, gone, scene):
+    if gone.order_id in scene.state.fired or _fired_unseen(slot, gone, scene):
         return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
     if scene.state.halted:
         stays = "its stop was cancelled by hand while halted, and stays cancelled"

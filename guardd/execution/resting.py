@@ -67,10 +67,13 @@ def adequate(plan: PlanOrder, wanted_trigger: Decimal, bounds: Bounds) -> bool:
     return as_tight(plan.trigger_price, wanted_trigger, plan.key.side)
 
 
-def stands_in_for(instead: PlanOrder, ending: PlanOrder, quantity: Decimal, others: Iterable[PlanOrder]) -> bool:
+def stands_in_for(
+    instead: PlanOrder, ending: PlanOrder, quantity: Decimal, others: Iterable[PlanOrder], placed_for: Decimal
+) -> bool:
     """True when ending one stop leaves its position no worse: `instead` is as tight, and covers as much or the rest is covered.
 
-    `others`: every live stop of the position but the one that ends.
+    `others`: every live stop of ours but the one that ends. `placed_for`: the quantity that `instead` was placed to cover; a
+    position that grew since is covered anew by the next order, since two generations leave no room for a third (I5).
     """
     if instead.order_id == ending.order_id or instead.key != ending.key or instead.protection is not ending.protection:
         return False
@@ -78,8 +81,19 @@ def stands_in_for(instead: PlanOrder, ending: PlanOrder, quantity: Decimal, othe
         instead.trigger_price, ending.trigger_price, ending.key.side
     ):
         return False
-    needed = min(quantity, quantity if ending.size is None else ending.size)
+    needed = min(quantity, placed_for, quantity if ending.size is None else ending.size)
     return covered([instead], quantity) >= needed or covered(others, quantity) >= quantity
+
+
+def placed_for(state: AccountState, plan: PlanOrder, quantity: Decimal) -> Decimal:
+    """How much was held when an order of ours was decided, as far as it is remembered; else `quantity`."""
+    for finished in reversed(state.finished):
+        write = finished.intent.write
+        if isinstance(write, PlaceProtection) and (
+            finished.order_id == plan.order_id or finished.intent.id == plan.client_id
+        ):
+            return write.position_size
+    return quantity
 
 
 def venue_allows_one(state: AccountState, key: PositionKey, kind: ProtectionKind, now: Instant) -> bool:

@@ -1,7 +1,7 @@
 """A venue in a few lines: holds positions and orders, answers as it is told to, and may lie by lagging, hiding or failing."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -71,6 +71,7 @@ class FakeVenue:
         self.pause_s = 0.0
         self.fill_ratio = Decimal(1)
         self.instrument_list: tuple[Instrument, ...] = ()
+        self.watch_change: Callable[[], None] = lambda: None
         self._late: list[tuple[Write, ClientId]] = []
         self._number = 0
 
@@ -163,6 +164,11 @@ class FakeVenue:
         return started
 
     def _do(self, write: Write, client_id: ClientId) -> Outcome:
+        outcome = self._change(write, client_id)
+        self.watch_change()
+        return outcome
+
+    def _change(self, write: Write, client_id: ClientId) -> Outcome:
         match write:
             case CloseAtMarket():
                 return self._do_close(write, client_id)
