@@ -200,6 +200,7 @@ def _grow(held: Held, state: AccountState) -> News:
 
 def _end(state: AccountState, held: Held, text: str) -> News:
     state.held.pop(held.key, None)
+    state.fired = {order_id: key for order_id, key in state.fired.items() if key != held.key}
     state.pushed_quantities.pop(held.key, None)
     for progress_key in [key for key in state.progress if key[0] == held.episode.id]:
         del state.progress[progress_key]
@@ -336,6 +337,8 @@ def _order_pushed(state: AccountState, event: OrderPushed) -> Folded:
         state.resting.pop(update.order_id, None)
     elif (known := state.resting.get(update.order_id)) is not None:
         state.resting[update.order_id] = replace(known, filled=update.filled, price=update.price, size=update.size)
+    if update.plan_order_id is not None:
+        state.fired[update.plan_order_id] = update.key
     if update.plan_order_id is not None and update.plan_order_id in state.plans:
         news.append(_fired(state, update.plan_order_id, update.key))
     own = state.pending.get(update.client_id) if update.client_id is not None else None

@@ -115,6 +115,8 @@ class AccountState:
     plans: dict[OrderId, PlanOrder] = field(default_factory=dict)
     plans_at: Instant | None = None
     plans_started: Instant | None = None
+    fired: dict[OrderId, PositionKey] = field(default_factory=dict)
+    """Plan orders that a push showed to have been triggered, until their position's episode ends."""
     positions_at: Instant | None = None
     snapshot_started: Instant | None = None
     """When the last finished full read began."""
