@@ -41,8 +41,8 @@ class InlineWorker:
         done: Future[T] = Future()
         try:
             done.set_result(work())
-        except (GuarddError, OSError) as error:
-            done.set_exception(error)
+        except (GuarddError, OSError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+            done.set_exception(error)  # as a thread would: who waits must hear of it
         return done
 
     def stop(self) -> None:
