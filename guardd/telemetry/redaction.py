@@ -15,7 +15,7 @@ _KEYS: Final = (
 )
 _KEY: Final = re.compile(rf"(?:{_KEYS})", re.IGNORECASE)
 _NAMED: Final = re.compile(
-    rf"""(?P<key>(?<![\w-])(?:{_KEYS})(?![\w-])["']?\s*[:=]\s*["']?(?:bearer\s+)?)(?P<value>[^\s"',;}})\]]+)""",
+    rf"""(?P<key>(?<![\w-])(?:{_KEYS})(?![\w-])["']?\s*[:=]\s*["']?(?:bearer\s+)?)(?!\[redacted)[^\s"',;}})\]]+""",
     re.IGNORECASE,
 )
 
