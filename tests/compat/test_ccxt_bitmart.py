@@ -469,6 +469,21 @@ async def test_a_third_look_at_the_position_mode_within_two_seconds_is_one_too_m
             await trader.client.fetch_position_mode()
 
 
+async def test_a_client_that_paces_itself_is_never_refused_and_one_that_does_not_is() -> None:
+    for paces_itself in (True, False):
+        async with trading(paces_itself=paces_itself) as trader:
+            refused = 0
+            for _ in range(7):  # one more look than two seconds allow (reference 4.1)
+                try:
+                    await trader.client.fetch_positions()
+                    await trader.client.fetch_balance(IN_FUTURES)
+                except ccxt.RateLimitExceeded:
+                    refused += 1
+
+            assert (refused == 0) is paces_itself
+            assert [each.status for each in trader.server.stamps.requests].count(429) == refused
+
+
 async def test_the_gateway_says_msg_where_everything_else_says_message() -> None:
     async with trading() as trader:
         # The spot wallet isn't here: code 30000 under `msg` (reference 2, quirk 2), for which ccxt isn't prepared.

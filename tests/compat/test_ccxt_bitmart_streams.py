@@ -138,7 +138,7 @@ async def test_the_order_of_a_fired_stop_names_its_plan() -> None:
         assert trader.held() is None
 
 
-async def test_positions_of_both_sides_are_told() -> None:
+async def test_a_position_is_told_with_its_side_margin_mode_and_liquidation_price() -> None:
     async with trading() as trader:
         await trader.client.set_leverage(LEVERAGE, BTC, {"marginMode": "isolated"})
         await trader.buys(100, marginMode="isolated")

@@ -119,9 +119,16 @@ class Trader:
 
 @asynccontextmanager
 async def trading(
-    *, position_mode: PositionMode = PositionMode.HEDGE, options: Options | None = None, **credentials: str
+    *,
+    position_mode: PositionMode = PositionMode.HEDGE,
+    options: Options | None = None,
+    paces_itself: bool = False,
+    **credentials: str,
 ) -> AsyncIterator[Trader]:
-    """A fresh exchange whose prices stand, and one client of it. Numbers come as decimals."""
+    """A fresh exchange whose prices stand, and one client of it. Numbers come as decimals.
+
+    `paces_itself`: with ccxt's own rate limiter, its default, which no handful of calls needs.
+    """
     account = AccountSettings(
         uid=UID,
         deposit=Decimal(10_000),
@@ -136,7 +143,9 @@ async def trading(
     )
     async with build(settings, SystemClock()) as server:
         keys = {"apiKey": account.key, "secret": account.secret, "uid": account.passphrase} | credentials
-        client = importlib.import_module("ccxt.pro").bitmart({"number": Decimal, "enableRateLimit": False, **keys})
+        client = importlib.import_module("ccxt.pro").bitmart(
+            {"number": Decimal, "enableRateLimit": paces_itself, **keys}
+        )
         _point_at(client, server)
         await client.load_markets()
         try:
