@@ -122,12 +122,12 @@ class Api:
         mended: set[int] = set()
         while True:
             answer = await self._transport.read(self._prepared(endpoint, query, text, self._left_s(ends_ns), lane))
-            await self._slow_down(answer)
+            await self._slow_down(answer, self._left_s(ends_ns))
             sealed = envelope(endpoint.name, _reply(endpoint, answer).body)
             self._listen(endpoint, sealed)
             if sealed.ok:
                 return sealed.data
-            if self._left_s(ends_ns) <= 0 or not await self._mend(endpoint, sealed.code, mended):
+            if not await self._mend(endpoint, sealed.code, mended, self._left_s(ends_ns)):
                 raise _refusal(endpoint, sealed)
 
     async def write(
@@ -154,11 +154,11 @@ class Api:
             left_s = self._left_s(ends_ns)
             call = self._prepared(endpoint, (), text, left_s, lane, subject=subject, closes=closes)
             answer = await self._transport.write(call)
-            await self._slow_down(answer)
+            await self._slow_down(answer, self._left_s(ends_ns))
             outcome, code = self._outcome(endpoint, answer)
             if not isinstance(outcome, Rejected) or code is None:
                 return outcome
-            if self._left_s(ends_ns) <= 0 or not await self._mend(endpoint, code, mended):
+            if not await self._mend(endpoint, code, mended, self._left_s(ends_ns)):
                 return outcome
 
     async def measure_time(self, deadline_s: float = CLOCK_DEADLINE_S) -> int:
@@ -252,9 +252,9 @@ class Api:
         wait_s = None if held.until is None else max(0.0, held.until.seconds_since(self._clock.now()))
         return Rejected(reason=reason, code="", text=held.why, retry_after_s=wait_s)
 
-    async def _mend(self, endpoint: Endpoint, code: int, mended: set[int]) -> bool:
-        """Put right what a code complains of; True when the call is worth making once more."""
-        if code in mended:
+    async def _mend(self, endpoint: Endpoint, code: int, mended: set[int], left_s: float) -> bool:
+        """Put right what a code complains of; True when the call is worth making once more within `left_s`."""
+        if code in mended or left_s <= 0:
             return False
         mended.add(code)
         if code == _SIGN_EMPTY and endpoint.auth is Auth.KEYED:
@@ -264,18 +264,18 @@ class Api:
             case GuardAction.SIGN_AGAIN:
                 return endpoint.auth is Auth.SIGNED or self._signs_reads
             case GuardAction.RESYNC:
-                return await self._measured()
+                return await self._measured(left_s)
             case _:
                 return False
 
-    async def _slow_down(self, answer: Answer) -> None:
+    async def _slow_down(self, answer: Answer, left_s: float) -> None:
         """40013 mixes "too often" with "check your system time": its bucket rests by now, and the clock is looked at (16.2)."""
         if isinstance(answer, RateLimited) and answer.reply is not None and answer.reply.code == _TOO_OFTEN_OR_CLOCK:
-            await self._measured()
+            await self._measured(left_s)
 
-    async def _measured(self) -> bool:
+    async def _measured(self, left_s: float) -> bool:
         try:
-            await self.measure_time()
+            await self.measure_time(min(left_s, CLOCK_DEADLINE_S))
         except VenueError:
             return False
         return True
@@ -283,10 +283,7 @@ class Api:
     async def _time_is_known(self, deadline_s: float) -> bool:
         if self.time.trusted():
             return True
-        try:
-            await self.measure_time(min(deadline_s / 2, CLOCK_DEADLINE_S))
-        except VenueError:
-            return False
+        await self._measured(deadline_s / 2)
         return self.time.trusted()
 
     def _listen(self, endpoint: Endpoint, sealed: Envelope) -> None:

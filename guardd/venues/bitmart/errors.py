@@ -164,13 +164,17 @@ _ACCOUNT_FAMILY: Final = (
 
 REFUSALS: Final = MappingProxyType({row.code: row for row in (*_GATEWAY, *_CONTRACT, *_ACCOUNT_FAMILY)})
 
-# Texts that mean something of their own inside the catch-alls 40011 and 40012 (16.2, end): fragments, in lower case.
+# Texts that mean something of their own inside the catch-alls 40011 and 40012 (16.2, end): fragments, in lower case. The last two
+# refusals are described without a code or a text (11.1: a second position-level order, a trigger on the wrong side), so their
+# fragments are our guess: where they miss, the refusal counts as one of form and the next form is tried.
 CATCH_ALL_CODES: Final = frozenset({40011, 40012})
 CATCH_ALL_TEXTS: Final = (
     ("balance not enough", Reason.BALANCE),
     ("position does not exist", Reason.POSITION_GONE),
     ("symbol_not_exist", Reason.INVALID),
     ("invalid order", Reason.LEVERAGE_CONFLICT),
+    ("already exist", Reason.PROTECTION_EXISTS),
+    ("trigger price", Reason.TRIGGER_PASSED),
 )
 
 VENUE_CLOSING_CODES: Final = frozenset({30014, 30016, 30030, 30031, 40014, 40015, 25601})

@@ -18,6 +18,7 @@ from guardd.model.event import (
     StreamName,
     VenueClosingSeen,
 )
+from guardd.model.facts import ClockOffsetRead
 from guardd.model.intent import (
     CancelKind,
     CancelOrder,
@@ -370,6 +371,24 @@ async def test_a_refused_login_is_told_to_people_and_the_public_stream_goes_on()
         on.venue.watch([BTC])
         async with listening(on) as heard:
             await until(lambda: bool(on.said("login-refused")) and up(heard) == {StreamName.PUBLIC})
+
+
+async def test_a_refused_login_lets_the_clock_be_measured_before_the_next_try() -> None:
+    async with stand() as on:
+        on.faults.add(FaultKind.REFUSE_LOGIN, times=1)
+        async with listening(on) as heard:
+            await until(lambda: up(heard) == set(StreamName), within_s=10)
+            measured = [fact for fact in on.facts if isinstance(fact, ClockOffsetRead)]
+            assert len(measured) == 2  # at the start, and for the login
+
+
+async def test_a_second_whole_position_stop_is_known_as_existing() -> None:
+    async with stand() as on:
+        on.hold(LONG_BTC, 100)
+        assert isinstance(await send(on, PROTECTION), Accepted)
+        second = await send(on, PROTECTION, "gd1second")
+        assert isinstance(second, Rejected)
+        assert second.reason is Reason.PROTECTION_EXISTS
 
 
 async def test_a_closing_venue_is_noticed_on_the_stream() -> None:

@@ -77,6 +77,8 @@ def test_a_code_that_nobody_published_is_read_again_and_never_retried() -> None:
         (40012, "Invalid order", Reason.LEVERAGE_CONFLICT),
         (40011, "Invalid parameter", Reason.INVALID),
         (40012, "System error", Reason.LEVERAGE_CONFLICT),
+        (40012, "Position TP/SL order already exists", Reason.PROTECTION_EXISTS),
+        (40012, "Invalid trigger price", Reason.TRIGGER_PASSED),
         (40016, "balance not enough", Reason.WOULD_LIQUIDATE),
     ],
 )

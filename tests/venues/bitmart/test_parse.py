@@ -292,6 +292,14 @@ def test_prices_beside_the_mark_may_be_absent(other: str) -> None:
     assert seen.index is None
 
 
+@pytest.mark.parametrize("other", ["-1", "NaN", "abc", "1e40"])
+@pytest.mark.parametrize("name", ["index_price", "last_price", "bid_price", "ask_price"])
+def test_a_price_beside_the_mark_that_is_none_spoils_the_frame(name: str, other: str) -> None:
+    frame = json.dumps({"group": "futures/ticker:X", "data": {"symbol": "X", "mark_price": "5", name: other}})
+    with pytest.raises(PayloadError, match=name):
+        ticker(frame, AT)
+
+
 def test_deflated_and_gzipped_frames_are_read() -> None:
     text = samples.text("ws_pong.json").encode()
     raw = zlib.compressobj(wbits=-zlib.MAX_WBITS)
