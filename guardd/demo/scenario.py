@@ -23,7 +23,7 @@ SECONDS: Final = 36
 SECONDS_MIN: Final = 18
 SECONDS_MAX: Final = 600
 CRASH_MS: Final = 13_000
-"""The crash keeps its own pace whatever the length: the fall of its first ten seconds was measured, and some time to see what is left."""
+"""The crash keeps its own pace whatever the length: what was measured is its first ten seconds; the rest shows what is left."""
 DRIFT_MS: Final = 1_000
 """`prices.crash` begins with half a percent of drift; the fall follows."""
 CALM_SHARE: Final = Decimal("0.25")

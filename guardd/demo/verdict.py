@@ -1,0 +1,114 @@
+"""How it ended, from the exchange's ledger alone."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from guardd.demo import scenario, story
+from guardd.simulator import truth
+from guardd.simulator.ledger import Ledger, LedgerRow, RowKind
+from guardd.simulator.orders import PositionSide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """One account at the end: equity before the fall, at its lowest and at the end; what was liquidated; what is still held."""
+
+    uid: str
+    equity_before: Decimal
+    equity_low: Decimal
+    equity_end: Decimal
+    liquidated: tuple[str, ...]
+    held: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """One thing the guard did: when (ms from the start of the play), what, and why it was called for."""
+
+    offset_ms: int
+    what: str
+    why: str
+    gained: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    guarded: End
+    twin: End
+    deeds: tuple[Deed, ...]
+    unprotected_ms: int
+    """From the start of the play: the longest that any leg of the guarded account stood without a stop for all of it."""
+
+    @property
+    def guard_held(self) -> bool:
+        """The guarded account kept its positions or closed them in time, and its twin was liquidated."""
+        return not self.guarded.liquidated and bool(self.twin.liquidated)
+
+    @property
+    def kept(self) -> Decimal:
+        """Money that is left in the guarded account and not in its twin."""
+        return self.guarded.equity_end - self.twin.equity_end
+
+
+def judge(ledger: Ledger, *, began_ms: int, end_ms: int) -> Verdict:
+    """Read the ledger, from the play's beginning to its end (both in the exchange's time)."""
+    bare = [
+        truth.unprotected_spans(ledger, scenario.GUARDED, leg.symbol, leg.side, until_ms=end_ms)
+        for leg in scenario.LEGS
+    ]
+    return Verdict(
+        guarded=_end(ledger, scenario.GUARDED, began_ms),
+        twin=_end(ledger, scenario.TWIN, began_ms),
+        deeds=_deeds(ledger, began_ms),
+        unprotected_ms=max(sum(max(end - max(start, began_ms), 0) for start, end in spans) for spans in bare),
+    )
+
+
+def _end(ledger: Ledger, uid: str, began_ms: int) -> End:
+    summary = ledger.summary(uid)
+    liquidated = [str(row.details["symbols"]) for row in ledger.rows(uid=uid, kind=RowKind.LIQUIDATED)]
+    symbols = [symbol for each in liquidated for symbol in each.split(",")]
+    low = [sample.equity for sample in ledger.equity_series(uid) if sample.at_ms >= began_ms]
+    return End(
+        uid=uid,
+        equity_before=ledger.equity_at(uid, began_ms) or summary.equity_first,
+        equity_low=min(low, default=summary.equity_last),
+        equity_end=summary.equity_last,
+        liquidated=tuple(story.CONTRACTS[symbol].base for symbol in symbols),
+        held=tuple(_held(ledger, uid)),
+    )
+
+
+def _held(ledger: Ledger, uid: str) -> list[str]:
+    found: list[str] = []
+    for leg in scenario.LEGS:
+        fills = [row for row in ledger.rows(uid=uid, kind=RowKind.FILL, symbol=leg.symbol) if _of(row, leg.side)]
+        size = abs(fills[-1].decimal("after")) if fills else Decimal(0)
+        if size:
+            found.append(f"{story.coins(leg.symbol, size)} {leg.side.value}")
+    return found
+
+
+def _of(row: LedgerRow, side: PositionSide) -> bool:
+    return row.details["position_side"] == side.value
+
+
+def _deeds(ledger: Ledger, began_ms: int) -> tuple[Deed, ...]:
+    """Stops and take-profits as they first rested or moved, and every close, in the order of the ledger."""
+    deeds: list[Deed] = []
+    for row in ledger.rows(uid=scenario.GUARDED):
+        offset_ms = row.at_ms - began_ms
+        if row.kind is RowKind.PLAN and row.details["action"] in ("placed", "modified"):
+            line = story.tell(row)
+            if line is not None:
+                why = "protection that the policy asks for" if offset_ms < 0 else "protection follows"
+                deeds.append(Deed(offset_ms=offset_ms, what=line.text, why=why, gained=None))
+        elif story.is_closing(row):
+            deeds.append(_close(row, offset_ms))
+    return tuple(deeds)
+
+
+def _close(row: LedgerRow, offset_ms: int) -> Deed:
+    size = story.coins(row.symbol, row.decimal("size"))
+    what = f"{story.how(row)} {size} of the {story.leg(row)} at {story.price(row.symbol, row.decimal('price'))}"
+    return Deed(offset_ms=offset_ms, what=what, why=story.why(row), gained=row.decimal("realized_pnl"))
