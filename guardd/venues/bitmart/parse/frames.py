@@ -8,7 +8,7 @@ from guardd.errors import PayloadError
 from guardd.model.account import Balance
 from guardd.model.event import BalancePushed, OrderPushed, PositionsPushed
 from guardd.model.instant import Instant
-from guardd.model.names import AccountName, OrderId, PositionKey, PositionMode
+from guardd.model.names import AccountName, OrderId, PositionKey
 from guardd.model.order import OrderUpdate, RestingKind
 from guardd.model.position import PositionUpdate
 from guardd.model.reading import Absent
@@ -16,19 +16,16 @@ from guardd.venues.bitmart.parse.fields import Row, as_row, as_rows, json_value
 from guardd.venues.bitmart.parse.orders import PLAN_CHILD_PREFIX, client_id_of, key_of, kind_of
 from guardd.venues.bitmart.parse.words import (
     ENDING_ACTIONS,
-    POSITION_MODES,
     POSITION_TYPES,
     STREAM_ACTIONS,
     STREAM_MARGIN_MODES,
     WORKING_STATES,
     number_word,
-    word,
 )
 
 POSITION_GROUP: Final = "futures/position"
 ORDER_GROUP: Final = "futures/order"
 ASSET_GROUP: Final = "futures/asset"
-SYSTEM_GROUP: Final = "System"
 _INFLATED_BYTES_MAX: Final = 4 * 2**20
 _AUTO_HEADER: Final = 32 + zlib.MAX_WBITS  # zlib or gzip, found out from the first bytes
 
@@ -100,17 +97,6 @@ def parse_frame(account: AccountName, text: str | bytes, at: Instant) -> Frame:
             return BalancePushed(at=at, balance=_asset(as_row(f"{group}.data", row.get("data"))))
         case _:
             return OtherPush(group=group)
-
-
-def one_way_pushed(text: str | bytes) -> bool:
-    """True when the frame's first position says that the account is in one-way mode."""
-    rows = as_rows("futures/position.data", as_row("frame", json_value("frame", text)).get("data"))
-    first = next(rows, None)
-    return (
-        first is not None
-        and "position_mode" in first.fields
-        and (word(first, "position_mode", POSITION_MODES) is PositionMode.ONE_WAY)
-    )
 
 
 def _acknowledgement(row: Row) -> Acknowledgement:
