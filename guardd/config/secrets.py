@@ -1,7 +1,7 @@
 """Where secrets are looked for. No text made here holds a value (I26)."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -30,6 +30,7 @@ class Secrets:
         self._directories = tuple(directories)
         self._variables = {**read_dotenv(dotenv), **(environ or {})}
         self._loaded: set[str] = set()
+        self._watchers: list[Callable[[Iterable[str]], None]] = []
 
     @classmethod
     def of(
@@ -50,6 +51,11 @@ class Secrets:
     def loaded(self) -> frozenset[str]:
         """Every value that was handed out: what the log's redaction looks for."""
         return frozenset(self._loaded)
+
+    def watch(self, learn: Callable[[Iterable[str]], None]) -> None:
+        """Tell `learn` (a redactor's) every value that was handed out, and each further one before it is handed out."""
+        self._watchers.append(learn)
+        learn(self._loaded)
 
     def find(self, name: str) -> str | None:
         """The secret of that name; an empty one counts as missing. Raises `CredentialsError` for a file that can't be read."""
@@ -84,7 +90,10 @@ class Secrets:
     def _keep(self, value: str | None) -> str | None:
         if not value:
             return None
-        self._loaded.add(value)
+        if value not in self._loaded:
+            self._loaded.add(value)
+            for learn in self._watchers:
+                learn((value,))
         return value
 
     def _in_files(self, name: str) -> str | None:

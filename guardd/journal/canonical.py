@@ -40,26 +40,7 @@ def text_of(value: Json) -> str:
 
 def encoded(value: object) -> Json:
     """A value of the model as JSON. Raises `TypeError` for a type that the journal has no form for."""
-    match value:
-        case Enum():
-            return cast(str, value.value)
-        case None | bool() | int() | float() | str():
-            return value
-        case Decimal():
-            if not value.is_finite():
-                raise TypeError(f"the journal keeps no {value} (I19)")
-            return str(value)
-        case tuple() if hasattr(value, "_fields"):
-            return {name: encoded(getattr(value, name)) for name in value._fields}
-        case tuple() | list():
-            return [encoded(item) for item in value]
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            made: dict[str, Json] = {each.name: encoded(getattr(value, each.name)) for each in fields(value)}
-            if type(value) in _TAGS:
-                made["is"] = _TAGS[type(value)]
-            return made
-        case _:
-            raise TypeError(f"the journal has no form for {type(value).__name__}")
+    return _encoder(type(value))(value)
 
 
 def decoded(kind: type[T], value: object) -> T:
@@ -69,6 +50,56 @@ def decoded(kind: type[T], value: object) -> T:
 
 def decoded_outcome(value: object) -> Outcome:
     return cast(Outcome, _decoder(Outcome)(value))
+
+
+_Encoder: TypeAlias = Callable[[object], Json]
+
+
+_ENCODERS: Final[dict[type, _Encoder]] = {}
+
+
+def _encoder(cls: type) -> _Encoder:
+    """How to write one type; composed once. An order waits for this, so a field costs one look-up."""
+    made = _ENCODERS.get(cls)
+    if made is None:
+        made = _ENCODERS[cls] = _composed(cls)
+    return made
+
+
+def _composed(cls: type) -> _Encoder:
+    if issubclass(cls, Enum):
+        return lambda value: cast(Json, cast(Enum, value).value)
+    if issubclass(cls, bool | int | float | str | NoneType):
+        return lambda value: cast(Json, value)
+    if issubclass(cls, Decimal):
+        return _decimal_text
+    if is_dataclass(cls) or hasattr(cls, "_fields"):
+        return _record_encoder(cls)
+    if issubclass(cls, tuple | list):
+        return lambda value: [_encoder(type(item))(item) for item in cast(list[object], value)]
+    raise TypeError(f"the journal has no form for {cls.__name__}")
+
+
+def _record_encoder(cls: type) -> _Encoder:
+    names = [each.name for each in fields(cls)] if is_dataclass(cls) else list(getattr(cls, "_fields", ()))
+    tag = _TAGS.get(cls)
+
+    def write(value: object) -> Json:
+        made: dict[str, Json] = {}
+        for name in names:
+            item = getattr(value, name)
+            made[name] = _encoder(type(item))(item)
+        if tag is not None:
+            made["is"] = tag
+        return made
+
+    return write
+
+
+def _decimal_text(value: object) -> Json:
+    if not cast(Decimal, value).is_finite():
+        raise TypeError(f"the journal keeps no {value} (I19)")
+    return str(value)
 
 
 _Decoder: TypeAlias = Callable[[object], object]

@@ -92,7 +92,7 @@ class Line:
     kind: RecordKind
     subject: str
     at_ms: int
-    body: Json
+    body: Mapping[str, Json]
 
 
 def line_of(entry: Entry) -> Line:

@@ -19,6 +19,7 @@ from guardd.journal.canonical import decoded, decoded_outcome, encoded, text_of
 from guardd.journal.entry import (
     Entry,
     EpisodeNoted,
+    Line,
     Meant,
     Moved,
     PruneNoted,
@@ -133,7 +134,7 @@ class Store:
                 "at_ms": line.at_ms,
                 "kind": line.kind.value,
                 "subject": line.subject,
-                "body": line.body,
+                "body": dict(line.body),
             }
         )
         hash_ = link(previous, text)
@@ -149,7 +150,7 @@ class Store:
             hash=hash_,
         )
         heads[line.account] = (seq, hash_)
-        self._remember(entry)
+        self._remember(entry, line)
         return None
 
     def _stands_already(self, intent: Intent) -> JournalError | None:
@@ -161,12 +162,12 @@ class Store:
         row = self._one("append", "head", account=account) or self._one("append", "anchor", account=account)
         return (_whole(row["seq"]), str(row["hash"])) if row is not None else (0, GENESIS)
 
-    def _remember(self, entry: Entry) -> None:
+    def _remember(self, entry: Entry, line: Line) -> None:
         match entry:
             case Meant(intent=intent):
-                self._keep_intent(intent, Stage.JOURNALLED, intent.decided.wall_ms)
+                self._keep_intent(intent, Stage.JOURNALLED, line)
             case Moved():
-                self._remember_move(entry)
+                self._remember_move(entry, line)
             case EpisodeNoted(episode=episode, ended=ended, at=at):
                 self._run(
                     "append",
@@ -186,10 +187,10 @@ class Store:
             case _:
                 assert_never(entry)
 
-    def _remember_move(self, entry: Moved) -> None:
+    def _remember_move(self, entry: Moved, line: Line) -> None:
         moved, intent = entry.moved, entry.moved.intent
         if moved.stage is Stage.REFUSED:
-            self._keep_intent(intent, Stage.REFUSED, moved.at.wall_ms)
+            self._keep_intent(intent, Stage.REFUSED, line)
             return
         order_id = order_id_of(moved)
         self._run(
@@ -212,7 +213,7 @@ class Store:
                 at_ms=moved.at.wall_ms,
             )
 
-    def _keep_intent(self, intent: Intent, stage: Stage, at_ms: int) -> None:
+    def _keep_intent(self, intent: Intent, stage: Stage, line: Line) -> None:
         self._run(
             "append",
             "intent",
@@ -222,8 +223,8 @@ class Store:
             rule=intent.rule,
             step=intent.step,
             stage=stage.value,
-            at_ms=at_ms,
-            text=text_of(encoded(intent)),
+            at_ms=line.at_ms,
+            text=text_of(line.body["intent"]),
         )
 
     def _standing(self, account: AccountName) -> tuple[bool, str | None]:

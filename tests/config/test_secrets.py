@@ -100,3 +100,13 @@ def test_the_http_token_may_be_a_file_and_is_known_to_redaction(tmp_path: Path) 
     assert secrets.http_token(in_settings) == "from-env"
     assert secrets.loaded == {"from-env"}
     assert Secrets.of(nowhere, environ={}, dotenv=None).http_token(nowhere) is None
+
+
+def test_I26_a_watcher_hears_every_secret_that_is_handed_out_whenever_that_is() -> None:
+    heard: list[str] = []
+    secrets = Secrets.of(settings(), environ={"BEFORE": "first", "AFTER": "second"}, dotenv=None)
+    secrets.find("BEFORE")
+    secrets.watch(heard.extend)
+    for name in ("AFTER", "AFTER", "NOWHERE"):
+        secrets.find(name)
+    assert heard == ["first", "second"]

@@ -1,7 +1,7 @@
 -- The chain: append-only. `text` is the canonical JSON of everything the record says, `hash` is
 -- sha256(previous hash, newline, text); the other columns repeat parts of `text` for look-ups and are checked against it.
 CREATE TABLE record (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     account TEXT NOT NULL,
     seq INTEGER NOT NULL,
     at_ms INTEGER NOT NULL,
@@ -12,7 +12,6 @@ CREATE TABLE record (
     UNIQUE (account, seq)
 ) STRICT;
 CREATE INDEX record_by_subject ON record (subject, id);
-CREATE INDEX record_by_time ON record (account, at_ms);
 
 -- Where a chain begins after pruning: the last record that was cut off.
 CREATE TABLE anchor (
@@ -20,6 +19,8 @@ CREATE TABLE anchor (
     seq INTEGER NOT NULL,
     hash TEXT NOT NULL
 ) STRICT;
+
+-- No index more than look-ups by people need: each is a page more to sync before an order may go.
 
 -- What a restart wakes up with. Derived from the chain in the same transaction, and kept when the chain is pruned.
 CREATE TABLE intent (
@@ -35,8 +36,6 @@ CREATE TABLE intent (
     at_ms INTEGER NOT NULL,
     text TEXT NOT NULL
 ) STRICT;
-CREATE INDEX intent_by_account ON intent (account, stage, at_ms);
-CREATE INDEX intent_by_episode ON intent (account, episode);
 
 CREATE TABLE episode (
     account TEXT NOT NULL,
