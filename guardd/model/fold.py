@@ -385,13 +385,16 @@ def _intent(state: AccountState, event: IntentMoved) -> Folded:
 
 
 def _refuse_revival(state: AccountState, event: IntentMoved) -> None:
-    """Only an intent that was never sent, or never arrived, may come back under its id."""
-    for finished in reversed(state.finished):
-        if finished.intent.id == event.intent.id:
-            if finished.stage not in (Stage.VOID, Stage.REFUSED):
-                detail = f"intent {event.intent.id} ended as {finished.stage} and can't go to {event.stage}"
-                raise InvariantBroken("I20", detail)
-            return
+    """Only an intent that was never sent, or never arrived, may come back under its id.
+
+    One that was void stays open to that through later rejections: its first request may still arrive, and only the same id
+    lets the venue take one of the two (I7).
+    """
+    past = [finished.stage for finished in state.finished if finished.intent.id == event.intent.id]
+    if not past or past[-1] in (Stage.VOID, Stage.REFUSED) or (past[-1] is Stage.REJECTED and Stage.VOID in past):
+        return
+    detail = f"intent {event.intent.id} ended as {past[-1]} and can't go to {event.stage}"
+    raise InvariantBroken("I20", detail)
 
 
 def _note_full_close(state: AccountState, intent: Intent, filled: Decimal | None, at: Instant) -> None:
