@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, assert_never
 from guardd.execution.closing import exposure_raised, slice_of
 from guardd.execution.patience import not_before
 from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
-from guardd.execution.resting import is_missing_stop, own_plans, placed_for, stands_in_for, venue_allows_one
+from guardd.execution.resting import is_missing_stop, made_by_us, own_plans, placed_for, stands_in_for, venue_allows_one
 from guardd.execution.windows import (
     CLOSING,
     close_decisions,
@@ -390,7 +390,7 @@ def _judge_modify(
     plan = state.plans.get(write.order_id)
     if plan is None or plan.key != write.key:
         return _No(kind=RefusalKind.UNCONFIRMED, why=f"order {write.order_id} is not in the plan list")
-    if not state.owns(plan):
+    if not made_by_us(state, plan):
         return _No(kind=RefusalKind.NOT_OURS, why=f"I13: order {write.order_id} is not ours")
     trigger = _towards_mark(write.trigger_price, write.key, write.kind, instrument)
     if no := _misplaced(trigger, write.key, write.kind, bounds):
@@ -450,7 +450,7 @@ def _judge_cancel(proposal: Proposal, write: CancelOrder, state: AccountState, n
             return write
         case Action.FREE_VOLUME if order.closes and order.key == write.key:
             return write
-        case Action.CANCEL_PROTECTION if not state.owns(order):
+        case Action.CANCEL_PROTECTION if not made_by_us(state, order):
             return _No(kind=RefusalKind.NOT_OURS, why=f"I13: order {write.order_id} is not ours")
         case Action.CANCEL_PROTECTION:
             return _judge_ending(proposal, write, state, now)

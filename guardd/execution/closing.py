@@ -3,7 +3,7 @@
 Pure. Every size here is at most what the position holds; `guardd.execution.approve` judges it again.
 """
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 from guardd.execution.proposal import (
@@ -108,9 +108,11 @@ def slice_of(wanted: Decimal, held: Decimal, instrument: Instrument, *, whole: b
     if not whole and 0 < held - size < least:
         size = instrument.size_down(held - least)
     most = instrument.size_down(instrument.max_market_size)
-    if size > most:
-        rest = size - most
-        size = most if rest >= least else instrument.size_down(size - least)
+    if size > most > 0:
+        slices = (size / most).to_integral_value(rounding=ROUND_CEILING)
+        # Each of the others must come to the minimum at least; where no such split exists, dust is left at the end.
+        first = instrument.size_down(min(most, size - (slices - 1) * least))
+        size = first if first >= least else most
     return size if size >= least and size > 0 else Decimal(0)
 
 

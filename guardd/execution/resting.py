@@ -9,13 +9,15 @@ from guardd.execution.windows import reason_of
 from guardd.model.instant import Instant
 from guardd.model.intent import PlaceProtection, Stage, Write
 from guardd.model.names import PositionKey, Side
-from guardd.model.order import PlanOrder, ProtectionKind
+from guardd.model.order import PlanOrder, ProtectionKind, RestingOrder
 from guardd.model.outcome import Reason
 from guardd.model.reading import is_value
-from guardd.model.state import AccountState
+from guardd.model.state import AccountState, Finished
 
 REFUSALS_HOLD_S: Final = 60.0
 """How long a venue's refusal of a form of protection is taken for its standing answer; then the ladder is tried anew."""
+LATE_MS_MAX: Final = 120_000
+"""How long a venue may keep a request that got no answer before it carries it out, and how far its stamps may lie apart."""
 
 
 def is_missing_stop(write: Write, state: AccountState) -> bool:
@@ -35,12 +37,36 @@ def is_missing_stop(write: Write, state: AccountState) -> bool:
 
 def own_plans(state: AccountState, key: PositionKey, kind: ProtectionKind) -> tuple[PlanOrder, ...]:
     """Resting protection of one kind that this guard made, oldest first."""
-    return tuple(plan for plan in state.plans_of(key) if plan.protection is kind and state.owns(plan))
+    return tuple(plan for plan in state.plans_of(key) if plan.protection is kind and made_by_us(state, plan))
 
 
 def strangers(state: AccountState, key: PositionKey, kind: ProtectionKind) -> tuple[PlanOrder, ...]:
     """Resting protection of one kind that this guard didn't make."""
-    return tuple(plan for plan in state.plans_of(key) if plan.protection is kind and not state.owns(plan))
+    return tuple(plan for plan in state.plans_of(key) if plan.protection is kind and not made_by_us(state, plan))
+
+
+def made_by_us(state: AccountState, order: PlanOrder | RestingOrder) -> bool:
+    """True for an order of ours; also for one without a client id that arrived after everybody had given it up.
+
+    Such a plain plan order is known by what it is: an intent that was void or never listed asked for exactly this, just then.
+    """
+    if state.owns(order):
+        return True
+    if isinstance(order, RestingOrder) or order.client_id:
+        return False
+    return any(_is_late(order, finished) for finished in state.finished)
+
+
+def _is_late(order: PlanOrder, finished: Finished) -> bool:
+    write = finished.intent.write
+    if finished.stage not in (Stage.VOID, Stage.FAILED) or not isinstance(write, PlaceProtection):
+        return False
+    age_ms = order.created_ms - finished.intent.decided.wall_ms
+    return (
+        (order.key, order.protection, order.trigger_price) == (write.key, write.kind, write.trigger_price)
+        and order.size == (write.size if write.size is not None else write.position_size)
+        and -LATE_MS_MAX <= age_ms <= LATE_MS_MAX
+    )
 
 
 def covered(plans: Iterable[PlanOrder], quantity: Decimal) -> Decimal:

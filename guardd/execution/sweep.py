@@ -1,6 +1,7 @@
 """Orders of ours that outlived their position: ended by id once it is confirmed flat (I6). Pure."""
 
 from guardd.execution.proposal import Proposal, Steps
+from guardd.execution.resting import made_by_us
 from guardd.model.intent import Action, CancelKind, CancelOrder
 from guardd.model.names import EpisodeId, RuleName
 from guardd.model.order import PlanOrder, RestingOrder
@@ -20,7 +21,7 @@ def sweep(state: AccountState) -> Steps:
     left = [
         order
         for order in orders
-        if order.closes and state.owns(order) and order.key not in state.held and order.key not in working
+        if order.closes and made_by_us(state, order) and order.key not in state.held and order.key not in working
     ]
     left.sort(key=lambda order: (order.created_ms, order.order_id))
     return Steps(proposals=tuple(_cancel(order) for order in left if order.order_id not in ending))

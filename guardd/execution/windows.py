@@ -35,13 +35,20 @@ def reason_of(finished: Finished) -> Reason | None:
 
 
 def next_step(state: AccountState, episode: EpisodeId, rule: RuleName) -> int:
-    """The number of the next intent of `rule` in this episode: one that was void may be sent again under its own number."""
+    """The number of the next intent of `rule` in this episode.
+
+    One that was void goes again under its own number, and so under its own client id, until the venue is known to have it: should
+    the lost request arrive after all, the venue takes only one of the two. A rejection in between changes nothing about that.
+    """
     progress = state.progress.get((episode, rule))
     step = progress.steps if progress is not None else 0
-    for finished in state.finished:
-        intent = finished.intent
-        if intent.episode == episode and intent.rule == rule and finished.stage not in (Stage.VOID, Stage.REFUSED):
-            step = max(step, intent.step + 1)
+    past = [each for each in state.finished if (each.intent.episode, each.intent.rule) == (episode, rule)]
+    void = {each.intent.step for each in past if each.stage is Stage.VOID}
+    if past and past[-1].stage is Stage.REJECTED and past[-1].intent.step in void:
+        return past[-1].intent.step
+    for finished in past:
+        if finished.stage not in (Stage.VOID, Stage.REFUSED):
+            step = max(step, finished.intent.step + 1)
     for pending in state.pending.values():
         if pending.intent.episode == episode and pending.intent.rule == rule:
             step = max(step, pending.intent.step + 1)

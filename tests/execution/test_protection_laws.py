@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardd.execution.reconcile import reconcile
+from guardd.execution.resting import made_by_us
 from guardd.model.capabilities import Capabilities
-from guardd.model.intent import is_ours
 from guardd.model.outcome import Reason
 from tests.execution.bench import BOUNDS, LONG, Bench, D, position, protect, wanted
 from tests.execution.fake_venue import CAN_ALL, Answer
@@ -132,7 +132,7 @@ async def _converges(bench: Bench, wish: str) -> None:
     assert stop.size in (None, quantity)
     moved_enough = stop.trigger_price * Decimal("1.001")
     assert stop.trigger_price >= D(wish) or D(wish) < moved_enough
-    assert is_ours(stop.client_id) or stop.order_id in bench.state.own_order_ids
+    assert made_by_us(bench.state, stop)
     assert not bench.state.pending
     assert not reconcile(protect(wanted(wish)), bench.state, BOUNDS, now=bench.now).proposals
 
