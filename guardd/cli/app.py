@@ -12,6 +12,8 @@ from guardd.cli.check import check
 from guardd.cli.exits import Exit
 from guardd.cli.run import run
 from guardd.cli.simulate import simulate
+from guardd.cli.status import status
+from guardd.cli.words import halt, resume
 
 app = typer.Typer(
     name="guardd",
@@ -46,6 +48,9 @@ def about(
 
 app.command()(run)
 app.command()(check)
+app.command()(status)
+app.command()(halt)
+app.command()(resume)
 app.command()(simulate)
 app.add_typer(policy.group, name="policy")
 with suppress(ModuleNotFoundError):

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from rich.console import Console
+from rich.text import Text
 
+from guardd.cli.mends import REFUSED_ADDRESS, code_in, mend
 from guardd.errors import ConfigurationError, CredentialsError, GuarddError, VenueUnreachable
 
 
@@ -27,6 +29,8 @@ def code_of(error: GuarddError) -> Exit:
             return Exit.CREDENTIALS
         case VenueUnreachable():
             return Exit.UNREACHABLE
+        case _ if code_in(error) == REFUSED_ADDRESS:
+            return Exit.CREDENTIALS
         case _:
             return Exit.FAILED
 
@@ -36,17 +40,21 @@ def guarded(command: Callable[[], int | None]) -> None:
     try:
         code = command()
     except GuarddError as error:
-        talk().print(f"[bold red]guardd:[/] {_escaped(str(error))}", highlight=False)
+        complain(error)
         sys.exit(code_of(error))
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(code or Exit.DONE)
 
 
+def complain(error: GuarddError) -> None:
+    """What was wrong, and what to do about it."""
+    console = talk()
+    console.print(Text.assemble(("guardd: ", "bold red"), str(error)))
+    if advice := mend(error):
+        console.print(Text.assemble(("to mend it: ", "bold"), advice))
+
+
 def talk() -> Console:
     """Where guardd talks to people: stderr."""
-    return Console(stderr=True, soft_wrap=True)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+    return Console(stderr=True, soft_wrap=True, highlight=False)

@@ -21,6 +21,7 @@ Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Js
 WIDTH_OF_A_FILE: Final = 160
 """Columns where there is no terminal: wide enough that a line of a table stays one line for grep."""
 NOTHING: Final = "–"
+PLACES_MAX: Final = 8
 
 
 def page() -> Console:
@@ -56,8 +57,9 @@ def print_line(text: str, style: str = "") -> None:
 
 
 def decimal_of(value: Decimal) -> str:
-    """Never in scientific notation, without zeros that say nothing."""
-    text = format(value, "f")
+    """Never in scientific notation, without zeros that say nothing, at most eight places."""
+    places = value.as_tuple().exponent
+    text = format(value, ".8f" if isinstance(places, int) and places < -PLACES_MAX else "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -1,0 +1,159 @@
+"""What `guardd check` finds: one sentence of what is so, one of how to mend it, and what it means for the exit code."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from guardd.cli.exits import Exit, code_of
+from guardd.cli.holdings import risk_of
+from guardd.cli.look import Window
+from guardd.cli.mends import mend
+from guardd.config import AccountSettings, Environment, Mode, Settings, Venue
+from guardd.errors import GuarddError, VenueUnreachable
+from guardd.model.names import Severity
+from guardd.model.reading import is_value
+from guardd.policy.check import findings as policy_findings
+from guardd.policy.language import Policy
+from guardd.risk.crosscheck import Check, Mismatch
+
+CLOCK_TOLD_FROM_MS: Final = 1_000
+DRIFT_TOLD_FROM: Final = Decimal("0.02")
+
+
+class Weight(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+_OF_SEVERITY: Final = {
+    Severity.CRITICAL: Weight.ERROR,
+    Severity.WARNING: Weight.WARNING,
+    Severity.INFO: Weight.NOTE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`code` is what an error of this sort ends the program with."""
+
+    weight: Weight
+    where: str
+    text: str
+    mend: str = ""
+    code: Exit = Exit.FAILED
+
+
+def exit_of(found: list[Finding]) -> Exit:
+    """The gravest: settings before credentials before the network before all else."""
+    codes = {finding.code for finding in found if finding.weight is Weight.ERROR}
+    order = (Exit.CONFIGURATION, Exit.CREDENTIALS, Exit.UNREACHABLE, Exit.FAILED)
+    return next((code for code in order if code in codes), Exit.DONE)
+
+
+def gravest_first(found: list[Finding]) -> list[Finding]:
+    """Errors on top; within a weight as they were found."""
+    return sorted(found, key=lambda finding: tuple(Weight).index(finding.weight))
+
+
+def of_error(error: GuarddError, where: str, *, address: str = "") -> Finding:
+    """`address` is what was asked, for errors that say that nothing answered there."""
+    text = f"{address} can't be reached: {error}" if isinstance(error, VenueUnreachable) and address else str(error)
+    return Finding(weight=Weight.ERROR, where=where, text=text, mend=mend(error), code=code_of(error))
+
+
+def of_policy(policy: Policy) -> Iterator[Finding]:
+    for found in policy_findings(policy):
+        where = f"{policy.source}:{found.line}" if found.line else policy.source
+        yield Finding(
+            weight=Weight.WARNING, where=where, text=found.text, mend="change the rule, or know that it is so"
+        )
+
+
+def of_settings(settings: Settings, *, has_token: bool) -> Iterator[Finding]:
+    if settings.mode is Mode.OBSERVE:
+        text = "mode observe: guardd decides and reports, and sends no order"
+        yield Finding(
+            weight=Weight.NOTE, where="settings", text=text, mend="mode: enforce, once you trust what it reports"
+        )
+    if not has_token:
+        text = "no GUARDD_HTTP__TOKEN: a running daemon takes no halt, resume or flatten"
+        mended = "set GUARDD_HTTP__TOKEN for the daemon and for these commands"
+        yield Finding(weight=Weight.NOTE, where="settings", text=text, mend=mended)
+    place = next(place for place in (settings.data_dir, *settings.data_dir.parents) if place.exists())
+    if not place.is_dir():
+        text = f"data_dir {settings.data_dir}: {place} is no directory"
+        mended = "name a directory that guardd may make or write to"
+        yield Finding(weight=Weight.ERROR, where="settings", text=text, mend=mended, code=Exit.CONFIGURATION)
+
+
+def of_account(account: AccountSettings, mode: Mode, window: Window) -> Iterator[Finding]:
+    """What a look at an account tells, apart from errors that ended the look."""
+    yield from _of_venue(account, mode, window)
+    for stream in window.state.streams:
+        moved = window.state.streams[stream]
+        if not moved.up:
+            text = f"the {stream} stream doesn't come up: {moved.why}"
+            mended = "is stream_url right, and does a firewall or proxy let WebSockets through?"
+            yield Finding(weight=Weight.ERROR, where=account.name, text=text, mend=mended, code=Exit.UNREACHABLE)
+    for mismatch in window.mismatches():
+        if mismatch.proved:
+            mended = "nothing reducing is sent while this stands; is it the right account and environment?"
+            yield Finding(weight=Weight.ERROR, where=account.name, text=f"I29: {mismatch.text}", mend=mended)
+        elif _matters(mismatch):
+            yield Finding(weight=Weight.WARNING, where=account.name, text=f"I29: {mismatch.text}")
+    yield from _of_positions(account, window)
+    for said in window.said:
+        yield Finding(weight=_OF_SEVERITY[said.severity], where=account.name, text=said.text)
+
+
+def _matters(mismatch: Mismatch) -> bool:
+    """The venue repeats a position only every ten seconds: that a short look saw no push or no stream mark says nothing."""
+    return mismatch.check in (Check.NOTIONAL, Check.POSITION_MODE)
+
+
+def _of_venue(account: AccountSettings, mode: Mode, window: Window) -> Iterator[Finding]:
+    if account.venue is Venue.BITMART and account.environment is Environment.LIVE and account.rest_url is None:
+        text = (
+            "BitMart announced on 2026-07-26 that it winds down; guardd reads, cancels and closes as long as it lets us"
+        )
+        yield Finding(weight=Weight.WARNING, where=account.name, text=text, mend="move positions while you can")
+    offset_ms = window.state.clock_offset_ms
+    if offset_ms is not None and abs(offset_ms) >= CLOCK_TOLD_FROM_MS:
+        text = f"this machine's clock is {abs(offset_ms) / 1000:.1f} s {'behind' if offset_ms > 0 else 'ahead of'} the venue's"
+        mended = "set it by NTP; until then guardd corrects for it"
+        yield Finding(weight=Weight.WARNING, where=account.name, text=text, mend=mended)
+    if window.may_trade is False:
+        grave = mode is Mode.ENFORCE
+        text = "the key may read but not trade" + (", and mode is enforce: no stop could be placed" if grave else "")
+        mended = "give the key Future-Trade, never Withdraw" if grave else "enough to observe"
+        code = Exit.CREDENTIALS
+        weight = Weight.ERROR if grave else Weight.NOTE
+        yield Finding(weight=weight, where=account.name, text=text, mend=mended, code=code)
+    balance = window.state.balance
+    if balance is not None and balance.foreign_collateral:
+        text = "other coins back this account's equity too: its figures are upper bounds"
+        yield Finding(weight=Weight.WARNING, where=account.name, text=text, mend="keep the settlement coin only")
+
+
+def _of_positions(account: AccountSettings, window: Window) -> Iterator[Finding]:
+    state = window.state
+    for key, held in sorted(state.held.items()):
+        where = f"{account.name}: {key.symbol} {key.side}"
+        if key.symbol not in state.instruments:
+            text = "its contract can't be guarded: not a linear USDT perpetual that the venue lists"
+            yield Finding(weight=Weight.ERROR, where=where, text=text, mend="watch it yourself, or close it")
+            continue
+        risk = risk_of(state, held, window.clock.now())
+        if risk is None:
+            yield Finding(weight=Weight.ERROR, where=where, text="it has no mark price", mend="look at the venue")
+        elif risk.contradiction:
+            yield Finding(
+                weight=Weight.ERROR, where=where, text=risk.contradiction, mend="look at the venue; try again"
+            )
+        elif is_value(risk.drift) and abs(risk.drift) > DRIFT_TOLD_FROM:
+            text = f"the venue's liquidation price and our own differ by {abs(risk.drift) * 100:.1f} %"
+            mended = "the nearer one is used for stops and warnings; a close needs the venue's"
+            yield Finding(weight=Weight.WARNING, where=where, text=text, mend=mended)

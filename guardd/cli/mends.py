@@ -1,0 +1,62 @@
+"""What to do about an error: a sentence for people who see it for the first time."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from guardd.errors import CredentialsError, GuarddError, JournalError, VenueBusy, VenueRefused, VenueUnreachable
+
+_ADDRESS: Final = "put this machine's public address on the key's allow-list (behind NAT or in a cloud: the gateway's address), or use a key without one"
+_CLOCK: Final = "set this machine's clock by NTP"
+_OF_CODE: Final[Mapping[str, str]] = {
+    "30001": "the API key is empty: set it again",
+    "30002": "the venue doesn't know this API key: copy it again, and see that it belongs to this environment (live or demo)",
+    "30003": "the key is frozen: make a new one at the venue",
+    "30005": "the API secret or the memo doesn't belong to this API key: copy all three again, from one key",
+    "30006": _CLOCK,
+    "30007": _CLOCK,
+    "30008": _CLOCK,
+    "30010": _ADDRESS,
+    "30011": "the key has expired: make a new one at the venue",
+    "30012": "the key lacks a permission: it needs Future-Trade to act, Read-Only to observe, and never Withdraw",
+    "30019": "the key lacks a permission: it needs Future-Trade to act, Read-Only to observe, and never Withdraw",
+    "40001": "open a futures account at the venue first",
+    "40046": "open a futures account at the venue first",
+    "40047": "the venue doesn't serve this country",
+}
+"""By BitMart's code (reference, 16.1 and 16.2)."""
+_MISSING: Final = re.compile(r"(?P<names>[A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) missing; looked in ")
+_CODE: Final = re.compile(r"\bcode (\d{5})\b")
+REFUSED_ADDRESS: Final = "30010"
+LACKS_PERMISSION: Final = frozenset({"30012", "30019"})
+
+
+def mend(error: GuarddError) -> str:
+    """How to mend it; empty when the error's own text says so already."""
+    code = code_in(error)
+    if code in _OF_CODE:
+        return _OF_CODE[code]
+    match error:
+        case CredentialsError() if (missing := _MISSING.search(str(error))) is not None:
+            names = missing["names"]
+            return f"set {names} in the environment or in .env, or put each into a file of that name in secrets_dir or $CREDENTIALS_DIRECTORY"
+        case CredentialsError():
+            return "look at the key at the venue: is it alive, and does it belong to this environment?"
+        case VenueUnreachable():
+            return "is the network up, are rest_url and stream_url right, does the venue's status page tell of maintenance?"
+        case VenueBusy():
+            return "wait a minute and try again; something else may be using the same key or address"
+        case JournalError() if "another guardd holds" in str(error):
+            return (
+                "a daemon runs with this data_dir: its http.host, http.port and token must be those of these settings"
+            )
+        case _:
+            return ""
+
+
+def code_in(error: GuarddError) -> str:
+    """The venue's code that the error tells of; empty when it tells none."""
+    if isinstance(error, VenueRefused):
+        return error.code
+    found = _CODE.search(str(error))
+    return found[1] if found is not None else ""
