@@ -30,6 +30,7 @@ from guardd.model.event import (
     OperatorWord,
     OrderPushed,
     OrdersRead,
+    PositionsPushed,
     PositionsRead,
     Pulse,
     ReadFailed,
@@ -99,7 +100,12 @@ class Guard:
         self._confirmation = Confirmation()
         self._lookout = Lookout(state)
         self._hands = Hands(
-            state=state, executor=self.executor, reader=self.reader, teller=self.teller, bounds=self._bounds
+            state=state,
+            executor=self.executor,
+            reader=self.reader,
+            teller=self.teller,
+            bounds=self._bounds,
+            doubts=self._lookout.doubts,
         )
         self._watch: Watch | None = None
         self._ready = False
@@ -185,7 +191,7 @@ class Guard:
             case PositionsRead():
                 self._cross_check(event.at)
                 self._balance_follows()
-            case BalanceRead():
+            case BalanceRead() | PositionsPushed():
                 self._cross_check(event.at)
             case OrdersRead():
                 self._look_for_another_guard(event)
@@ -239,7 +245,6 @@ class Guard:
     def _cross_check(self, now: Instant) -> None:
         """I29: figures that contradict each other twice park the account; ones not checked yet hold back the first reduction."""
         wrong = self._lookout.cross_check(now)
-        self._hands.doubts = self._lookout.doubts
         if wrong:
             self.park("I29: " + "; ".join(wrong))
 

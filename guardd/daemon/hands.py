@@ -40,17 +40,18 @@ class Hands:
         reader: Reader,
         teller: Teller,
         bounds: Callable[[PositionKey], Bounds],
+        doubts: Callable[[PositionKey], tuple[str, ...]],
     ) -> None:
         self._state = state
         self._executor = executor
         self._reader = reader
         self._teller = teller
         self._bounds = bounds
+        self._doubts = doubts
         self._fired: dict[tuple[PositionKey, str], FiredStop] = {}
         self._unprotected: dict[PositionKey, tuple[Instant, str]] = {}
         self.software_stops: dict[PositionKey, tuple[SoftwareStop, ...]] = {}
         self.leash = Leash()
-        self.doubts: tuple[str, ...] = ()
 
     def act(self, decisions: Iterable[Decision], *, now: Instant, frame_ns: int | None = None) -> None:
         """Carry out what was decided, in order; then finish what is half done and sweep what is left over."""
@@ -167,7 +168,7 @@ class Hands:
             self._bounds(proposal.key),
             leash=self.leash,
             now=now,
-            doubts=self.doubts,
+            doubts=self._doubts(proposal.key),
             with_opposite=with_opposite,
         )
         match verdict:

@@ -12,7 +12,7 @@ from guardd.daemon.hands import Hands
 from guardd.daemon.view import Seen
 from guardd.model.decision import Protect
 from guardd.model.instant import Instant
-from guardd.model.names import PositionKey, Severity, Symbol
+from guardd.model.names import EpisodeId, PositionKey, Severity, Symbol
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
 from guardd.policy.explain import NextRule, next_rule
@@ -22,7 +22,7 @@ from guardd.risk.ages import ages_of, blind_on, limits
 from guardd.risk.assess import AccountRisk, PositionRisk, assess_account
 from guardd.risk.backing import last_mark
 from guardd.risk.cover import Cover, cover
-from guardd.risk.crosscheck import Mismatch, cross_check, proved_again
+from guardd.risk.crosscheck import Check, Mismatch, cross_check, proved_again
 
 DRIFT_TOLD_FROM: Final = Decimal("0.02")
 """A liquidation price of our own that is this far from the venue's is told (interfaces.md 2.2)."""
@@ -53,8 +53,9 @@ class Lookout:
         self._looked_ahead: Instant | None = None
         self._next: dict[PositionKey, NextRule | None] = {}
         self._mismatches: tuple[Mismatch, ...] = ()
-        self.doubts: tuple[str, ...] = ("the account was not cross-checked yet",)
-        """What speaks against a first reducing write (I29)."""
+        self._cleared: set[EpisodeId] = set()
+        """Episodes that a cross-check once found nothing against."""
+        self._checked = False
         self.risks: dict[PositionKey, PositionRisk] = {}
 
     def assessed(self, risks: Iterable[PositionRisk], *, whole: bool) -> None:
@@ -71,9 +72,26 @@ class Lookout:
         """Check the account's figures against each other; what two checks in a row prove wrong, in words."""
         found = cross_check(self._state, now=now)
         wrong = proved_again(self._mismatches, found)
-        self._mismatches = found
-        self.doubts = tuple(mismatch.text for mismatch in found)
+        self._mismatches, self._checked = found, True
+        held = self._state.held
+        self._cleared &= {each.episode.id for each in held.values()}
+        self._cleared |= {each.episode.id for key, each in held.items() if not any(_concerns(m, key) for m in found)}
         return tuple(mismatch.text for mismatch in wrong)
+
+    def doubts(self, key: PositionKey) -> tuple[str, ...]:
+        """What speaks against a first reducing write of this position (I29).
+
+        Once an episode was found sound, what merely can't be checked for a while takes nothing back, but the position mode.
+        """
+        if not self._checked:
+            return ("the account was not cross-checked yet",)
+        held = self._state.held.get(key)
+        cleared = held is not None and held.episode.id in self._cleared
+        return tuple(
+            mismatch.text
+            for mismatch in self._mismatches
+            if _concerns(mismatch, key) and (not cleared or mismatch.proved or mismatch.check is Check.POSITION_MODE)
+        )
 
     def blindness(self, stale_after_s: float, now: Instant) -> tuple[str, ...]:
         """What is too old to decide on, in words, over all positions."""
@@ -159,3 +177,8 @@ class Lookout:
         for key in gone:
             for kept in (self._wanted, self._unprotected_s, self._protected, self.risks):
                 kept.pop(key, None)
+
+
+def _concerns(mismatch: Mismatch, key: PositionKey) -> bool:
+    """A finding about this position, its instrument, or the whole account."""
+    return mismatch.key in (key, None) and mismatch.symbol in (key.symbol, None)

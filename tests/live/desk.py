@@ -16,6 +16,7 @@ import aiohttp
 
 from guardd.clock import SystemClock
 from guardd.simulator.control import AccountSettings
+from guardd.simulator.dialects.bitmart.desk import Options
 from guardd.simulator.faults import Faults
 from guardd.simulator.orders import OrderRequest, Side
 from guardd.simulator.run import ServeSettings, build
@@ -173,7 +174,10 @@ async def open_desk(
         uid="main", deposit=Decimal(deposit), spot=Decimal(1_000),
         key=KEYS["BITMART_API_KEY"], secret=KEYS["BITMART_API_SECRET"], passphrase=KEYS["BITMART_API_MEMO"],
     )  # fmt: skip
-    settings = ServeSettings(accounts=(account,), seed=seed, walk=False, ticker_interval_ms=ticker_ms, **more)
+    options = Options(
+        ticker_interval_ms=ticker_ms, position_heartbeat_ms=2_000
+    )  # so that a test needn't wait 10 s (14.8)
+    settings = ServeSettings(accounts=(account,), seed=seed, walk=False, options=options, **more)
     server = build(settings, SystemClock(), faults)
     async with server:
         yield Desk(server=server, faults=faults, home=home)
