@@ -196,8 +196,8 @@ def test_an_anchor_may_be_used_again() -> None:
         (
             "then: [{reduce: {until: {leverage: 3}}}]\nwhen: {leverage: {above: 5}}",
             (
-                "policy.yaml:4:30: found `leverage`, expected what a smaller position can change: account_margin_ratio, buffer_left, "
-                "distance_to_liquidation, effective_leverage, margin_ratio, notional"
+                "policy.yaml:4:30: found `leverage`, expected what a smaller position can change: account_margin_ratio, "
+                "buffer_left, distance_to_liquidation, effective_leverage, margin_ratio, notional"
             ),
         ),
         (
@@ -211,8 +211,8 @@ def test_an_anchor_may_be_used_again() -> None:
         (
             "then: [{stop_loss: {trigger: {liquidation_buffer: 120%}}}]",
             (
-                "policy.yaml:4:55: found `liquidation_buffer: 1.2`, expected a share between 0% and 100% of the way from liquidation "
-                "to entry"
+                "policy.yaml:4:55: found `liquidation_buffer: 1.2`, expected a share between 0% and 100% of the way from "
+                "liquidation to entry"
             ),
         ),
         (
