@@ -1,0 +1,107 @@
+"""The policy in words: what comes next, what it would do now, what looks wrong in it."""
+
+import pytest
+
+from guardd.model.names import Side
+from guardd.policy.check import findings
+from guardd.policy.explain import NextRule, describe, next_rule, view_of
+from guardd.policy.language import Policy
+from tests.model.accounts import START, D, account, key, row
+from tests.policy.guarded import cross, policy_of, rule
+
+LONG = row(venue_liquidation=D(81000))
+WARN = rule("{distance_to_liquidation: {below: 15%}}", "notify: {}", name="warn")
+TRIM = rule("{profit_from_entry: {below: -5%}}", "reduce: {by: 25%}", name="trim")
+LAST = rule("{buffer_left: {below: 15%}}", "close: {}", name="last")
+STOP = "name: stop\nthen: [stop_loss: {trigger: {from_entry: -8%}}]"
+
+
+def following(policy: Policy, side: Side = Side.LONG, mark: str = "89000") -> NextRule | None:
+    position = LONG if side is Side.LONG else row(Side.SHORT, venue_liquidation=D(99000), mark=mark)
+    view = view_of(policy, account(position), key(side), START)
+    assert view is not None
+    return next_rule(view)
+
+
+def test_the_next_rule_is_the_one_whose_mark_comes_first() -> None:
+    assert following(policy_of(LAST, TRIM)) == NextRule(rule="trim", at_mark_price=D("85499.9"))  # type: ignore[arg-type]
+    assert following(policy_of(LAST)) == NextRule(rule="last", at_mark_price=D("82349.9"))  # type: ignore[arg-type]
+
+
+def test_a_rule_that_is_true_already_is_next_at_the_present_mark() -> None:
+    assert following(policy_of(LAST, WARN)) == NextRule(rule="warn", at_mark_price=D(89000))  # type: ignore[arg-type]
+
+
+def test_for_a_short_the_next_rule_lies_above() -> None:
+    found = following(policy_of(TRIM), Side.SHORT)
+    assert found is not None
+    assert found.at_mark_price == D("94500.1")
+
+
+def test_without_a_rule_that_hangs_on_the_mark_there_is_none() -> None:
+    assert following(policy_of(STOP, rule("{leverage: {above: 50}}", "close: {}"))) is None
+
+
+def test_a_position_that_is_not_held_has_no_view() -> None:
+    assert view_of(policy_of(STOP), account(LONG), key(Side.SHORT), START) is None
+
+
+def test_what_the_policy_would_do_now_is_told_in_words() -> None:
+    assert describe(policy_of(STOP, WARN, TRIM, LAST), account(LONG), START) == (
+        "BTCUSDT long 10x isolated, 100 contracts: mark 89000, liquidation at 81498.8993396, distance 8.43 %",
+        "  a stop shall rest at 82800 (mark price, rule stop)",
+        "  rule warn is true now (distance_to_liquidation 8.43 % is below 15 %): tell (warning)",
+        "  rule trim at mark 85499.9: reduce by 25 %",
+        "  rule last at mark 82349.9: close",
+    )
+
+
+def test_nothing_held_is_said_so() -> None:
+    assert describe(policy_of(STOP), account(), START) == ("no open position",)
+
+
+def test_an_unprotected_position_is_said_so() -> None:
+    assert "  no rule asks for a stop" in describe(policy_of(LAST), account(LONG), START)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (rule("{margin_ratio: {above: 100%}}", "close: {}"), "too late"),
+        (rule("{distance_to_liquidation: {below: 0%}}", "close: {}"), "can't come true"),
+        (
+            rule("{account_margin_ratio: {above: 80%}}", "close: {}", more="match: {margin_mode: isolated}"),
+            "isolated positions",
+        ),
+        (rule("{all: [{leverage: {above: 9}}, {leverage: {below: 8}}]}", "close: {}"), "at once"),
+        (rule("{distance_to_liquidation: {below: 8%}}", "reduce: {until: {distance_to_liquidation: 12%}}"), "isolated"),
+        (
+            rule(
+                "{distance_to_liquidation: {below: 8%}}",
+                "reduce: {until: {distance_to_liquidation: 8%}}",
+                more="match: {margin_mode: cross}",
+            ),
+            "doesn't lie beyond",
+        ),
+        (rule("{leverage: {above: 9}}", "close: {}, close: {}"), "never gets its turn"),
+    ],
+)
+def test_a_rule_that_can_not_work_as_written_is_found(body: str, text: str) -> None:
+    found = [finding for finding in findings(policy_of(STOP, body)) if finding.line]
+    assert len(found) == 1, found
+    assert text in found[0].text
+    assert found[0].line == 6
+
+
+def test_a_policy_without_any_stop_is_found() -> None:
+    assert [finding.line for finding in findings(policy_of(LAST))] == [0]
+
+
+def test_a_sound_policy_has_no_findings() -> None:
+    assert findings(policy_of(STOP, WARN, TRIM, LAST)) == ()
+
+
+def test_describing_remembers_nothing() -> None:
+    policy = policy_of("name: s\nthen: [stop_loss: {trigger: {from_mark: -2%}}]")
+    state = account(cross())
+    assert describe(policy, state, START) == describe(policy, state, START)
