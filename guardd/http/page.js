@@ -36,7 +36,7 @@ function axis(position) {
   ].filter(([, price]) => price !== null && price !== undefined);
   const prices = points.map(([, price]) => Number(price));
   const low = Math.min(...prices), high = Math.max(...prices);
-  const width = 600, pad = 60;
+  const width = 340, pad = 42;
   const at = (price) => (high === low ? width / 2 : pad + ((Number(price) - low) / (high - low)) * (width - 2 * pad));
   const told = points.map(([name, price]) => name + " " + price).join(", ");
   const picture = draw("svg", { viewBox: "0 0 " + width + " 74", role: "img", "aria-label": told });

@@ -85,10 +85,12 @@ class MemoryJournal:
         self._open()
         now_ms = self._now().wall_ms if self._now is not None else self._latest_ms()
         halted, parked = self._standing(account)
+        mine = [each for each in self._known.values() if each.intent.account == account]
         return memory_of(
-            (each for each in self._known.values() if each.intent.account == account),
+            mine,
             episodes=self._open_episodes(account),
             order_ids=self._order_ids.get(account, set()),
+            client_ids=(each.intent.id for each in mine if each.stage is not Stage.REFUSED),
             halted=halted,
             parked=parked,
             now_ms=now_ms,

@@ -5,7 +5,7 @@ from typing import Final
 
 from guardd.journal.base import Memory, Remembered, RuleMark
 from guardd.model.intent import FINISHED, Stage
-from guardd.model.names import EpisodeId, OrderId, RuleName
+from guardd.model.names import ClientId, EpisodeId, OrderId, RuleName
 from guardd.model.position import Episode
 
 REMEMBERED_MS: Final = 24 * 3_600_000
@@ -17,21 +17,31 @@ def memory_of(
     *,
     episodes: Iterable[Episode],
     order_ids: Iterable[OrderId],
+    client_ids: Iterable[ClientId],
     halted: bool,
     parked: str | None,
     now_ms: int,
 ) -> Memory:
-    """`known` are the intents of one account. A record from the future counts as recent: a doubtful clock is no time (I24)."""
+    """`known` are the intents of one account, `episodes` its open ones.
+
+    A record from the future counts as recent: a doubtful clock is no time (I24).
+    """
     oldest_first = sorted(known, key=lambda each: (each.at_ms, each.intent.id))
+    open_episodes = tuple(sorted(episodes, key=lambda episode: episode.id))
+    still_count = {episode.id for episode in open_episodes}
+    young = [each for each in oldest_first if each.at_ms > now_ms - REMEMBERED_MS]
+    marking = [
+        each for each in oldest_first if each.at_ms > now_ms - REMEMBERED_MS or each.intent.episode in still_count
+    ]
     return Memory(
         unfinished=tuple(each for each in oldest_first if each.stage not in FINISHED),
-        recent=tuple(each for each in oldest_first if each.stage in FINISHED and each.at_ms > now_ms - REMEMBERED_MS),
-        episodes=tuple(sorted(episodes, key=lambda episode: episode.id)),
-        rule_marks=_rule_marks(oldest_first),
+        recent=tuple(each for each in young if each.stage in FINISHED),
+        episodes=open_episodes,
+        rule_marks=_rule_marks(marking),
         order_ids=frozenset(order_ids),
         halted=halted,
         parked=parked,
-        client_ids=frozenset(each.intent.id for each in oldest_first if each.stage is not Stage.REFUSED),
+        client_ids=frozenset(client_ids),
     )
 
 

@@ -121,7 +121,10 @@ class SqliteJournal:
         await self.flush()
         now = self._now()
         before_ms = now.wall_ms - int(older_than_s * 1000)
-        return await asyncio.wrap_future(self._worker.submit(lambda: self._store.prune(before_ms, now)))
+        total = 0
+        while cut := await asyncio.wrap_future(self._worker.submit(lambda: self._store.prune(before_ms, now))):
+            total += cut  # piece by piece: an intent may go between two
+        return total
 
     async def close(self) -> None:
         """Everything noted so far is durable when this returns; the data directory is free for another process.

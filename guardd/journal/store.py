@@ -35,7 +35,7 @@ from guardd.journal.recollection import REMEMBERED_MS, memory_of
 from guardd.journal.statements import migrations, statements
 from guardd.model.instant import Instant
 from guardd.model.intent import FINISHED, Intent, Stage
-from guardd.model.names import AccountName, OrderId
+from guardd.model.names import AccountName, ClientId, OrderId
 from guardd.model.outcome import Outcome
 from guardd.model.position import Episode
 
@@ -44,6 +44,8 @@ GENESIS: Final = "0" * 64
 BUSY_S: Final = 5.0
 """How long a writer waits for another connection's lock (a reader's checkpoint) before it gives up."""
 RECORDS_PER_CHECKPOINT: Final = 1_000
+RECORDS_PER_CUT: Final = 2_000
+_FINISHED: Final = json.dumps(sorted(FINISHED))
 Row: TypeAlias = Mapping[str, object]
 
 
@@ -79,7 +81,10 @@ class Store:
     def recall(self, account: AccountName, now_ms: int) -> Memory:
         """What is known of one account. Raises `JournalError` for a record that can't be understood."""
         with told_as_journal_error(self._file):
-            intents = self._all("recall", "intents", account=account)
+            intents = self._all(
+                "recall", "intents", account=account, since_ms=now_ms - REMEMBERED_MS, finished=_FINISHED
+            )
+            client_ids = self._all("recall", "client_ids", account=account)
             episodes = self._all("recall", "episodes", account=account)
             orders = self._all("recall", "own_orders", account=account)
             halted, parked = self._standing(account)
@@ -87,13 +92,17 @@ class Store:
             [_remembered(row) for row in intents],
             episodes=[decoded(Episode, json.loads(str(row["text"]))) for row in episodes],
             order_ids=[OrderId(str(row["order_id"])) for row in orders],
+            client_ids=[ClientId(str(row["id"])) for row in client_ids],
             halted=halted,
             parked=parked,
             now_ms=now_ms,
         )
 
     def prune(self, before_ms: int, now: Instant) -> int:
-        """Cut off records older than `before_ms`; the number cut. What a restart needs stays, and so do the last 24 hours."""
+        """Cut off some records older than `before_ms`; the number cut, 0 when none is left to cut.
+
+        What a restart needs stays, and so do the last 24 hours. At most `RECORDS_PER_CUT` of an account go at once.
+        """
         before_ms = min(before_ms, now.wall_ms - REMEMBERED_MS)
         heads = dict(self._heads)
         with self._transaction():
@@ -109,9 +118,8 @@ class Store:
     def _prune_account(
         self, account: AccountName, before_ms: int, now: Instant, heads: dict[AccountName, tuple[int, str]]
     ) -> int:
-        cut = self._one("prune", "cut", account=account, before_ms=before_ms)
-        finished = json.dumps(sorted(FINISHED))
-        self._run("prune", "intents", account=account, before_ms=before_ms, finished=finished)
+        cut = self._one("prune", "cut", account=account, before_ms=before_ms, limit=RECORDS_PER_CUT)
+        self._run("prune", "intents", account=account, before_ms=before_ms, finished=_FINISHED)
         self._run("prune", "own_orders", account=account, before_ms=before_ms)
         self._run("prune", "episodes", account=account, before_ms=before_ms)
         if cut is None:

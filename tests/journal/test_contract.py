@@ -268,3 +268,24 @@ async def test_a_closed_journal_takes_nothing_and_can_be_closed_again(bench: Ben
         await bench.journal.intend(intent())
     with pytest.raises(JournalError, match="closed"):
         bench.journal.note_word(MAIN, "halt", "", at())
+
+
+async def test_marks_of_an_open_episode_outlive_the_day_and_those_of_an_ended_one_do_not(bench: Bench) -> None:
+    for name, ended in (("e1", False), ("e2", True)):
+        meant = intent(0, episode=name)
+        await bench.journal.intend(meant)
+        bench.journal.note(moved(meant, Stage.VERIFIED, 1))
+        bench.journal.note_episode(episode(name), ended=ended, at=at(2))
+    bench.clock.pass_time(48 * HOUR_S)
+    memory = await bench.memory()
+    assert [mark.episode for mark in memory.rule_marks] == ["e1"]
+    assert memory.recent == ()
+    assert len(memory.client_ids) == 2
+
+
+async def test_a_memory_journal_can_be_told_to_fail_as_a_full_disk_would() -> None:
+    journal = MemoryJournal()
+    journal.failure = "disk full"
+    with pytest.raises(JournalError, match="disk full"):
+        await journal.intend(intent())
+    assert journal.intended == []

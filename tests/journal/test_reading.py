@@ -14,7 +14,7 @@ from guardd.errors import JournalError
 from guardd.journal.entry import RecordKind
 from guardd.journal.reading import ChainVerdict, JournalReader
 from guardd.journal.sqlite import FILE_NAME, SqliteJournal
-from guardd.journal.store import link
+from guardd.journal.store import RECORDS_PER_CUT, link
 from guardd.journal.worker import InlineWorker
 from guardd.model.intent import Stage
 from guardd.model.names import EpisodeId, RuleName
@@ -271,3 +271,18 @@ async def test_pruning_waits_its_turn_behind_what_was_noted(journal: SqliteJourn
         journal.intend(intent(0)), journal.intend(intent(1, decided=clock.now())), journal.prune(older_than_s=DAY_S)
     )
     assert results == [None, None, 1]
+
+
+async def test_a_long_past_is_cut_in_pieces_so_that_an_intent_can_go_between(
+    tmp_path: Path, journal: SqliteJournal, clock: ManualClock
+) -> None:
+    count = RECORDS_PER_CUT * 2 + 5
+    for number in range(count):
+        journal.note_word(MAIN, f"word {number}", "", at())
+    clock.pass_time(60 * DAY_S)
+    await journal.intend(intent(0, decided=clock.now()))
+    assert await journal.prune(older_than_s=DAY_S) >= count
+    with JournalReader.open(tmp_path) as reader:
+        kinds = [record.kind for record in reader.list(limit=10)]
+        assert [verdict.problem for verdict in reader.verify()] == [None]
+    assert kinds == [RecordKind.INTENT, *[RecordKind.PRUNED] * 3]

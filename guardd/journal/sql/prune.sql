@@ -1,9 +1,11 @@
 -- The chain is cut before the first record that is young enough: a prefix, so that what is left still hangs together.
+-- At most `limit` at a time: an intent that waits for the file waits no longer than that takes.
 -- name: cut
 SELECT seq, hash FROM record
 WHERE account = :account
   AND seq < coalesce((SELECT min(seq) FROM record WHERE account = :account AND at_ms >= :before_ms),
                      (SELECT max(seq) FROM record WHERE account = :account))
+  AND seq < (SELECT min(seq) FROM record WHERE account = :account) + :limit
 ORDER BY seq DESC LIMIT 1
 
 -- name: move_anchor
