@@ -206,7 +206,9 @@ def _then(table: Table, faults: Faults) -> tuple[PolicyAction, ...]:
 
 def _seconds(entry: Entry | None, default_s: float, faults: Faults) -> float:
     number = None if entry is None else read_number(entry.value, Unit.DURATION, faults)
-    return default_s if number is None else float(number)
+    if number is None:
+        return default_s
+    return float(number)
 
 
 def _check_blind(rule: PolicyRule, when: Condition | None, place: Place, faults: Faults) -> None:

@@ -106,6 +106,8 @@ def reading_after(metric: Metric, on: Ground, risk: PositionRisk, size: Decimal)
 def _bounded(wanted: Decimal, quantity: Decimal, cap: Decimal, instrument: Instrument) -> SizeResult:
     """`wanted` within the cap and the venue's least size, leaving nothing that the venue wouldn't close."""
     least = instrument.min_size
+    if quantity < least:
+        return NoSize(why=f"the venue takes no order below {least} contracts: a rest of {quantity} can't be closed")
     size = min(max(wanted, least), quantity)
     if size > cap:
         return NoSize(why=f"the venue's least order is {least} contracts, more than the {cap} that may go")
