@@ -1,6 +1,7 @@
 """`guardd demo`: see it work, without an account."""
 
 import asyncio
+import os
 import signal
 from enum import StrEnum
 from typing import Annotated
@@ -15,6 +16,9 @@ from guardd.demo.frame import Show
 from guardd.demo.plain import Plain
 from guardd.demo.play import Wish, run_demo
 from guardd.demo.screen import Screen
+
+PLAIN_WIDTH = 132
+"""Columns of the summary's tables where nobody says how wide a page is."""
 
 
 class DemoVenue(StrEnum):
@@ -45,6 +49,8 @@ def demo(
 
 def _demo(wish: Wish) -> int:
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=PLAIN_WIDTH)
 
     def show_at(address: str) -> Show:
         animated = console.is_terminal and not console.is_dumb_terminal

@@ -3,8 +3,9 @@
 import asyncio
 import signal
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from guardd.demo.frame import Frame, Show
 from guardd.demo.processes import Child, DemoFailed, clean_environment, free_port
 from guardd.demo.scenario import Play
 from guardd.demo.settings import credentials, write_settings
+from guardd.demo.story import Line
 from guardd.demo.verdict import Verdict, judge
 from guardd.demo.watch import ANSWER_S, Exchange, Log, Status, read_status
 from guardd.simulator import prices
@@ -26,6 +28,7 @@ EXCHANGE_START_S: Final = 30.0
 DAEMON_START_S: Final = 60.0
 """From the daemon's start until every position is protected; a second on a free machine."""
 LOOK_S: Final = 0.2
+REMEMBERED: Final = 20
 SETTLE_S: Final = 2.0
 """After the last price: what is under way comes to its end."""
 
@@ -112,6 +115,7 @@ class _Stage:
     exchange: Exchange
     session: aiohttp.ClientSession
     log: Log
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     began_ms: int = 0
     now_ms: int = 0
 
@@ -164,16 +168,19 @@ class _Stage:
             raise self.children[0].failure(f"gave no answer ({type(error).__name__})") from error
         status = None if daemon_gone else await read_status(self.session, self.address)
         self.now_ms = venue.now_ms
-        for said in self.log.fresh():
-            if (line := story.say(said, venue.now_ms)) is not None:
-                self.show.line(line, self._offset(line.at_ms))
-        for row in rows:
-            if (line := story.tell(row)) is not None:
-                self.show.line(line, self._offset(line.at_ms))
+        self._tell([*map(story.tell, rows), *map(story.say, self.log.fresh())])
         offset_ms = self._offset(venue.now_ms)
         silent = self._silent(offset_ms)
         self.show.frame(Frame(offset_ms=offset_ms, play=self.play, venue=venue, status=status, feed_silent=silent))
         return status
+
+    def _tell(self, lines: Iterable[Line | None]) -> None:
+        """What happened since the last look, in order; what the guard says in two ways at once is shown once."""
+        for line in sorted((line for line in lines if line is not None), key=lambda line: line.at_ms):
+            if line.who == "guard" and line.text in self.said:
+                continue
+            self.said.append(line.text)
+            self.show.line(line, self._offset(line.at_ms))
 
     def _offset(self, at_ms: int) -> int:
         """From the play's start; before it, from now backwards."""

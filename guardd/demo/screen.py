@@ -65,8 +65,8 @@ class Screen:
 
     def _events(self, room: int) -> RenderableType:
         text = Table.grid(padding=(0, 1))
-        text.add_column(justify="right", no_wrap=True)
-        text.add_column(no_wrap=True)
+        text.add_column(justify="right", no_wrap=True, min_width=7)
+        text.add_column(no_wrap=True, min_width=5)
         text.add_column(no_wrap=True, overflow="ellipsis")
         for offset_ms, line in list(self._lines)[-room:]:
             style = _STYLES[line.tone]

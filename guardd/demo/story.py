@@ -12,7 +12,6 @@ from guardd.simulator.ledger import LedgerRow, RowKind
 from guardd.simulator.orders import OrderKind, PlanKind
 
 CONTRACTS: Final[dict[str, Contract]] = {contract.symbol: contract for contract in scenario.contracts()}
-LATE_CLOSE: Final = "no liquidation price"
 
 
 class Tone(StrEnum):
@@ -50,18 +49,12 @@ def tell(row: LedgerRow) -> Line | None:
             return None
 
 
-def say(line: LogLine, at_ms: int) -> Line | None:
-    """What the guard itself says: rules that fire, warnings, refusals."""
-    grave = line.level in ("warning", "critical", "error")
-    if line.event == "rule_fired":
-        text = f"rule {line.rule} on {line.position}: {line.why}"
-    elif line.event == "told" and grave:
-        text = line.why
-    elif line.event.endswith("_refused"):
-        text = f"{line.event.removesuffix('_refused').replace('_', ' ')} on {line.position} refused: {line.why}"
-    else:
+def say(line: LogLine) -> Line | None:
+    """What the guard itself says: rules that fire, and what it tells people as a warning or worse."""
+    aloud = line.event == "told" and line.level in ("warning", "critical", "error")
+    if not aloud and line.event != "rule_fired":
         return None
-    return Line(at_ms=at_ms, who="guard", tone=Tone.TALK, text=text)
+    return Line(at_ms=line.at_ms, who="guard", tone=Tone.TALK, text=line.why)
 
 
 def leg(row: LedgerRow) -> str:
@@ -80,9 +73,17 @@ def why(row: LedgerRow) -> str:
     sign = 1 if row.details["position_side"] == "long" else -1
     text = f"mark {price(row.symbol, mark)}, {percent((mark - entry) / entry, signed=True)} from entry"
     if row.details["liquidation_price"] is None:
-        return f"{text}, {LATE_CLOSE}"
+        return f"{text}, no liquidation price"
     distance = (mark - row.decimal("liquidation_price")) * sign / mark
     return f"{text}, {percent(distance)} before liquidation"
+
+
+def plan_name(row: LedgerRow) -> str:
+    return _PLANS.get(str(row.details["plan_kind"]), "conditional order")
+
+
+def trigger(row: LedgerRow) -> str:
+    return price(row.symbol, row.decimal("trigger_price"))
 
 
 def price(symbol: str, value: Decimal) -> str:
@@ -140,10 +141,8 @@ def _plan(row: LedgerRow) -> Line | None:
     action = str(row.details["action"])
     if action not in _HAPPENED:
         return None
-    kind = _PLANS.get(str(row.details["plan_kind"]), "conditional order")
-    trigger, mark = row.decimal("trigger_price"), row.decimal("mark")
-    text = f"{kind} of the {leg(row)} {_HAPPENED[action]} {price(row.symbol, trigger)}"
-    text += f" (mark {price(row.symbol, mark)})"
+    mark = price(row.symbol, row.decimal("mark"))
+    text = f"{plan_name(row)} of the {leg(row)} {_HAPPENED[action]} {trigger(row)} (mark {mark})"
     tone = Tone.HURT if action == "failed" else Tone.ACT if action in ("placed", "modified", "triggered") else Tone.NOTE
     return Line(at_ms=row.at_ms, who=row.uid, tone=tone, text=text)
 

@@ -57,7 +57,11 @@ def _ends(verdict: Verdict) -> Table:
 def _sentences(verdict: Verdict, *, observe: bool) -> list[tuple[str, str]]:
     kept = f"{story.money(verdict.kept)} USDT are left in the guarded account that its twin lost."
     if verdict.guard_held:
-        bare = f"From the first price on, no position of it stood without a full stop for more than {verdict.unprotected_ms} ms."
+        bare = (
+            "From the first price on, each position of it had a stop at the exchange for all of it, without a gap."
+            if not verdict.unprotected_ms
+            else f"A position of it stood without a stop for all of it for {verdict.unprotected_ms} ms at most."
+        )
         return [
             (f"The guarded account {_fate(verdict.guarded)}; its twin was liquidated. {kept}", "bold green"),
             (bare, ""),

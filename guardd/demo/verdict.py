@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 
 from guardd.demo import scenario, story
 from guardd.simulator import truth
@@ -94,21 +95,46 @@ def _of(row: LedgerRow, side: PositionSide) -> bool:
 
 
 def _deeds(ledger: Ledger, began_ms: int) -> tuple[Deed, ...]:
-    """Stops and take-profits as they first rested or moved, and every close, in the order of the ledger."""
-    deeds: list[Deed] = []
-    for row in ledger.rows(uid=scenario.GUARDED):
-        offset_ms = row.at_ms - began_ms
-        if row.kind is RowKind.PLAN and row.details["action"] in ("placed", "modified"):
-            line = story.tell(row)
-            if line is not None:
-                why = "protection that the policy asks for" if offset_ms < 0 else "protection follows"
-                deeds.append(Deed(offset_ms=offset_ms, what=line.text, why=why, gained=None))
-        elif story.is_closing(row):
-            deeds.append(_close(row, offset_ms))
+    """Protection as it first rested, a deed a leg; then every move of it and every close, in the order of the ledger."""
+    rows = ledger.rows(uid=scenario.GUARDED)
+    first = [row for row in rows if _is_protection(row, "placed") and row.at_ms < began_ms]
+    later = [row for row in rows if row.at_ms >= began_ms]
+    deeds = [_protected(list(group), began_ms) for _, group in groupby(first, key=story.leg)]
+    for row in later:
+        if story.is_closing(row):
+            deeds.append(_closed(row, began_ms))
+        elif _is_protection(row, "placed", "modified"):
+            deeds.append(_moved(row, began_ms))
     return tuple(deeds)
 
 
-def _close(row: LedgerRow, offset_ms: int) -> Deed:
+def _is_protection(row: LedgerRow, *actions: str) -> bool:
+    return row.kind is RowKind.PLAN and row.details["action"] in actions
+
+
+def _protected(rows: list[LedgerRow], began_ms: int) -> Deed:
+    first = rows[0]
+    what = " and ".join(f"{story.plan_name(row)} at {story.trigger(row)}" for row in rows)
+    mark = story.price(first.symbol, first.decimal("mark"))
+    return Deed(
+        offset_ms=first.at_ms - began_ms,
+        what=f"{what} rest for the {story.leg(first)}",
+        why=f"mark {mark}, and nothing rested",
+        gained=None,
+    )
+
+
+def _moved(row: LedgerRow, began_ms: int) -> Deed:
+    action = "moved to" if row.details["action"] == "modified" else "rests at"
+    return Deed(
+        offset_ms=row.at_ms - began_ms,
+        what=f"{story.plan_name(row)} of the {story.leg(row)} {action} {story.trigger(row)}",
+        why=f"mark {story.price(row.symbol, row.decimal('mark'))}",
+        gained=None,
+    )
+
+
+def _closed(row: LedgerRow, began_ms: int) -> Deed:
     size = story.coins(row.symbol, row.decimal("size"))
     what = f"{story.how(row)} {size} of the {story.leg(row)} at {story.price(row.symbol, row.decimal('price'))}"
-    return Deed(offset_ms=offset_ms, what=what, why=story.why(row), gained=row.decimal("realized_pnl"))
+    return Deed(offset_ms=row.at_ms - began_ms, what=what, why=story.why(row), gained=row.decimal("realized_pnl"))

@@ -5,6 +5,7 @@ Only the exchange's ledger decides how it ended; the guard's own words are shown
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -134,11 +135,16 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the guard's log, as far as it is shown."""
 
     event: str
+    timestamp: datetime
     level: str = "info"
     rule: str = ""
     position: str = ""
-    about: str = ""
     why: str = ""
+
+    @property
+    def at_ms(self) -> int:
+        """Wall time; the exchange's own is that of the same machine."""
+        return int(self.timestamp.timestamp() * 1_000)
 
 
 @dataclass(slots=True, kw_only=True)
