@@ -223,7 +223,7 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
         return Steps()
     if gone is None:
         return _place_missing(slot, scene, reason=f"no {slot.kind} rests at {slot.wanted.trigger_price}")
-    if gone.order_id in scene.state.fired or _fired_unseen(slot, gone, scene):
+    if gone.order_id in scene.state.fired or _fired_unseen(slot, scene):
         return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
     if scene.state.halted:
         stays = "its stop was cancelled by hand while halted, and stays cancelled"
@@ -382,7 +382,7 @@ def _users_stop(slot: Slot, scene: _Scene) -> tuple[Note, ...] | None:
     return ()
 
 
-def _fired_unseen(slot: Slot, gone: Finished, scene: _Scene) -> bool:
+def _fired_unseen(slot: Slot, scene: _Scene) -> bool:
     """The mark is through the trigger of a stop that is no longer listed: it fired, though no push said so."""
     trigger, mark = last_trigger(slot), scene.bounds.mark
     if trigger is None or not is_value(mark) or slot.kind is not ProtectionKind.STOP_LOSS:

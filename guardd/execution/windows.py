@@ -44,7 +44,7 @@ def next_step(state: AccountState, episode: EpisodeId, rule: RuleName) -> int:
     step = progress.steps if progress is not None else 0
     past = [each for each in state.finished if (each.intent.episode, each.intent.rule) == (episode, rule)]
     void = {each.intent.step for each in past if each.stage is Stage.VOID}
-    if past and past[-1].stage is Stage.REJECTED and past[-1].intent.step in void:
+    if past and past[-1].stage in (Stage.REJECTED, Stage.VOID, Stage.REFUSED) and past[-1].intent.step in void:
         return past[-1].intent.step
     for finished in past:
         if finished.stage not in (Stage.VOID, Stage.REFUSED):
