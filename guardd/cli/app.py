@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from guardd import __version__
-from guardd.cli import policy
+from guardd.cli import journal, policy
 from guardd.cli.check import check
 from guardd.cli.exits import Exit
+from guardd.cli.flatten import flatten
 from guardd.cli.run import run
 from guardd.cli.simulate import simulate
 from guardd.cli.status import status
@@ -51,7 +52,9 @@ app.command()(check)
 app.command()(status)
 app.command()(halt)
 app.command()(resume)
+app.command()(flatten)
 app.command()(simulate)
 app.add_typer(policy.group, name="policy")
+app.add_typer(journal.group, name="journal")
 with suppress(ModuleNotFoundError):
     app.command()(import_module("guardd.cli.demo").demo)

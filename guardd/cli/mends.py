@@ -6,7 +6,10 @@ from typing import Final
 
 from guardd.errors import CredentialsError, GuarddError, JournalError, VenueBusy, VenueRefused, VenueUnreachable
 
-_ADDRESS: Final = "put this machine's public address on the key's allow-list (behind NAT or in a cloud: the gateway's address), or use a key without one"
+_ADDRESS: Final = (
+    "put this machine's public address on the key's allow-list (behind NAT or in a cloud: the gateway's address), "
+    "or use a key without one"
+)
 _CLOCK: Final = "set this machine's clock by NTP"
 _OF_CODE: Final[Mapping[str, str]] = {
     "30001": "the API key is empty: set it again",
@@ -39,7 +42,8 @@ def mend(error: GuarddError) -> str:
     match error:
         case CredentialsError() if (missing := _MISSING.search(str(error))) is not None:
             names = missing["names"]
-            return f"set {names} in the environment or in .env, or put each into a file of that name in secrets_dir or $CREDENTIALS_DIRECTORY"
+            files = "a file of that name in secrets_dir or $CREDENTIALS_DIRECTORY"
+            return f"set {names} in the environment or in .env, or put each into {files}"
         case CredentialsError():
             return "look at the key at the venue: is it alive, and does it belong to this environment?"
         case VenueUnreachable():
