@@ -22,7 +22,7 @@ from guardd.risk.ages import ages_of, blind_on, limits
 from guardd.risk.assess import AccountRisk, PositionRisk, assess_account
 from guardd.risk.backing import last_mark
 from guardd.risk.cover import Cover, cover
-from guardd.risk.crosscheck import Check, Mismatch, cross_check, proved_again
+from guardd.risk.crosscheck import Check, Mismatch, Standing, cross_check, lasting, standing
 
 DRIFT_TOLD_FROM: Final = Decimal("0.02")
 """A liquidation price of our own that is this far from the venue's is told (interfaces.md 2.2)."""
@@ -56,6 +56,7 @@ class Lookout:
         self._cleared: set[EpisodeId] = set()
         """Episodes that a cross-check once found nothing against."""
         self._checked = False
+        self._standing: Standing = {}
         self.risks: dict[PositionKey, PositionRisk] = {}
 
     def assessed(self, risks: Iterable[PositionRisk], *, whole: bool) -> None:
@@ -69,19 +70,20 @@ class Lookout:
         self._wanted.update({wish.key: wish for wish in wishes})
 
     def cross_check(self, now: Instant) -> tuple[str, ...]:
-        """Check the account's figures against each other; what two checks in a row prove wrong, in words."""
+        """Check the account's figures against each other; what stays proved wrong, in words."""
         found = cross_check(self._state, now=now)
-        wrong = proved_again(self._mismatches, found)
+        self._standing = standing(self._standing, found, now)
         self._mismatches, self._checked = found, True
         held = self._state.held
         self._cleared &= {each.episode.id for each in held.values()}
         self._cleared |= {each.episode.id for key, each in held.items() if not any(_concerns(m, key) for m in found)}
-        return tuple(mismatch.text for mismatch in wrong)
+        return tuple(mismatch.text for mismatch in lasting(found, self._standing, now))
 
     def doubts(self, key: PositionKey) -> tuple[str, ...]:
         """What speaks against a first reducing write of this position (I29).
 
-        Once an episode was found sound, what merely can't be checked for a while takes nothing back, but the position mode.
+        Once an episode was found sound, what merely can't be checked for a while takes nothing back, but the position mode; nor
+        do marks that part later: in a crash they do, and a mark that decides is confirmed by itself (I28).
         """
         if not self._checked:
             return ("the account was not cross-checked yet",)
@@ -90,7 +92,7 @@ class Lookout:
         return tuple(
             mismatch.text
             for mismatch in self._mismatches
-            if _concerns(mismatch, key) and (not cleared or mismatch.proved or mismatch.check is Check.POSITION_MODE)
+            if _concerns(mismatch, key) and (not cleared or _takes_back(mismatch))
         )
 
     def blindness(self, stale_after_s: float, now: Instant) -> tuple[str, ...]:
@@ -182,3 +184,7 @@ class Lookout:
 def _concerns(mismatch: Mismatch, key: PositionKey) -> bool:
     """A finding about this position, its instrument, or the whole account."""
     return mismatch.key in (key, None) and mismatch.symbol in (key.symbol, None)
+
+
+def _takes_back(mismatch: Mismatch) -> bool:
+    return mismatch.check is Check.POSITION_MODE or (mismatch.proved and mismatch.check is not Check.MARKS)

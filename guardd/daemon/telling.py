@@ -94,6 +94,7 @@ class Teller:
             self._forced.discard(episode.key)
         elif not self._closed_by_us(news):
             self._exit(episode.key, ForcedExitKind.EXTERNAL)
+            self.say(Severity.WARNING, f"external/{episode.id}", f"{episode.key}: closed by somebody else", now)
 
     def _closed_by_us(self, news: News) -> bool:
         """The guard's own close, or a stop of its own that fired, ended this episode."""

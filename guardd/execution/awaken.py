@@ -35,6 +35,7 @@ def awaken(state: AccountState, memory: Memory, *, now: Instant, clock_offset_ms
         if progress.verified is None and mark.verified_ms is not None:
             progress.verified = _on_this_clock(mark.verified_ms, now, doubted=doubted)
     state.own_order_ids.update(memory.order_ids)
+    state.known_client_ids.update(memory.client_ids)
     state.halted = memory.halted
     state.parked = memory.parked
 

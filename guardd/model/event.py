@@ -28,11 +28,11 @@ class StreamName(StrEnum):
     PRIVATE = "private"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MarkSeen:
     """A price frame or a mark read by REST. Fields the venue left out are None; the mark itself never is.
 
-    Not keyword-only and not validated: thousands are made each second.
+    Not keyword-only, and frozen by agreement only: thousands are made each second, and freezing triples what one costs.
     """
 
     symbol: Symbol

@@ -2,12 +2,11 @@
 
 Pure and without memory. The guard runs it at each reconciliation: the first time that an episode shows nothing at all, its
 reducing writes are free; later what is merely unchecked (a stream that is down has no mark) doesn't take that back, except
-for the position mode, which is read again each 60 s. A mismatch that is proved twice running parks the account
-(`proved_again`): one look can catch the two witnesses at different moments. The account family and the environment are
-checked where they are known, when the account's adapter is built.
+for the position mode, which is read again each 60 s. A mismatch that stays proved parks the account (`lasting`). The
+account family and the environment are checked where they are known, when the account's adapter is built.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -50,6 +49,19 @@ class Mismatch:
     text: str
 
 
+PARKS_AFTER_S: Final = {
+    Check.NOTIONAL: 2.0,
+    Check.POSITIONS: 5.0,
+    Check.POSITION_MODE: 2.0,
+    Check.MARKS: 60.0,
+}
+"""How long a mismatch must be proved without a break before it parks the account: one look can catch the two witnesses at
+different moments. Marks differ by 5 % whenever the market moves 5 % between two frames, and a feed lagged 40 s on 2025-10-10:
+to park then would be to stand aside in the very crash that the guard is for."""
+_Name = tuple[Check, Symbol | None, PositionKey | None]
+Standing = Mapping[_Name, Instant]
+
+
 def cross_check(state: AccountState, *, now: Instant) -> tuple[Mismatch, ...]:
     """Everything that speaks against a reducing write; empty when all of it was checked and agrees."""
     found: list[Mismatch] = []
@@ -63,18 +75,22 @@ def cross_check(state: AccountState, *, now: Instant) -> tuple[Mismatch, ...]:
     return tuple(found)
 
 
-def proved_again(before: tuple[Mismatch, ...], after: tuple[Mismatch, ...]) -> tuple[Mismatch, ...]:
-    """The mismatches of `after` that are proved there and were proved in `before`: what parks the account.
-
-    Quantities must differ the same way both times: an account that is traded on is often caught between two witnesses.
-    """
-    proved = {_identity(mismatch) for mismatch in before if mismatch.proved}
-    return tuple(mismatch for mismatch in after if mismatch.proved and _identity(mismatch) in proved)
+def standing(before: Standing, found: tuple[Mismatch, ...], now: Instant) -> Standing:
+    """Since when each proved mismatch has been proved without a break; `before` is what the look before this gave."""
+    return {_name(mismatch): before.get(_name(mismatch), now) for mismatch in found if mismatch.proved}
 
 
-def _identity(mismatch: Mismatch) -> tuple[Check, Symbol | None, PositionKey | None, str]:
-    same_text = mismatch.text if mismatch.check is Check.POSITIONS else ""
-    return (mismatch.check, mismatch.symbol, mismatch.key, same_text)
+def lasting(found: tuple[Mismatch, ...], since: Standing, now: Instant) -> tuple[Mismatch, ...]:
+    """The mismatches that have been proved for so long that the account is parked."""
+    return tuple(
+        mismatch
+        for mismatch in found
+        if mismatch.proved and now.seconds_since(since.get(_name(mismatch), now)) >= PARKS_AFTER_S[mismatch.check]
+    )
+
+
+def _name(mismatch: Mismatch) -> _Name:
+    return mismatch.check, mismatch.symbol, mismatch.key
 
 
 def _notional(state: AccountState, held: Held) -> Iterator[Mismatch]:

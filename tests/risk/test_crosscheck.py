@@ -11,7 +11,7 @@ from guardd.model.names import MarginMode, PositionKey, PositionMode, Side
 from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent
 from guardd.model.state import AccountState
-from guardd.risk.crosscheck import Check, Mismatch, cross_check, proved_again
+from guardd.risk.crosscheck import Check, Mismatch, cross_check, lasting, standing
 from tests.model.accounts import BTC, OPENED_MS, START, D, account, key, later, row
 
 
@@ -104,9 +104,14 @@ def test_I29_quantities_that_differ_the_same_way_twice_park_and_a_traded_positio
     state = checked()
     first = look(later(1), "100", "60")
     assert only(first).check is Check.POSITIONS
-    assert proved_again(first, look(later(2), "80", "60")) == ()
-    third, fourth = look(later(3), "80", "60"), look(later(4), "80", "60")
-    assert proved_again(third, fourth) == fourth
+    since = standing({}, first, later(1))
+    second = look(later(2), "80", "60")
+    since = standing(since, second, later(2))
+    assert lasting(second, since, later(2)) == ()
+    third = look(later(4), "80", "60")
+    since = standing(since, third, later(4))
+    fourth = look(later(9), "80", "60")
+    assert lasting(fourth, standing(since, fourth, later(9)), later(9)) == fourth
 
 
 def test_I29_a_repetition_older_than_the_read_is_a_witness_when_it_agrees() -> None:
@@ -154,10 +159,22 @@ def test_I29_both_sides_held_in_one_way_mode_are_proved_wrong() -> None:
     assert found.proved
 
 
-def test_I29_only_what_is_proved_twice_running_parks() -> None:
+def test_I29_only_what_stays_proved_parks() -> None:
     wrong = cross_check(checked(replace(row(), notional=D(8_900_000))), now=START)
     unsure = cross_check(checked(replace(row(), notional=Absent.UNKNOWN)), now=START)
-    assert proved_again(wrong, wrong) == wrong
-    assert proved_again((), wrong) == ()
-    assert proved_again(wrong, unsure) == ()
-    assert proved_again(unsure, unsure) == ()
+    since = standing({}, wrong, START)
+    assert lasting(wrong, since, later(1)) == ()
+    assert lasting(wrong, since, later(2)) == wrong
+    assert standing(since, unsure, later(2)) == {}
+    assert lasting(unsure, standing({}, unsure, START), later(100)) == ()
+
+
+def test_I29_marks_that_part_in_a_crash_do_not_park_the_guard_that_is_needed_in_it() -> None:
+    state = checked()
+    since = {}
+    for second in range(40):
+        fold(state, MarkSeen(BTC, D(80_000), later(second)))
+        state.rest_marks[BTC] = MarkSeen(BTC, D(89_000), later(second))
+        found = cross_check(state, now=later(second))
+        since = standing(since, found, later(second))
+        assert lasting(found, since, later(second)) == ()

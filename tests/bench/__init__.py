@@ -1,0 +1,1 @@
+"""Measurements, not tests: they print figures and assert nothing about time."""
