@@ -302,10 +302,10 @@ def _reduced_before(state: AccountState, held: Held) -> bool:
 
 
 def _limits(proposal: Proposal, state: AccountState, leash: Leash, now: Instant) -> _No | None:
+    if proposal.operator or is_missing_stop(proposal.write, state):
+        return None
     if proposal.action is Action.CLOSE:
         return _breaker(proposal, state, now)
-    if is_missing_stop(proposal.write, state) or proposal.operator:
-        return None
     if proposal.action is Action.FREE_VOLUME and proposal.lane is Lane.EMERGENCY:
         return None
     sent = orders_sent(state, now)
@@ -448,7 +448,7 @@ def _judge_cancel(proposal: Proposal, write: CancelOrder, state: AccountState, n
     match proposal.action:
         case Action.CANCEL_ENTRIES if not order.closes:
             return write
-        case Action.FREE_VOLUME if order.closes and order.key == write.key:
+        case Action.FREE_VOLUME if order.closes and order.key == write.key and write.order_id in state.resting:
             return write
         case Action.CANCEL_PROTECTION if not made_by_us(state, order):
             return _No(kind=RefusalKind.NOT_OURS, why=f"I13: order {write.order_id} is not ours")

@@ -122,9 +122,9 @@ class Reader:
 async def verify(intent: Intent, order_id: OrderId | None, reader: Reader) -> Finding:
     """Read an accepted write back: VERIFIED, FAILED, or UNKNOWN when two seconds showed nothing certain."""
     finding = Finding(stage=Stage.UNKNOWN, detail="accepted, but it could not be read back")
-    for pause_s in LOOKS_S:
+    for number, pause_s in enumerate(LOOKS_S, start=1):
         await reader.clock.sleep(pause_s)
-        finding = await look(intent, order_id, reader)
+        finding = await look(intent, order_id, reader, thorough=number == len(LOOKS_S))
         if finding.stage is Stage.VERIFIED or finding.final:
             return finding
     if finding.stage is Stage.FAILED and isinstance(intent.write, PlaceProtection):
@@ -135,12 +135,15 @@ async def verify(intent: Intent, order_id: OrderId | None, reader: Reader) -> Fi
     return finding
 
 
-async def look(intent: Intent, order_id: OrderId | None, reader: Reader) -> Finding:
-    """One look at one intent. FAILED here: the answer was certain, and it says no; not `final`: a later look may say yes."""
+async def look(intent: Intent, order_id: OrderId | None, reader: Reader, *, thorough: bool = True) -> Finding:
+    """One look at one intent. FAILED here: the answer was certain, and it says no; not `final`: a later look may say yes.
+
+    `thorough` reads the positions too when an order isn't known yet; their budget is the tightest (BitMart reference, 4.1).
+    """
     write = intent.write
     match write:
         case CloseAtMarket():
-            return await _look_at_close(intent, write, order_id, reader)
+            return await _look_at_close(intent, write, order_id, reader, thorough=thorough)
         case PlaceProtection():
             return await _look_at_placed(intent, write, order_id, reader)
         case ModifyProtection():
@@ -161,11 +164,15 @@ async def reread(write: Write, reader: Reader) -> None:
         await reader.orders(resting=not plans_only, plans=True)
 
 
-async def _look_at_close(intent: Intent, write: CloseAtMarket, order_id: OrderId | None, reader: Reader) -> Finding:
+async def _look_at_close(
+    intent: Intent, write: CloseAtMarket, order_id: OrderId | None, reader: Reader, *, thorough: bool
+) -> Finding:
     looked = await reader.order(intent, order_id)
     report = looked.report if looked is not None else None
     if report is not None and report.live:
         return Finding(stage=Stage.UNKNOWN, detail="still working", order_id=report.order_id)
+    if report is None and not thorough:
+        return Finding(stage=Stage.UNKNOWN, detail="not known yet", order_id=order_id)
     read = await reader.positions()
     if report is not None:
         if report.filled > 0:

@@ -150,13 +150,24 @@ def test_the_client_id_is_a_pure_function_of_what_it_is_for() -> None:
     assert len(first.id) <= 32
 
 
-def test_a_finished_step_never_lends_its_id_to_the_next_and_a_void_one_does() -> None:
+@pytest.mark.parametrize("stage", [Stage.REJECTED, Stage.VERIFIED, Stage.FAILED])
+def test_a_finished_step_never_lends_its_id_to_the_next(stage: Stage) -> None:
     state = account()
     first = intent_of(judge(CLOSE, state))
-    finish(state, first, Stage.VOID, NOW)
-    assert intent_of(judge(CLOSE, state)).id == first.id
-    finish(state, first, Stage.REJECTED, NOW, reason=Reason.NOT_SENT)
-    assert intent_of(judge(CLOSE, state, now=NOW.later_by(3))).id != first.id
+    reason = Reason.NOT_SENT if stage is Stage.REJECTED else None
+    finish(state, first, stage, NOW, reason=reason, filled=D(0))
+    later = NOW.later_by(2.9)
+    assert intent_of(judge(CLOSE, state, now=later)).id != first.id
+
+
+def test_a_void_step_keeps_its_id_through_rejections_until_the_venue_has_it() -> None:
+    state = account()
+    first = intent_of(judge(CLOSE, state))
+    for stage, reason in ((Stage.VOID, None), (Stage.REJECTED, Reason.NOT_SENT), (Stage.VOID, None)):
+        finish(state, first, stage, NOW, reason=reason)
+        assert intent_of(judge(CLOSE, state, now=NOW.later_by(1))).id == first.id
+    finish(state, first, Stage.VERIFIED, NOW, filled=D(1))
+    assert intent_of(judge(CLOSE, state, now=NOW.later_by(1))).id != first.id
 
 
 # Modes: invariant I22
@@ -490,7 +501,10 @@ def test_the_breaker_stops_the_fourth_closing_decision_of_a_minute() -> None:
     for number in range(3):
         asked = replace(CLOSE, rule=RuleName(f"rule{number}"))
         finish(state, intent_of(judge(asked, state)), Stage.VERIFIED, NOW, filled=D(0))
-    assert refusal_of(judge(replace(CLOSE, rule=RuleName("fourth")), state)) is RefusalKind.BREAKER
+    fourth = replace(CLOSE, rule=RuleName("fourth"))
+    assert refusal_of(judge(fourth, state)) is RefusalKind.BREAKER
+    [by_operator] = closing_steps(fourth, state, BOUNDS, now=NOW, operator=True).proposals
+    assert isinstance(judge(by_operator, state), ApprovedIntent), "the operator's own word is no runaway"
     later = NOW.later_by(61)
     fold(state, PositionsRead(started=later, at=later, positions=(position(),)))
     assert isinstance(judge(CLOSE, state, now=later), ApprovedIntent)

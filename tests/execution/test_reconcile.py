@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from guardd.execution.proposal import Bounds
+from guardd.execution.closing import closing_steps
+from guardd.execution.proposal import Bounds, FiredStop
 from guardd.execution.reconcile import finish_fired, reconcile
-from guardd.model.decision import Close
+from guardd.model.decision import Close, Reduce
 from guardd.model.event import OperatorSpoke, OperatorWord
 from guardd.model.intent import Action, CancelOrder, ModifyProtection, PlaceProtection, Stage
 from guardd.model.names import OrderId, PriceType, RuleName, Severity
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Reason
+from guardd.model.position import episode_id
 from guardd.model.reading import Absent
 from tests.execution.bench import BOUNDS, EPISODE, LONG, OPENED_MS, SHORT, Bench, D, plan, position, protect, wanted
 from tests.execution.fake_venue import CAN_ALL, Answer
@@ -373,12 +375,38 @@ async def test_a_stop_that_fired_whole_leaves_nothing_to_finish(bench: Bench) ->
     assert finish_fired(fired, bench.state, now=bench.now) is None
 
 
+async def test_a_stop_that_a_push_showed_to_have_fired_is_finished_and_not_restored(bench: Bench) -> None:
+    await bench.protect(wanted("90"))
+    bench.state.fired[only(bench).order_id] = LONG
+    bench.venue.plans.clear()
+    await bench.read()
+    steps = reconcile(protect(wanted("90")), bench.state, BOUNDS, now=bench.now)
+    assert (len(steps.fired), steps.proposals, steps.unprotected) == (1, (), "its stop fired")
+
+
+async def test_a_tranches_rest_is_finished_for_a_minute_and_then_what_is_held_is_the_users(bench: Bench) -> None:
+    fired = FiredStop(
+        key=LONG,
+        episode=EPISODE,
+        rule=RuleName("rest"),
+        order_id=OrderId("1"),
+        size=D(40),
+        quantity_before=D(110),
+        at=bench.now,
+    )
+    await bench.settle(2)
+    await bench.read()
+    decision = finish_fired(fired, bench.state, now=bench.now)
+    assert isinstance(decision, Reduce)
+    assert decision.size == 30, "ten of forty were filled"
+    await bench.settle(60)
+    assert finish_fired(fired, bench.state, now=bench.now) is None
+
+
 # What it stays out of
 
 
 async def test_nothing_is_proposed_while_a_close_is_in_flight(bench: Bench) -> None:
-    from guardd.execution.closing import closing_steps
-
     close = Close(key=LONG, episode=EPISODE, rule=RuleName("r"), reason="end")
     bench.go(closing_steps(close, bench.state, BOUNDS, now=bench.now))
     assert not reconcile(protect(wanted()), bench.state, BOUNDS, now=bench.now).proposals
@@ -407,8 +435,6 @@ async def test_an_earlier_lifes_stop_stands_until_the_new_one_is_listed(bench: B
 
 
 async def test_a_shorts_stop_stands_above_the_mark() -> None:
-    from guardd.model.position import episode_id
-
     bench = Bench()
     await bench.hold(position(SHORT, liquidation_price=D(120)))
     bounds = Bounds(mark=D(100), liquidation_price=D(120))
