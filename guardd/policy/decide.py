@@ -166,10 +166,16 @@ class _Look:
             view, "contradiction", Severity.WARNING, f"the venue gives an impossible figure: {wrong}", bool(wrong)
         )
         for rule in view.rules:
+            if not rule.delevers:
+                continue
             since = self.memory.rule(view.held.episode.id, rule.name, Use.CLOSE).unknown_since
             lasting = since is not None and self.now.seconds_since(since) >= limit_s and not mark_lost
-            text = f"rule {rule.name} can't be judged: {why or condition_text(rule, view.risk, Use.CLOSE)}"
-            self._once(view, f"unknown {rule.name}", Severity.CRITICAL, text, rule.delevers and lasting, rule.name)
+            text = (
+                f"rule {rule.name} can't be judged: {why or condition_text(rule, view.risk, Use.CLOSE)}"
+                if lasting
+                else ""
+            )
+            self._once(view, f"unknown {rule.name}", Severity.CRITICAL, text, lasting, rule.name)
 
     # What may be done of what they wish
 
@@ -264,11 +270,7 @@ class _Look:
                 if not rule.delevers:
                     continue
                 at = (view.held.key, rule.name)
-                why = condition_text(rule, view.risk, Use.CLOSE)
-                text = (
-                    f"rule {rule.name} is true at first sight of this position ({why}): "
-                    "held until it has been false or the distance fell by a further quarter"
-                )
+                text = _held_back_text(view, rule) if at in waiting else ""
                 self._once(view, f"held {rule.name}", Severity.WARNING, text, at in waiting, rule.name)
                 no = f"rule {rule.name} can't act: {refused.get(at, '')}"
                 self._once(view, f"refused {rule.name}", Severity.WARNING, no, at in refused, rule.name)
@@ -304,3 +306,11 @@ def _close_reason(wish: Wish) -> str:
     risk = wish.view.risk
     where = f"{risk.key.symbol} {risk.key.side} at mark {plain(risk.mark)}"
     return f"close {where}: rule {wish.rule.name}, its stop at {plain(wish.stop_trigger)} was passed"
+
+
+def _held_back_text(view: View, rule: PolicyRule) -> str:
+    why = condition_text(rule, view.risk, Use.CLOSE)
+    return (
+        f"rule {rule.name} is true at first sight of this position ({why}): "
+        "held until it has been false or the distance fell by a further quarter"
+    )

@@ -70,8 +70,11 @@ def _view(policy: Policy, state: AccountState, held: Held, now: Instant, whole: 
     risk = assess_on(on, mark=mark)
     rules = tuple(rule for rule in policy.rules if matches(rule.match, risk, state.venue))
     ages = ages_of(state, held, now)
-    allowed = limits(policy.limits.stale_after_s, near=_near(on, risk, rules))
+    allowed = limits(policy.limits.stale_after_s, near=True)
     stale = blind_on(ages, allowed, risk.margin_mode)
+    if stale and not _near(on, risk, rules):
+        allowed = limits(policy.limits.stale_after_s, near=False)
+        stale = blind_on(ages, allowed, risk.margin_mode)
     mark_stale = ages.mark_s is None or ages.mark_s > allowed.mark_s
     if stale and not mark_stale and reads_held_back(state, now):
         stale = ()  # a block holds reads back: the last confirmed quantity serves (interfaces.md 2.3 "Ages")

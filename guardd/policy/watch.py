@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.model.instant import Instant
-from guardd.model.names import Symbol
+from guardd.model.names import PositionKey, Symbol
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState
 from guardd.policy.crossings import Answers, Leaf, Way, answers, leaves_of, reach
@@ -44,11 +44,21 @@ class Bounds:
     spent: Decimal = ZERO
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """What one position was solved to, and from which figures: while these are the same and the mark is within, it holds."""
+
+    figures: tuple[object, ...]
+    low: Decimal
+    high: Decimal
+
+
 @dataclass(slots=True)
 class Watch:
     """Made by `watch`; `crossed` stands on the path of every tick."""
 
     bounds: dict[Symbol, Bounds] = field(default_factory=dict)
+    solved: dict[PositionKey, Solved] = field(default_factory=dict)
     cross: frozenset[Symbol] = frozenset()
     slack: Decimal | None = None
     spent: Decimal = ZERO
@@ -78,10 +88,12 @@ def watch(
     *,
     now: Instant,
     also: Mapping[Symbol, Iterable[Decimal]] | None = None,
+    previous: Watch | None = None,
 ) -> Watch:
     """Solve every rule for the marks at which it changes its mind.
 
-    `also`: further prices to look at when the mark gets there, such as software stops.
+    `also`: further prices to look at when the mark gets there, such as software stops. `previous`: the watch before this one;
+    positions about which nothing changed but the mark aren't solved again.
     """
     seen = views(policy, state, now)
     cross = [view for view in seen if view.cross]
@@ -89,7 +101,9 @@ def watch(
     slack = _slack(cross, state, now) if len(symbols) > 1 else None
     made = Watch(cross=frozenset(symbols), slack=slack)
     for view in seen:
-        _narrow(made, view, _interval(view, slack if view.cross else None))
+        solved = _solved(view, slack if view.cross else None, previous)
+        made.solved[view.held.key] = solved
+        _narrow(made, view, solved)
     if slack is not None:
         for view in cross:
             _weigh(made.bounds[view.held.key.symbol], view)
@@ -101,6 +115,21 @@ def watch(
 
 
 # One position
+
+
+def _solved(view: View, slack: Decimal | None, previous: Watch | None) -> Solved:
+    """From the watch before where the figures are the same; with a slack they hang on the rest of the account and never are."""
+    on, position = view.on, view.held.position
+    figures = (
+        view.rules,
+        (position.quantity, position.entry_price, position.margin_mode, position.leverage, position.liquidation_price),
+        (on.leg, on.partners, on.balance_apart, on.near, on.closing, on.near_liquidation, on.closing_liquidation),
+    )
+    known = None if previous is None or slack is not None else previous.solved.get(view.held.key)
+    if known is not None and known.low <= view.risk.mark <= known.high and known.figures == figures:
+        return known
+    low, high = _interval(view, slack)
+    return Solved(figures=figures if slack is None else (), low=low, high=high)
 
 
 def _interval(view: View, slack: Decimal | None) -> tuple[Decimal, Decimal]:
@@ -142,9 +171,9 @@ def _eased(number: Number, by: Decimal) -> Number:
     return replace(number, burden_apart=number.burden_apart - by)
 
 
-def _narrow(made: Watch, view: View, interval: tuple[Decimal, Decimal]) -> None:
+def _narrow(made: Watch, view: View, solved: Solved) -> None:
     """Both legs of a hedge share their instrument's mark."""
-    low, high = interval
+    low, high = solved.low, solved.high
     known = made.bounds.get(view.held.key.symbol)
     if known is not None:
         low, high = max(low, known.low), min(high, known.high)
