@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from guardd import __version__
-from guardd.cli import journal, policy
+from guardd.cli import account, journal, policy
 from guardd.cli.check import check
 from guardd.cli.exits import Exit
 from guardd.cli.flatten import flatten
@@ -54,6 +54,7 @@ app.command()(halt)
 app.command()(resume)
 app.command()(flatten)
 app.command()(simulate)
+app.add_typer(account.group, name="account")
 app.add_typer(policy.group, name="policy")
 app.add_typer(journal.group, name="journal")
 with suppress(ModuleNotFoundError):

@@ -26,6 +26,7 @@ from guardd.model.event import OperatorWord
 from guardd.model.facts import Fact, IntentStaged, Said
 from guardd.model.intent import Stage
 from guardd.model.names import Severity
+from guardd.model.order import PlanOrder, RestingOrder
 from guardd.model.state import AccountState
 from guardd.telemetry.log import configure_log
 from guardd.telemetry.redaction import Redactor
@@ -183,7 +184,7 @@ async def _until_flat(guarded: GuardedAccount, account: AccountSettings, clock: 
 def _left_over(state: AccountState) -> list[str]:
     """What of ours is on its way or rests without a position, and every order that would open one."""
     found = [f"{pending.intent.action} on its way" for pending in state.pending.values()]
-    orders = (*state.plans.values(), *state.resting.values())
+    orders: list[PlanOrder | RestingOrder] = [*state.plans.values(), *state.resting.values()]
     found += [f"opening order {order.order_id} of {order.key.symbol}" for order in orders if not order.closes]
     found += [f"order {plan.order_id} of {plan.key.symbol}" for plan in state.plans.values() if state.owns(plan)]
     return found

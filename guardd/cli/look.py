@@ -72,6 +72,12 @@ class Window:
             fold(self.state, await venue.mark(symbol))
         fold(self.state, SnapshotFinished(started=started, at=clock.now()))
 
+    async def read_anew(self) -> None:
+        """The same, and nothing of earlier reads is believed: a single look can't confirm that a position is gone (I6)."""
+        old = self.state
+        self.state = AccountState(name=old.name, venue=old.venue, capabilities=old.capabilities)
+        await self.read()
+
     async def listen(self) -> None:
         """Take what the streams bring until they are up and show every mark, or the time for it is over."""
         try:
