@@ -69,6 +69,7 @@ def decide(
     for view in seen:
         look.judge(view)
     memory.forget_ended(state)
+    confirmation.forget(frozenset(key.symbol for key in state.held))
     look.conclude(seen)
     return Decided(
         decisions=tuple(look.decisions),
@@ -123,7 +124,7 @@ class _Look:
             if isinstance(action, Notify):
                 text = sentence(view, rule, Use.WARN, "watch")
                 self.told.append(Tell(key=view.held.key, rule=rule.name, severity=action.severity, text=text))
-                self.fired.append(Fired(key=view.held.key, rule=rule.name, text=text))
+                self._fire(view, rule, text)
 
     def _cancel(self, view: View, rule: PolicyRule, remembered: RuleMemory) -> list[CancelEntries]:
         for_account = view.cross and rule.account_wide and not view.own_reason(rule, Use.WARN)
@@ -258,9 +259,16 @@ class _Look:
         if not remembered.fired:
             remembered.fired = True
             self._tell(wish, Severity.CRITICAL if wish.size is None else Severity.WARNING, reason)
-            self.fired.append(Fired(key=key, rule=rule.name, text=reason))
+            self._fire(view, rule, reason)
 
     # Telling
+
+    def _fire(self, view: View, rule: PolicyRule, text: str) -> None:
+        """Counted once for each stretch of being true, whether it warns, acts or both."""
+        warning = self.memory.rule(view.held.episode.id, rule.name, Use.WARN)
+        if not warning.fired:
+            warning.fired = True
+            self.fired.append(Fired(key=view.held.key, rule=rule.name, text=text))
 
     def _tell_waiting(self, seen: tuple[View, ...]) -> None:
         waiting = {(view.held.key, rule.name) for view, rule in self.wishes.held_back}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, RuleName
@@ -29,8 +30,8 @@ from guardd.policy.reasons import condition_text, in_unit, plain
 from guardd.policy.stops import wanted_protection
 from guardd.policy.view import View, views
 
-FARTHEST_SHARE = Decimal("0.05")
-FARTHEST_TIMES = Decimal(10)
+FARTHEST_SHARE: Final = Decimal("0.05")
+FARTHEST_TIMES: Final = Decimal(10)
 """How far from the mark, as shares of it, the next rule is looked for."""
 
 
@@ -43,38 +44,36 @@ class NextRule:
 
 
 def next_rule(view: View) -> NextRule | None:
-    """The rule that the mark's way against the position makes act next, and the first mark on tick at which it does.
+    """The rule that this instrument's mark makes act next, and the first mark on tick at which it does.
 
-    Rules without a condition, and those that hang on something else than this mark, aren't next. Of several at one mark the
-    one that reduces comes first, then the order of the policy.
+    A move against the position comes before one in its favour. Rules without a condition, and those that hang on something
+    else than this mark, aren't next. Of several at one mark the one that reduces comes first, then the order of the policy.
     """
-    found: list[tuple[Decimal, bool, int, NextRule]] = []
+    found: list[tuple[bool, Decimal, bool, int, NextRule]] = []
     for index, rule in enumerate(view.rules):
         mark = acts_at(rule, view)
         if mark is not None:
             there = NextRule(rule=rule.name, at_mark_price=mark)
-            found.append((abs(mark - view.risk.mark), not rule.delevers, index, there))
-    return min(found, key=lambda each: each[:3])[3] if found else None
+            way = mark - view.risk.mark
+            found.append((way * view.risk.exposure.sign > 0, abs(way), not rule.delevers, index, there))
+    return min(found, key=lambda each: each[:4])[4] if found else None
 
 
 def acts_at(rule: PolicyRule, view: View) -> Decimal | None:
-    """The first mark against the position at which the rule is true; the present one where it is. None: none."""
+    """The first mark against the position at which the rule is true, else the first in its favour; the present one where it is."""
     if rule.when is None:
         return None
     use = Use.CLOSE if rule.delevers else Use.WARN
     mark = view.risk.mark
     if view.truth_on_last_values(rule, use) is Truth.TRUE:
         return mark
-    down = view.risk.exposure.sign > 0
-    return fires_at(
-        rule,
-        view.on,
-        use,
-        mark=mark,
-        tick=view.instrument.tick,
-        way=Way.DOWN if down else Way.UP,
-        limit=mark * (FARTHEST_SHARE if down else FARTHEST_TIMES),
-    )
+    against = Way.DOWN if view.risk.exposure.sign > 0 else Way.UP
+    for way in (against, Way.UP if against is Way.DOWN else Way.DOWN):
+        limit = mark * (FARTHEST_SHARE if way is Way.DOWN else FARTHEST_TIMES)
+        found = fires_at(rule, view.on, use, mark=mark, tick=view.instrument.tick, way=way, limit=limit)
+        if found is not None:
+            return found
+    return None
 
 
 def view_of(policy: Policy, state: AccountState, key: PositionKey, now: Instant) -> View | None:

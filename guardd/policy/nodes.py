@@ -96,7 +96,8 @@ def read_nodes(text: str, faults: Faults) -> Value | None:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)
-        faults.add(place, f"not YAML: {' '.join(str(error.problem or error.context).split())}")
+        hint = ' (a pattern with * stands in quotes: "*")' if "alias" in str(error.context) else ""
+        faults.add(place, f"not YAML: {' '.join(str(error.problem or error.context).split())}{hint}")
         return None
     except YAMLError as error:
         faults.add(Place(1, 1), f"not YAML: {' '.join(str(error).split())}")

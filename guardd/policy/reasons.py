@@ -1,6 +1,7 @@
 """Why, in one sentence with the numbers; and every figure a decision used, with its age."""
 
-from decimal import Decimal
+from decimal import Context, Decimal
+from typing import Final
 
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.policy.conditions import Truth, Use, compare, metric_of
@@ -8,7 +9,10 @@ from guardd.policy.language import UNIT_OF, Compare, PolicyRule, Unit, compares
 from guardd.policy.view import View
 from guardd.risk.assess import PositionRisk
 
-_CENT = Decimal("0.01")
+_CENT: Final = Decimal("0.01")
+_TWELVE_DIGITS: Final = Context(prec=12)
+_WIDE: Final = Context(prec=60)
+"""Room for any number that a venue may send, to hundredths."""
 
 
 def condition_text(rule: PolicyRule, risk: PositionRisk, use: Use) -> str:
@@ -47,18 +51,20 @@ def inputs_of(view: View) -> tuple[tuple[str, str], ...]:
         "unrealized_pnl": risk.unrealized_pnl,
         "notional": risk.notional,
     }
-    found = {name: plain(reading) for name, reading in figures.items() if reading is not None}
+    found = {name: exact(reading) for name, reading in figures.items() if reading is not None}
     for name, age_s in (("mark", ages.mark_s), ("position", ages.position_s), ("account", ages.account_s)):
         found[f"age_s_{name}"] = "never" if age_s is None else f"{age_s:.3f}"
     return tuple(sorted(found.items()))
 
 
 def plain(reading: Reading) -> str:
-    """A number without exponent or trailing zeros; the word where there is none."""
-    if not is_value(reading):
-        return str(reading)
-    text = format(reading.normalize(), "f")
-    return text if len(text) <= 20 else format(reading.quantize(Decimal("1.00000000")).normalize(), "f")
+    """A number for people: 12 digits at most, without exponent or trailing zeros; the word where there is none."""
+    return exact(_TWELVE_DIGITS.plus(reading)) if is_value(reading) else str(reading)
+
+
+def exact(reading: Reading) -> str:
+    """A number with all its digits, so that a decision can be reproduced from its inputs (I20)."""
+    return format((reading + 0).normalize(), "f") if is_value(reading) else str(reading)
 
 
 def in_unit(reading: Reading | None, unit: Unit) -> str:
@@ -67,11 +73,11 @@ def in_unit(reading: Reading | None, unit: Unit) -> str:
         return "none" if reading is None else str(reading)
     match unit:
         case Unit.RATIO:
-            return f"{plain((reading * 100).quantize(_CENT))} %"
+            return f"{plain((reading * 100).quantize(_CENT, context=_WIDE))} %"
         case Unit.MONEY:
-            return f"{plain(reading.quantize(_CENT))} USDT"
+            return f"{plain(reading.quantize(_CENT, context=_WIDE))} USDT"
         case Unit.DURATION:
-            return f"{plain(reading.quantize(_CENT))} s"
+            return f"{plain(reading.quantize(_CENT, context=_WIDE))} s"
         case _:
             return plain(reading)
 

@@ -11,6 +11,7 @@ from typing import Final
 from guardd.model.instant import Instant
 from guardd.model.intent import Action
 from guardd.model.names import PositionKey, Side
+from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState
 from guardd.policy.conditions import Truth, Use
 from guardd.policy.language import DELEVERS, CloseAll, PolicyRule, ReduceBy, ReduceUntil
@@ -70,7 +71,7 @@ def wishes_of(view: View, state: AccountState, memory: Memory, now: Instant, int
         truth = view.truth(rule, Use.CLOSE)
         observe(remembered, truth, now)
         shown = memory.of(view.held.episode.id).shown
-        waiting = held_at_first_sight(remembered, truth, view.risk.closing_distance_to_liquidation, shown=shown)
+        waiting = held_at_first_sight(remembered, truth, _distance(view), shown=shown)
         if truth is Truth.UNKNOWN and view.reads_stale:
             if view.truth_on_last_values(rule, Use.CLOSE) is Truth.TRUE:
                 into.read_first.add(view.held.key)
@@ -115,6 +116,12 @@ def _next_step(
             remembered.next_action = index
             return
         into.refused.append((view, rule, sized.why))
+
+
+def _distance(view: View) -> Reading:
+    """By the number that may close, else by the nearer one."""
+    closing = view.risk.closing_distance_to_liquidation
+    return closing if is_value(closing) else view.risk.distance_to_liquidation
 
 
 def _wish(view: View, rule: PolicyRule, size: Decimal | None, note: str) -> Wish:

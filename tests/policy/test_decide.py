@@ -91,6 +91,19 @@ def test_notify_acts_on_the_edge() -> None:
     assert len(here.mark(NEAR).told) == 1
 
 
+def test_a_rule_that_warns_and_acts_counts_as_fired_once() -> None:
+    here = guarded(policy_of(rule("{distance_to_liquidation: {below: 5%}}", "notify: {}, close: {}")), LONG)
+    decided = here.mark("82000")
+    assert len(decided.fired) == 1
+    assert len(acts(decided)) == 1
+
+
+def test_figures_of_any_size_are_told_without_failing() -> None:
+    here = guarded(policy_of(rule("{effective_leverage: {above: 3}}", "close: {}, notify: {}")), LONG)
+    here.read(replace(LONG, margin=D("1e-40"), entry_price=D("89000." + "1" * 24)))
+    assert here.mark("83000." + "3" * 25).told
+
+
 def test_which_number_a_warning_uses_and_which_a_close() -> None:
     """Ours is nearer than the venue's: it warns; closing waits for the venue's (interfaces.md 2.2)."""
     rules = (rule("{distance_to_liquidation: {below: 2%}}", "close: {}"),)

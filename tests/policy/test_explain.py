@@ -38,6 +38,14 @@ def test_for_a_short_the_next_rule_lies_above() -> None:
     assert found.at_mark_price == D("94500.1")
 
 
+def test_a_rule_that_only_gains_reach_is_next_in_the_positions_favour_and_after_any_danger() -> None:
+    gain = rule("{profit_from_entry: {above: 2%}}", "close: {}", name="gain")
+    assert following(policy_of(gain)) == NextRule(rule="gain", at_mark_price=D("91800.1"))  # type: ignore[arg-type]
+    found = following(policy_of(gain, LAST))
+    assert found is not None
+    assert found.rule == "last"
+
+
 def test_without_a_rule_that_hangs_on_the_mark_there_is_none() -> None:
     assert following(policy_of(STOP, rule("{leverage: {above: 50}}", "close: {}"))) is None
 
