@@ -54,6 +54,8 @@ PLANS_AGE_S_MAX: Final = 60.0
 """An older plan list shows no protection (interfaces.md 2.3)."""
 CONTESTED_FROM: Final = 2
 """Restored this often in ten minutes already: the next time somebody works against the guard."""
+CLOSE_ALONE_S: Final = 3.0
+"""How long a close in flight is taken for the end of the position."""
 FIRED_FINISH_S: Final = 1.0
 """A triggered stop has this long before the guard closes what it left."""
 
@@ -104,11 +106,10 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
     if held is None or held.episode.id != protect.episode or state.plans_at is None:
         return Steps(unprotected="" if state.plans_at is not None else "the plan orders were never read")
     scene = _Scene(held=held, state=state, bounds=bounds, now=now)
-    if any(pending.intent.action is Action.CLOSE for pending in state.in_flight(protect.key)):
-        return Steps()
     parts = [_slot(slot, scene) for slot in slots_of(protect, state, held)]
     parts.append(_not_wanted(protect, scene))
-    return _joined(parts, protect, scene)
+    steps = _joined(parts, protect, scene)
+    return replace(steps, proposals=()) if _is_being_closed(scene) else steps
 
 
 def finish_fired(fired: FiredStop, state: AccountState, *, now: Instant) -> Close | Reduce | None:
@@ -143,6 +144,14 @@ def _slot(slot: Slot, scene: _Scene) -> Steps:
     if not _size_fits(best, slot, scene.held):
         return _replace(slot, best, scene, why=f"it covers {best.size} of {slot.size or scene.held.position.quantity}")
     return _move(slot, best, scene)
+
+
+def _is_being_closed(scene: _Scene) -> bool:
+    """A close was just sent. One that nobody hears of again must not keep the position from its stop."""
+    return any(
+        pending.intent.action is Action.CLOSE and scene.now.seconds_since(pending.intent.decided) <= CLOSE_ALONE_S
+        for pending in scene.state.in_flight(scene.held.key)
+    )
 
 
 # What fits

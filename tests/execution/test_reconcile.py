@@ -412,6 +412,18 @@ async def test_nothing_is_proposed_while_a_close_is_in_flight(bench: Bench) -> N
     assert not reconcile(protect(wanted()), bench.state, BOUNDS, now=bench.now).proposals
 
 
+async def test_a_close_that_nobody_hears_of_again_does_not_keep_the_position_from_its_stop(bench: Bench) -> None:
+    close = Close(key=LONG, episode=EPISODE, rule=RuleName("r"), reason="end")
+    bench.venue.script.append(Answer.UNKNOWN_LOST)
+    bench.go(closing_steps(close, bench.state, BOUNDS, now=bench.now))
+    bench.venue.reads_fail = True
+    await bench.settle(3.5)
+    assert bench.state.pending
+    bench.go(reconcile(protect(wanted()), bench.state, BOUNDS, now=bench.now))
+    await bench.settle(0.1)
+    assert triggers(bench) == ["90"]
+
+
 async def test_a_wish_for_an_earlier_life_of_the_position_proposes_nothing(bench: Bench) -> None:
     assert not reconcile(protect(wanted(), episode="other"), bench.state, BOUNDS, now=bench.now).proposals
 
