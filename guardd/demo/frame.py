@@ -93,10 +93,10 @@ def _seen(frame: Frame, uid: str, leg: Leg) -> LegSeen:
     at = story.price(leg.symbol, rule.at_mark_price) if rule and rule.at_mark_price is not None else "?"
     return LegSeen(
         name=name,
-        size=story.coins(leg.symbol, position.size),
+        size=story.coins(leg.symbol, position.size).split()[0],
         distance=story.percent(distance) if distance is not None else "none",
         danger=distance is not None and distance < NEAR,
         liquidation=story.price(leg.symbol, position.liquidation_price) if position.liquidation_price else "none",
         stop=story.price(leg.symbol, stop) if stop is not None else "no stop",
-        next_rule=f"{rule.name} at {at}" if rule else "",
+        next_rule=f"{rule.name} {at}" if rule else "",
     )

@@ -18,11 +18,11 @@ from guardd.simulator.prices import CrashClass, Instrument
 GUARDED: Final = "main"
 TWIN: Final = "twin"
 DEPOSIT: Final = Decimal(10_000)
-SECONDS: Final = 36
+SECONDS: Final = 34
 """Default length of the market's play; start and end of the processes come on top, and all of it stays below a minute."""
-SECONDS_MIN: Final = 18
+SECONDS_MIN: Final = 15
 SECONDS_MAX: Final = 600
-CRASH_MS: Final = 13_000
+CRASH_MS: Final = 11_000
 """The crash keeps its own pace whatever the length: what was measured is its first ten seconds; the rest shows what is left."""
 DRIFT_MS: Final = 1_000
 """`prices.crash` begins with half a percent of drift; the fall follows."""

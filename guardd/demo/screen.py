@@ -17,8 +17,10 @@ from guardd.demo.summary import print_verdict
 from guardd.demo.verdict import Verdict
 
 LINES_MAX: Final = 200
-SIDE_BY_SIDE: Final = 132
-"""Columns from which the two accounts stand beside each other."""
+SIDE_BY_SIDE: Final = 160
+"""Columns of the terminal from which the two accounts stand beside each other; below it one stands under the other."""
+MIN_WIDTHS: Final = {"position": 17, "size": 5, "distance": 8, "liq. price": 10, "stop": 8}
+"""Everything but the next rule is always shown whole, in 80 columns too."""
 _STYLES: Final = {Tone.ACT: "green", Tone.TALK: "cyan", Tone.HURT: "bold red", Tone.NOTE: "dim"}
 
 
@@ -88,15 +90,17 @@ def _market(frame: Frame) -> RenderableType:
 
 
 def _account(frame: Frame, uid: str, what: str, style: str) -> RenderableType:
-    table = Table.grid(padding=(0, 2), expand=False)
-    for heading in ("", "size", "distance", "liquidation", "stop", "next rule"):
-        table.add_column(heading, no_wrap=True, justify="left" if heading in ("", "next rule") else "right")
-    table.add_row(
-        *(Text(each, style="dim") for each in ("position", "size", "distance", "liquidation", "stop", "next rule"))
-    )
+    headings = ("position", "size", "distance", "liq. price", "stop", "next rule" if uid == scenario.GUARDED else "")
+    table = Table.grid(padding=(0, 1), pad_edge=False)
+    for heading in headings[:-1]:
+        table.add_column(
+            no_wrap=True, justify="left" if heading == "position" else "right", min_width=MIN_WIDTHS[heading]
+        )
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_row(*(Text(heading, style="dim") for heading in headings))
     for leg in legs_of(frame, uid):
         if not leg.size:
-            table.add_row(leg.name, Text("gone", style="dim"), "", "", "", "")
+            table.add_row(leg.name, Text("gone", style="dim"))
             continue
         distance = Text(leg.distance, style="bold red" if leg.danger else "")
         stop = Text(leg.stop, style="red" if leg.stop == "no stop" else "green")
