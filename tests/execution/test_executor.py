@@ -156,6 +156,18 @@ async def test_I07_while_nothing_can_be_read_an_intent_stays_unknown_and_people_
     assert bench.stages(intent)[-1] is Stage.VERIFIED
 
 
+async def test_I07_a_read_that_failed_is_no_evidence_of_absence(bench: Bench) -> None:
+    bench.venue.script.append(Answer.UNKNOWN_LOST)
+    bench.venue.reads_fail = True
+    intent = close(bench)
+    await bench.settle(2)
+    bench.venue.reads_fail = False
+    await bench.settle(2)
+    assert bench.stages(intent)[-1] is Stage.UNKNOWN, "one good look after two failed ones proves nothing"
+    await bench.settle(6)
+    assert bench.stages(intent)[-1] is Stage.VOID
+
+
 async def test_I07_a_fill_that_no_list_shows_is_seen_in_the_position(bench: Bench) -> None:
     bench.venue.script.append(Answer.UNKNOWN_DONE)
     intent = close(bench, reduce_by(30))
@@ -226,6 +238,17 @@ async def test_a_stop_that_is_accepted_and_not_listed_has_failed(bench: Bench) -
     [intent] = bench.go(reconcile(protect(wanted()), bench.state, BOUNDS, now=bench.now))
     await bench.settle(3)
     assert bench.stages(intent)[-1] is Stage.FAILED
+
+
+async def test_a_stop_that_is_listed_late_is_waited_for_two_seconds(bench: Bench) -> None:
+    [intent] = bench.go(reconcile(protect(wanted()), bench.state, BOUNDS, now=bench.now))
+    await bench.settle(0)
+    listed = dict(bench.venue.plans)
+    bench.venue.plans.clear()
+    await bench.settle(0.6)
+    bench.venue.plans.update(listed)
+    await bench.settle(2)
+    assert bench.stages(intent)[-1] is Stage.VERIFIED
 
 
 async def test_a_close_that_fills_nothing_has_failed_and_starts_no_cooldown(bench: Bench) -> None:
