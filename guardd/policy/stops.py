@@ -4,7 +4,7 @@ A stop lies strictly between liquidation and mark (I4), on tick, rounded towards
 within an episode nothing moves it away from the price again (I11): what already rests, or was wanted, is the least there is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, assert_never
 
@@ -106,7 +106,7 @@ def _stop(
                 impossible.append(f"{rule.name}: {why}")
     tightest = max(found, key=lambda order: at.sign * order.trigger_price, default=None)
     if kept is not None and (tightest is None or at.sign * (kept.trigger_price - tightest.trigger_price) >= 0):
-        tightest = _with_choices_of(kept, tightest)
+        tightest = _clear(_with_choices_of(kept, tightest), at)
     _remember(at, tightest)
     return tightest, passed, () if tightest is not None else tuple(impossible)
 
@@ -129,6 +129,15 @@ def _with_choices_of(kept: WantedOrder, asked: WantedOrder | None) -> WantedOrde
         return kept
     rule = asked.rule if kept.rule == LATCHED else kept.rule
     return _order(kept.kind, rule, kept.trigger_price, kept.price_type, asked.on_unprotected)
+
+
+def _clear(kept: WantedOrder, at: _At) -> WantedOrder:
+    """A kept stop that liquidation has overtaken protects nothing: it follows, towards the price (I4)."""
+    bound = at.risk.stop_bound
+    if not is_value(bound) or at.sign * (kept.trigger_price - bound) > 0:
+        return kept
+    moved = _between(kept.trigger_price, at)
+    return kept if moved is None else replace(kept, trigger_price=moved)
 
 
 def _rule_stop(rule: PolicyRule, action: StopLoss, at: _At) -> tuple[WantedOrder | None, PassedStop | None, str]:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.model.instant import Instant
-from guardd.model.names import PositionKey, Symbol
+from guardd.model.names import MarginMode, PositionKey, Symbol
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState
 from guardd.policy.crossings import Answers, Leaf, Way, answers, leaves_of, reach
@@ -89,13 +89,49 @@ def watch(
     now: Instant,
     also: Mapping[Symbol, Iterable[Decimal]] | None = None,
     previous: Watch | None = None,
+    symbols: frozenset[Symbol] | None = None,
 ) -> Watch:
     """Solve every rule for the marks at which it changes its mind.
 
     `also`: further prices to look at when the mark gets there, such as software stops. `previous`: the watch before this one;
-    positions about which nothing changed but the mark aren't solved again.
+    positions about which nothing changed but the mark aren't solved again. `symbols`: only these are looked at, the others
+    stay as `previous` has them; a cross instrument brings all of them along.
     """
+    if previous is not None and symbols is not None:
+        return _partly(policy, state, now, also or {}, previous, symbols)
     seen = views(policy, state, now)
+    made = _made(seen, state, now, previous)
+    for key in state.held:
+        _blank(made, key.symbol)
+    _add_prices(made, state, also or {})
+    return made
+
+
+def _partly(
+    policy: Policy,
+    state: AccountState,
+    now: Instant,
+    also: Mapping[Symbol, Iterable[Decimal]],
+    previous: Watch,
+    symbols: frozenset[Symbol],
+) -> Watch:
+    cross = previous.cross | {
+        key.symbol for key, held in state.held.items() if held.position.margin_mode is MarginMode.CROSS
+    }
+    wanted = symbols | cross if symbols & cross else symbols
+    made = _made(views(policy, state, now, wanted), state, now, previous)
+    held = {key.symbol for key in state.held}
+    for symbol in wanted & held:
+        _blank(made, symbol)
+    _add_prices(made, state, also)
+    made.bounds.update({each: bounds for each, bounds in previous.bounds.items() if each in held - wanted})
+    made.solved.update({key: solved for key, solved in previous.solved.items() if key.symbol in held - wanted})
+    if not symbols & cross:
+        made.cross, made.slack, made.spent = previous.cross, previous.slack, previous.spent
+    return made
+
+
+def _made(seen: tuple[View, ...], state: AccountState, now: Instant, previous: Watch | None) -> Watch:
     cross = [view for view in seen if view.cross]
     symbols = {view.held.key.symbol for view in cross}
     slack = _slack(cross, state, now) if len(symbols) > 1 else None
@@ -107,11 +143,13 @@ def watch(
     if slack is not None:
         for view in cross:
             _weigh(made.bounds[view.held.key.symbol], view)
-    for key, held in state.held.items():
-        if key.symbol not in made.bounds:
-            made.bounds[held.key.symbol] = Bounds(low=Decimal(-1), high=Decimal(-1))  # the first mark is looked at
-    _add_prices(made, state, also or {})
     return made
+
+
+def _blank(made: Watch, symbol: Symbol) -> None:
+    """What can't be assessed yet: its first mark is looked at."""
+    if symbol not in made.bounds:
+        made.bounds[symbol] = Bounds(low=Decimal(-1), high=Decimal(-1))
 
 
 # One position

@@ -175,6 +175,12 @@ def test_a_stop_that_rests_stays_wanted_while_the_mark_goes_through_it() -> None
     assert triggers(here.mark("85400")) == [D(85500)]
 
 
+def test_I04_a_stop_that_liquidation_has_overtaken_follows_it_towards_the_price() -> None:
+    here = guarded(policy_of("name: w\nwhen: {leverage: {above: 50}}\nthen: [notify: {}]"), LONG)
+    resting(here, "81500")
+    assert triggers(here.mark("89000")) == [D(82700)]
+
+
 def test_a_strangers_stop_is_no_ratchet() -> None:
     here = guarded(policy_of(rests("{from_entry: -8%}")), LONG)
     fold(here.state, OrdersRead(started=here.now, at=here.now, resting=(), plans=(stop("86000"),)))
