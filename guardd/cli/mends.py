@@ -42,9 +42,9 @@ def mend(error: GuarddError) -> str:
     match error:
         case CredentialsError() if (missing := _MISSING.search(str(error))) is not None:
             names = missing["names"]
-            files = "a file of that name in secrets_dir or $CREDENTIALS_DIRECTORY"
-            return f"set {names} in the environment or in .env, or put each into {files}"
-        case CredentialsError():
+            files = "a file of its name in secrets_dir or $CREDENTIALS_DIRECTORY"
+            return f"set {names} in the environment or in .env, or write each value into {files}"
+        case CredentialsError() if code:
             return "look at the key at the venue: is it alive, and does it belong to this environment?"
         case VenueUnreachable():
             return "is the network up, are rest_url and stream_url right, does the venue's status page tell of maintenance?"

@@ -70,8 +70,12 @@ class Daemon:
         if answer.status < 300 and document is not None:
             return document
         why = str(document.get("error", "")) if document is not None else f"HTTP {answer.status}, not a guardd's answer"
-        if answer.status in (401, 403):
-            raise CredentialsError(f"the daemon at {self.url} refuses: {why}")
+        if answer.status == 401:
+            raise CredentialsError(
+                f"the daemon at {self.url} refuses our GUARDD_HTTP__TOKEN; expected the one that it was started with"
+            )
+        if answer.status == 403:
+            raise CredentialsError(f"the daemon at {self.url} refuses: {why}; start it with GUARDD_HTTP__TOKEN set")
         raise Refused(f"the daemon at {self.url} refuses: {why}")
 
     def _unheard(self, error: aiohttp.ClientError | TimeoutError) -> NoDaemon | Refused:

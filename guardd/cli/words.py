@@ -36,7 +36,7 @@ def _speak(word: OperatorWord, config: Path | None, account: str | None, *, as_j
         print_line(f"{', '.join(names)}: {effect}, by the daemon at {url_of(settings)}")
     else:
         print_line(f"{', '.join(names)}: no daemon runs; noted in the journal of {settings.data_dir}")
-        print_line(f"the next start begins {effect}")
+        print_line("the next start begins halted" if word is OperatorWord.HALT else "the next start isn't halted")
     return Exit.DONE
 
 
