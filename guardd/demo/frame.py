@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from guardd.demo import scenario, story
 from guardd.demo.scenario import Leg, Play
@@ -36,7 +36,7 @@ class Show(Protocol):
     def verdict(self, verdict: Verdict, *, observe: bool) -> None: ...
 
 
-ACTS = {
+ACTS: Final = {
     "opening": "getting ready",
     "calm": "calm",
     "slide": "the market slides",
@@ -75,7 +75,8 @@ class LegSeen:
     next_rule: str = ""
 
 
-NEAR = Decimal("0.03")
+NEAR: Final = Decimal("0.03")
+"""A distance to liquidation that is shown as danger."""
 
 
 def legs_of(frame: Frame, uid: str) -> list[LegSeen]:

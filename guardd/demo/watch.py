@@ -34,10 +34,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     side: PositionSide
     margin_mode: MarginMode
     size: Decimal
-    entry_price: Decimal
     mark_price: Decimal
     liquidation_price: Decimal | None
-    unrealized_pnl: Decimal
 
     @property
     def distance(self) -> Decimal | None:

@@ -25,10 +25,8 @@ def account(*plans: Plan) -> Account:
         side=PositionSide.LONG,
         margin_mode=MarginMode.CROSS,
         size=Decimal(635),
-        entry_price=Decimal(90_000),
         mark_price=Decimal(86_400),
         liquidation_price=Decimal("84672"),
-        unrealized_pnl=Decimal(-2_286),
     )
     return Account(balance=Balance(equity=Decimal("8123.4")), positions=(long,), plans=plans)
 
