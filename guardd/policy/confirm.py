@@ -90,6 +90,11 @@ class Confirmation:
             return Verdict.ASK_REST
         return Verdict.WAIT
 
+    def witnesses(self, present: MarkSeen, rest: MarkSeen | None = None) -> tuple[Decimal, ...]:
+        """The prices that may confirm this mark; arguments as for `verdict`."""
+        self.seen(present)
+        return tuple(_witnesses(self._symbols[present.symbol], present, rest))
+
     def settle(self, symbol: Symbol) -> None:
         """Nothing on this symbol is in doubt any more: confirmed for every step that hung on it, or the mark came back."""
         known = self._symbols.get(symbol)

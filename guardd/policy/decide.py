@@ -182,14 +182,14 @@ class _Look:
 
     def conclude(self, seen: tuple[View, ...]) -> None:
         """Settle what goes: of what is permitted and believed the strongest for each position, and one step for the account."""
-        believed = [wish for wish in self.wishes.found if self._permitted(wish) and self._believed(wish)]
-        for symbol in {view.held.key.symbol for view in seen} - self.in_doubt:
-            self.confirmation.settle(symbol)
-        own = _strongest(wish for wish in believed if not wish.for_account)
-        rest = _strongest(wish for wish in believed if wish.for_account and wish.key not in own)
+        permitted = [wish for wish in self.wishes.found if self._permitted(wish)]
+        own = _strongest(wish for wish in permitted if not wish.for_account and self._believed(wish))
+        rest = _strongest(wish for wish in permitted if wish.for_account and wish.key not in own)
         chosen = [wish for wish in own.values() if self._keeps_hedge(wish, own)]
         if rest and not any(wish.view.cross for wish in chosen) and not self._account_busy():
-            chosen += self._for_account(rest)
+            chosen += [wish for wish in self._for_account(rest) if self._believed(wish)]
+        for symbol in {view.held.key.symbol for view in seen} - self.in_doubt:
+            self.confirmation.settle(symbol)
         for wish in sorted(chosen, key=_net_side_first):
             self._act(wish)
         self._tell_waiting(seen)

@@ -5,19 +5,20 @@ higher. A step after which the account would be worse off now, or in the worse o
 hedge. The legs of one instrument go together, or the net side first.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
 from guardd.model.instant import Instant
-from guardd.model.names import MarginMode, PositionKey, Symbol
+from guardd.model.names import MarginMode, Symbol
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState
 from guardd.policy.wishes import Wish, raises_net
 from guardd.risk.assess import assess_account
 from guardd.risk.backing import last_mark
+from guardd.risk.liquidation import Basis
 
 SHIFTS: Final = (Decimal(1), Decimal("0.9"), Decimal("1.1"))
 
@@ -30,16 +31,24 @@ class Badness:
     amount: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sums:
+    shift: Decimal
+    balance: Decimal
+    burden: Decimal
+
+
 def choose(wishes: Iterable[Wish], state: AccountState, now: Instant) -> tuple[Wish, ...]:
     """The steps that go together now, of those that the account's danger asks for (one a position); empty: none would help."""
-    groups = [group for group in _groups(list(wishes)) if len(group) > 1 or not raises_net(group[0], state)]
-    before = _badness(state, {}, now)
-    if before is None:
+    accounts = _accounts(state, now)
+    if not accounts:
         return ()
+    before = _badness((), accounts)
     ranked: list[tuple[Badness, Badness, int]] = []
+    groups = [group for group in _groups(list(wishes)) if len(group) > 1 or not raises_net(group[0], state)]
     for index, group in enumerate(groups):
-        after = _badness(state, {wish.key: wish for wish in group}, now)
-        if after is not None and after[0] <= before[0] and max(after) <= max(before):
+        after = _badness(group, accounts)
+        if after[0] <= before[0] and max(after) <= max(before):
             ranked.append((max(after), after[0], index))
     return groups[min(ranked)[2]] if ranked else ()
 
@@ -55,19 +64,38 @@ def _groups(wishes: list[Wish]) -> list[tuple[Wish, ...]]:
     return groups
 
 
-def _badness(state: AccountState, steps: Mapping[PositionKey, Wish], now: Instant) -> tuple[Badness, ...] | None:
-    """How bad it stands after these steps at each of `SHIFTS`; None where the account can't be reckoned."""
-    marks = _marks(state)
-    after = _after(state, steps, marks)
+def _badness(steps: tuple[Wish, ...], accounts: tuple[_Sums, ...]) -> tuple[Badness, ...]:
+    """How bad it stands at each of `SHIFTS` after these steps were filled at the present marks.
+
+    What is closed has become wallet at the present mark, less the taker fee; only what is left feels the shift.
+    """
     found: list[Badness] = []
-    for shift in SHIFTS:
-        account = assess_account(after, marks={symbol: mark * shift for symbol, mark in marks.items()}, now=now)
-        if not is_value(account.margin_balance) or not is_value(account.maintenance):
-            return None
-        if account.margin_balance <= 0:
-            found.append(Badness(True, account.maintenance - account.margin_balance))
+    for account in accounts:
+        balance, burden = account.balance, account.burden
+        for step in steps:
+            leg, mark = step.view.on.leg, step.view.risk.mark
+            if leg is None:
+                continue
+            rest, there = leg.cut_to(step.view.risk.quantity - step.takes), mark * account.shift
+            balance += leg.pnl(mark) - rest.pnl(mark) - leg.cost_of_cutting(rest, mark)
+            balance += rest.pnl(there) - leg.pnl(there)
+            burden += rest.burden(there, Basis.WORSE) - leg.burden(there, Basis.WORSE)
+        if balance > 0:
+            found.append(Badness(False, burden / balance))
         else:
-            found.append(Badness(False, account.maintenance / account.margin_balance))
+            found.append(Badness(True, burden - balance))
+    return tuple(found)
+
+
+def _accounts(state: AccountState, now: Instant) -> tuple[_Sums, ...]:
+    """The cross account at each of `SHIFTS` of all its marks; empty where it can't be reckoned."""
+    marks = _marks(state)
+    found: list[_Sums] = []
+    for shift in SHIFTS:
+        account = assess_account(state, marks={symbol: mark * shift for symbol, mark in marks.items()}, now=now)
+        if not is_value(account.margin_balance) or not is_value(account.maintenance):
+            return ()
+        found.append(_Sums(shift=shift, balance=account.margin_balance, burden=account.maintenance))
     return tuple(found)
 
 
@@ -80,30 +108,3 @@ def _marks(state: AccountState) -> dict[Symbol, Decimal]:
         if held.position.margin_mode is MarginMode.CROSS and is_value(mark):
             found[key.symbol] = mark
     return found
-
-
-def _after(state: AccountState, steps: Mapping[PositionKey, Wish], marks: Mapping[Symbol, Decimal]) -> AccountState:
-    """The account as if the steps had been filled at the present marks: PnL has become wallet, less the taker fee.
-
-    The rows keep the unrealised PnL of their read: the wallet is reckoned from the balance of that read.
-    """
-    if not steps or state.balance is None or not is_value(state.balance.equity):
-        return state
-    held, realised = dict(state.held), Decimal(0)
-    rows_gone = Decimal(0)
-    for key, step in steps.items():
-        old = held[key]
-        rest = old.position.quantity - step.takes
-        base = step.takes * step.view.instrument.contract_size
-        mark = marks[key.symbol]
-        realised += base * (key.side.sign * (mark - old.position.entry_price) - step.view.instrument.taker_fee * mark)
-        if rest > 0:
-            held[key] = replace(old, position=replace(old.position, quantity=rest))
-            continue
-        del held[key]
-        if is_value(old.position.unrealized_pnl):
-            rows_gone += old.position.unrealized_pnl
-    if is_value(state.balance.unrealized_pnl):
-        rows_gone = Decimal(0)
-    balance = replace(state.balance, equity=state.balance.equity + realised - rows_gone)
-    return replace(state, held=held, balance=balance)

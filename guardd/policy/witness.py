@@ -34,8 +34,11 @@ def doubts(
     wish: Wish, state: AccountState, confirmation: Confirmation, now: Instant
 ) -> tuple[tuple[Symbol, Verdict], ...]:
     """The instruments whose present mark nobody else has confirmed yet, with what to do about each; empty: go ahead."""
+    symbols = tuple(_symbols(wish, state))
+    if len(symbols) > 1 and _all_confirmed(wish, symbols, state, confirmation, now):
+        return ()
     found: list[tuple[Symbol, Verdict]] = []
-    for symbol in _symbols(wish, state):
+    for symbol in symbols:
         present = state.marks.get(symbol)
         if present is None:
             found.append((symbol, Verdict.ASK_REST))
@@ -45,6 +48,33 @@ def doubts(
         if verdict is not Verdict.CONFIRMED:
             found.append((symbol, verdict))
     return tuple(found)
+
+
+def _all_confirmed(
+    wish: Wish, symbols: tuple[Symbol, ...], state: AccountState, confirmation: Confirmation, now: Instant
+) -> bool:
+    """Would the step be wanted with every mark replaced by its gravest witness at once? Then it is with each alone.
+
+    One reckoning instead of one an instrument: this stands on the reaction path.
+    """
+    marks = dict(state.marks)
+    for symbol in symbols:
+        present = state.marks.get(symbol)
+        prices = () if present is None else confirmation.witnesses(present, state.rest_marks.get(symbol))
+        if present is None or not prices:
+            return False
+        grave = min(prices) if _net(symbol, state) >= 0 else max(prices)
+        milder = max(grave, present.mark) if _net(symbol, state) >= 0 else min(grave, present.mark)
+        marks[symbol] = replace(present, mark=milder)
+    elsewhere = replace(state, marks=marks)
+    on = ground(elsewhere, wish.view.held, now=now)
+    risk = assess_on(on, mark=marks[wish.key.symbol].mark)
+    return evaluate(wish.rule.when, risk, Use.CLOSE) is Truth.TRUE
+
+
+def _net(symbol: Symbol, state: AccountState) -> Decimal:
+    """Net contracts held of an instrument: above zero a fall hurts."""
+    return sum((held.key.side.sign * held.position.quantity for held in state.holds(symbol)), Decimal(0))
 
 
 def _symbols(wish: Wish, state: AccountState) -> Iterator[Symbol]:
