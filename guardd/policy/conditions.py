@@ -55,11 +55,6 @@ def evaluate(
             assert_never(condition)
 
 
-def evaluate_blind(condition: Condition | None, risk: PositionRisk, use: Use) -> Truth:
-    """Evaluate while the figures are too old: only how old they are is known (I9)."""
-    return evaluate(condition, risk, use, without=BLIND)
-
-
 def compare(leaf: Compare, risk: PositionRisk, use: Use) -> Truth:
     """One comparison, both ways strict."""
     reading = metric_of(risk, leaf.metric, use)
