@@ -1,0 +1,119 @@
+"""`guardd check`: one look, and no write ever."""
+
+import json
+import socket
+
+from guardd.cli.exits import Exit
+from guardd.simulator.faults import Fault, FaultKind
+from guardd.simulator.orders import MarginMode, OrderKind, Side
+from tests.cli.stage import KEYS, POLICY, READ_ONLY, Desktop, Venue, flat
+
+
+def test_I22_check_shows_everything_and_sends_no_write(desktop: Desktop, venue: Venue) -> None:
+    venue.trade("BTCUSDT", Side.BUY, 100)
+    venue.ask(
+        lambda server: server.exchange.set_leverage("main", "ETHUSDT", server.now_ms(), margin_mode=MarginMode.ISOLATED)
+    )
+    venue.trade("ETHUSDT", Side.SELL, 50)
+    venue.trade("ETHUSDT", Side.SELL, 30, kind=OrderKind.LIMIT, price=venue_price(venue, "ETHUSDT") * 2)
+    result = desktop.run("check")
+    shown = flat(result.stdout)
+    assert result.exit_code == Exit.DONE, result.output
+    assert "key may trade, public stream up, private stream up" in shown
+    assert "position mode hedge" in shown
+    assert "BTCUSDT long cross 10x 100" in shown
+    assert "ETHUSDT short isolated 10x 50" in shown
+    assert "ETHUSDT short opening limit" in shown
+    assert "rule last-resort at mark" in shown
+    assert "a stop shall rest at" in shown
+    assert "check passed" in shown
+    assert venue.writes() == []
+
+
+def venue_price(venue: Venue, symbol: str):  # type: ignore[no-untyped-def]
+    quote = venue.ask(lambda server: server.exchange.query.quote(symbol))
+    assert quote is not None
+    return quote.mark
+
+
+def test_an_isolated_position_has_both_liquidation_prices_in_the_document(desktop: Desktop, venue: Venue) -> None:
+    venue.ask(
+        lambda server: server.exchange.set_leverage("main", "ETHUSDT", server.now_ms(), margin_mode=MarginMode.ISOLATED)
+    )
+    venue.trade("ETHUSDT", Side.SELL, 50)
+    result = desktop.run("check", "--json")
+    document = json.loads(result.stdout)
+    (account,) = document["accounts"]
+    (position,) = account["positions"]
+    assert document["ok"] is True
+    assert account["may_trade"] is True
+    assert account["streams"] == {"public": True, "private": True}
+    venues, own = (float(position[name]) for name in ("venue_liquidation_price", "own_liquidation_price"))
+    assert venues > float(position["mark_price"])
+    assert abs(own - venues) / venues < 0.02
+    assert any("rule last-resort at mark" in line for line in account["policy_now"])
+
+
+def test_offline_asks_no_venue(desktop: Desktop, venue: Venue) -> None:
+    result = desktop.run("check", "--offline")
+    assert result.exit_code == Exit.DONE
+    assert "digest " in result.stdout
+    assert venue.ask(lambda server: list(server.stamps.requests)) == []
+
+
+def test_a_key_that_may_only_read_is_enough_to_observe_and_not_to_enforce(desktop: Desktop) -> None:
+    enforcing = desktop.run("check", environment=READ_ONLY)
+    assert enforcing.exit_code == Exit.CREDENTIALS
+    assert "the key may read but not trade, and mode is enforce" in enforcing.stdout
+    desktop.write(mode="observe")
+    observing = desktop.run("check", environment=READ_ONLY)
+    assert observing.exit_code == Exit.DONE, observing.output
+    assert "enough to observe" in observing.stdout
+
+
+def test_a_clock_that_is_off_is_told_with_its_direction(desktop: Desktop, venue: Venue) -> None:
+    fault = Fault(name="clock", kind=FaultKind.CLOCK_OFFSET, offset_ms=20_000)
+    venue.ask(lambda server: server.faults.set(fault))
+    result = desktop.run("check")
+    assert "this machine's clock is 20.0 s behind the venue's" in flat(result.stdout)
+    assert "set it by NTP" in result.stdout
+
+
+def test_streams_that_don_t_come_up_are_an_error_of_their_own(desktop: Desktop) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        file = desktop.write()
+        text = file.read_text()
+        file.write_text(text.replace(f"ws://127.0.0.1:{desktop.port}", f"ws://127.0.0.1:{nobody.getsockname()[1]}"))
+        result = desktop.run("check")
+    assert result.exit_code == Exit.UNREACHABLE
+    assert "the public stream doesn't come up" in result.stdout
+    assert "is stream_url right" in result.stdout
+
+
+def test_a_rule_that_looks_wrong_is_a_warning_with_its_line(desktop: Desktop) -> None:
+    desktop.write(policy=POLICY.replace("stop_loss: {trigger: {from_entry: -8%}}", "notify: {}"))
+    result = desktop.run("check", "--offline", "--json")
+    found = json.loads(result.stdout)["findings"]
+    assert result.exit_code == Exit.DONE
+    assert any(each["weight"] == "warning" and "no rule asks for a stop_loss" in each["text"] for each in found)
+
+
+def test_I26_no_secret_is_ever_printed(desktop: Desktop) -> None:
+    environment = {**KEYS, "GUARDD_HTTP__TOKEN": "canary-token"}
+    for command in (("check",), ("check", "--json"), ("account", "positions"), ("status",), ("halt",)):
+        shown = desktop.run(*command, environment=environment).output
+        assert not [secret for secret in environment.values() if secret in shown]
+
+
+def test_two_accounts_of_which_one_fails_are_both_reported(desktop: Desktop) -> None:
+    other = (
+        "  - name: hedge\n    venue: bitmart\n    credentials: OTHER\n"
+        f"    rest_url: http://127.0.0.1:{desktop.port}\n    stream_url: ws://127.0.0.1:{desktop.port}\n"
+    )
+    desktop.write(account=other)
+    result = desktop.run("check", "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == Exit.CREDENTIALS
+    assert [each["looked_at"] for each in document["accounts"]] == [True, False]
+    assert "OTHER_API_KEY, OTHER_API_SECRET, OTHER_API_MEMO missing" in document["findings"][0]["text"]
