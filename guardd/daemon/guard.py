@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from guardd.clock import Clock
+from guardd.daemon.agenda import Agenda
 from guardd.daemon.gate import condition, waits_for
 from guardd.daemon.hands import NO_BOUNDS, Hands
 from guardd.daemon.inbox import Inbox
@@ -110,9 +111,7 @@ class Guard:
         self._watch: Watch | None = None
         self._ready = False
         self._deciding = False
-        self._dirty = True
-        self._aimed = False
-        """The price comparisons fit the figures as they are."""
+        self._agenda = Agenda(state)
         self._acted_ns = 0
         self._flattening = False
         self._viewed_ns = 0
@@ -132,24 +131,28 @@ class Guard:
         if self.state.armed:
             self.memory.show(self.state)
         self._deciding = True
-        self._touch()
+        self._look_at_everything()
 
     def adopt(self, policy: Policy) -> None:
         """Another policy, whole, from the next decision on; what rests and what is remembered stays (I23)."""
         self._policy = policy
         self._adopt_leash()
-        self._aimed = False
-        self._touch()
+        self._look_at_everything()
 
     def absorb(self, event: Event) -> None:
         """Fold an event now; what follows from it is decided when the inbox is read next."""
         folded = fold(self.state, event)
-        self._aimed = self._aimed and not (folded.everything or folded.symbols)
+        if folded.everything and not isinstance(event, OperatorSpoke):
+            self._agenda.compare()
+        elif folded.everything:
+            self._agenda.everything()
+        else:
+            self._agenda.changed(folded.symbols)
         if isinstance(event, OrderPushed):
             self.executor.heard(event.update)
         for news in folded.news:
             self._news(news, event.at)
-        self._touch()
+        self.inbox.nudge()
 
     async def run(self) -> None:
         """Read the inbox for ever. A broken invariant parks the account; it never guesses and never ends the guard."""
@@ -158,7 +161,7 @@ class Guard:
             try:
                 while (event := self.inbox.take()) is not None:
                     self._handle(event)
-                if self._dirty and not self._hurried():
+                if not self._hurried():
                     self._review(self._clock.now())
             except InvariantBroken as broken:
                 self.park(str(broken))
@@ -168,8 +171,9 @@ class Guard:
         """An order is on its way: whatever else there is to reckon waits a moment, so that the order doesn't."""
         return self.executor.sending and self._clock.monotonic_ns() - self._acted_ns < REVIEW_WAITS_NS
 
-    def _touch(self) -> None:
-        self._dirty = True
+    def _look_at_everything(self) -> None:
+        self._watch = None
+        self._agenda.everything()
         self.inbox.nudge()
 
     # One event
@@ -209,17 +213,17 @@ class Guard:
         self._confirmation.seen(frame)
         aim = self._watch
         if aim is None or not self._deciding:
-            self._dirty = self._dirty or not self._ready
             return
         if aim.crossed(frame.symbol, frame.mark) or self._confirmation.waiting(frame.symbol):
             self._decide(frame.at, symbols=aim.affected(frame.symbol), frame_ns=frame.at.mono_ns)
-            self._acted_ns, self._aimed = frame.at.mono_ns, False
-            self._touch()
+            self._acted_ns = frame.at.mono_ns
+            self._agenda.changed(frozenset({frame.symbol}))
         if self._hands.software_stops:
             self._keep_software_stops(frame)
 
     def _pulse(self, now: Instant) -> None:
         self._on_pulse(now)
+        self._agenda.pulse(now)
         self.executor.resume(self.state.pending.values())
         plans_at, private = self.state.plans_at, self.state.streams[StreamName.PRIVATE]
         if not private.up and plans_at is not None and now.seconds_since(plans_at) > LISTS_WITHOUT_STREAM_S:
@@ -280,33 +284,37 @@ class Guard:
     # Deciding
 
     def _review(self, now: Instant) -> None:
-        """Look at everything anew: decide, act, aim the price comparisons, show."""
-        self._dirty = False
+        """Look at one piece anew: decide, act, aim the price comparisons, show. What is left comes after the next events."""
         if not self._ready:
             self._ready = not waits_for(self.state)
         if self._deciding and self._ready:
-            self._decide(now)
+            piece = self._agenda.next(now)
+            if piece is not None:
+                symbols, changed = piece
+                self._decide(now, symbols=symbols)
+                if changed or self._watch is None:
+                    self._aim(now, symbols)
+            elif not self.state.held:
+                self._decide(now)
             if self._flattening:
                 self._flattening = bool(self.state.held)
                 self._hands.flatten(now=now)
-            if not self._aimed:
-                self._aim(now)
+            if self._agenda:
+                self.inbox.nudge()
         self._publish(now)
 
-    def _aim(self, now: Instant) -> None:
+    def _aim(self, now: Instant, symbols: frozenset[Symbol]) -> None:
         """Solve every rule for the marks at which it changes its mind; the next ticks are compared with those."""
         also = {
             key.symbol: [stop.trigger_price for stop in stops]
             for key, stops in self._hands.software_stops.items()
             if stops
         }
-        self._watch = watch(self._policy, self.state, now=now, also=also)
-        self._lookout.look_ahead(self._policy, now)
-        self._aimed = True
+        self._watch = watch(self._policy, self.state, now=now, also=also, previous=self._watch, symbols=symbols)
 
     def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> None:
         decided = decide(self._policy, self.state, self.memory, self._confirmation, now=now, symbols=symbols)
-        self._lookout.assessed(decided.risks, whole=symbols is None)
+        self._lookout.assessed(decided.risks)
         self._lookout.wants(decision for decision in decided.decisions if isinstance(decision, Protect))
         self._hands.act(decided.decisions, now=now, frame_ns=frame_ns)
         self._tell(decided, now)
@@ -366,7 +374,7 @@ class Guard:
         if not changed and (now.mono_ns - self._viewed_ns) < VIEW_EVERY_S * 1_000_000_000:
             return
         self._viewed_ns = now.mono_ns
-        look = self._lookout.look(self._hands, now)
+        look = self._lookout.look(self._policy, self._hands, now)
         self.view = account_view(
             self.state,
             mode=self._mode,

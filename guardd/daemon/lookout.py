@@ -15,9 +15,8 @@ from guardd.model.instant import Instant
 from guardd.model.names import EpisodeId, PositionKey, Severity, Symbol
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
-from guardd.policy.explain import NextRule, next_rule
+from guardd.policy.explain import NextRule, next_rule, view_of
 from guardd.policy.language import Policy
-from guardd.policy.view import views
 from guardd.risk.ages import ages_of, blind_on, limits
 from guardd.risk.assess import AccountRisk, PositionRisk, assess_account
 from guardd.risk.backing import last_mark
@@ -27,7 +26,9 @@ from guardd.risk.crosscheck import Check, Mismatch, Standing, cross_check, lasti
 DRIFT_TOLD_FROM: Final = Decimal("0.02")
 """A liquidation price of our own that is this far from the venue's is told (interfaces.md 2.2)."""
 
-LOOK_AHEAD_EVERY_S: Final = 1.0
+LOOK_AHEAD_EVERY_NS: Final = 1_000_000_000
+LOOK_AHEAD_AT_ONCE: Final = 2
+"""Solving for the next rule takes milliseconds; a few positions at each look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Lookout:
         self._unprotected_s: dict[PositionKey, float] = {}
         self._protected: dict[PositionKey, bool] = {}
         self._looked: Instant | None = None
-        self._looked_ahead: Instant | None = None
+        self._ahead_ns: dict[PositionKey, int] = {}
         self._next: dict[PositionKey, NextRule | None] = {}
         self._mismatches: tuple[Mismatch, ...] = ()
         self._cleared: set[EpisodeId] = set()
@@ -59,10 +60,8 @@ class Lookout:
         self._standing: Standing = {}
         self.risks: dict[PositionKey, PositionRisk] = {}
 
-    def assessed(self, risks: Iterable[PositionRisk], *, whole: bool) -> None:
-        """Keep the risks of a look; a look at the whole account replaces all of them."""
-        if whole:
-            self.risks = {}
+    def assessed(self, risks: Iterable[PositionRisk]) -> None:
+        """Keep the risks of a look."""
         self.risks.update({risk.key: risk for risk in risks})
 
     def wants(self, wishes: Iterable[Protect]) -> None:
@@ -104,15 +103,18 @@ class Lookout:
             found.extend(f"{key.symbol} {key.side}: {what}" for what in blind)
         return tuple(found)
 
-    def look_ahead(self, policy: Policy, now: Instant) -> None:
-        """Which rule comes next for each position, and at which mark: at most once a second, it is for people."""
-        if self._looked_ahead is not None and now.seconds_since(self._looked_ahead) < LOOK_AHEAD_EVERY_S:
-            return
-        self._looked_ahead = now
-        self._next = {view.held.key: next_rule(view) for view in views(policy, self._state, now)}
+    def _look_ahead(self, policy: Policy, now: Instant) -> None:
+        """Which rule comes next for a few positions, and at which mark: for people, so the one that waited longest goes first."""
+        waiting = sorted(self._state.held, key=lambda key: (self._ahead_ns.get(key, 0), key))[:LOOK_AHEAD_AT_ONCE]
+        for key in waiting:
+            if now.mono_ns - self._ahead_ns.get(key, -LOOK_AHEAD_EVERY_NS) >= LOOK_AHEAD_EVERY_NS:
+                self._ahead_ns[key] = now.mono_ns
+                view = view_of(policy, self._state, key, now)
+                self._next[key] = next_rule(view) if view is not None else None
 
-    def look(self, hands: Hands, now: Instant) -> Look:
+    def look(self, policy: Policy, hands: Hands, now: Instant) -> Look:
         """Everything that is shown, as of now."""
+        self._look_ahead(policy, now)
         passed_s = now.seconds_since(self._looked) if self._looked is not None else 0.0
         self._looked = now
         seen: dict[PositionKey, Seen] = {}
@@ -177,7 +179,7 @@ class Lookout:
     def _forget(self) -> None:
         gone = [key for key in self._unprotected_s if key not in self._state.held]
         for key in gone:
-            for kept in (self._wanted, self._unprotected_s, self._protected, self.risks):
+            for kept in (self._wanted, self._unprotected_s, self._protected, self.risks, self._next, self._ahead_ns):
                 kept.pop(key, None)
 
 

@@ -1,0 +1,118 @@
+"""What is to be looked at next, a piece at a time, so that no review ever stands long before a price frame.
+
+A piece is one instrument with isolated positions, or all cross positions of the account together: they share one margin. A
+piece is looked at when its figures changed, at once when something crossed, and in any case once a second, because time alone
+ripens conditions and makes data stale.
+"""
+
+from collections.abc import Hashable
+from decimal import Decimal
+from typing import Final
+
+from guardd.model.instant import NS_PER_S, Instant
+from guardd.model.names import MarginMode, Symbol
+from guardd.model.reading import is_value
+from guardd.model.state import AccountState, Held
+
+LOOK_EVERY_NS: Final = NS_PER_S
+CROSS: Final = Symbol("")
+"""The name of the piece that all cross positions are."""
+_WHOLE_COINS: Final = Decimal(1)
+"""Marks and PnL of one answer are of slightly different moments: less than a coin of change is no change."""
+
+
+class Agenda:
+    """The pieces of one account, and which of them wait."""
+
+    def __init__(self, state: AccountState) -> None:
+        self._state = state
+        self._figures: dict[Symbol, Hashable] = {}
+        self._looked_ns: dict[Symbol, int] = {}
+        self._waiting: dict[Symbol, bool] = {}
+        """Pieces in the order in which they came up; true: its figures changed."""
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def changed(self, symbols: frozenset[Symbol]) -> None:
+        """Something about these instruments is other than it was."""
+        cross = self._cross()
+        for symbol in sorted(symbols):
+            self._waiting[CROSS if symbol in cross else symbol] = True
+
+    def everything(self) -> None:
+        """All of it, now: another policy, an operator's word, the gate."""
+        for piece in self._pieces():
+            self._waiting[piece] = True
+
+    def compare(self) -> None:
+        """After a read: only what the read changed, other than the mark, is looked at anew."""
+        pieces = self._pieces()
+        for piece, symbols in pieces.items():
+            figures = self._figures_of(piece, symbols)
+            if self._figures.get(piece) != figures:
+                self._figures[piece] = figures
+                self._waiting[piece] = True
+        for piece in [piece for piece in self._figures if piece not in pieces]:
+            del self._figures[piece]
+            self._looked_ns.pop(piece, None)
+            self._waiting.pop(piece, None)
+
+    def pulse(self, now: Instant) -> None:
+        """Bring up what nobody has looked at for a while."""
+        for piece in self._pieces():
+            if now.mono_ns - self._looked_ns.get(piece, 0) >= LOOK_EVERY_NS:
+                self._waiting.setdefault(piece, False)
+
+    def next(self, now: Instant) -> tuple[frozenset[Symbol], bool] | None:
+        """The next piece's instruments, and whether its figures changed (its prices must be solved anew); None: nothing waits."""
+        pieces = self._pieces()
+        while self._waiting:
+            piece = next(iter(self._waiting))
+            changed = self._waiting.pop(piece)
+            if piece in pieces:
+                self._looked_ns[piece] = now.mono_ns
+                return pieces[piece], changed
+        return None
+
+    def _cross(self) -> frozenset[Symbol]:
+        held = self._state.held.items()
+        return frozenset(key.symbol for key, each in held if each.position.margin_mode is MarginMode.CROSS)
+
+    def _pieces(self) -> dict[Symbol, frozenset[Symbol]]:
+        cross = self._cross()
+        pieces = {key.symbol: frozenset({key.symbol}) for key in self._state.held if key.symbol not in cross}
+        if cross:
+            pieces[CROSS] = cross
+        return pieces
+
+    def _figures_of(self, piece: Symbol, symbols: frozenset[Symbol]) -> Hashable:
+        positions = tuple(_figures(each) for key, each in sorted(self._state.held.items()) if key.symbol in symbols)
+        plans = tuple(
+            (plan.order_id, plan.trigger_price, plan.size)
+            for plan in sorted(self._state.plans.values(), key=lambda plan: plan.order_id)
+            if plan.key.symbol in symbols
+        )
+        return positions, plans, self._wallet() if piece == CROSS else None
+
+    def _wallet(self) -> Hashable:
+        """What of the balance doesn't move with the marks."""
+        balance = self._state.balance
+        if balance is None or not is_value(balance.equity) or not is_value(balance.unrealized_pnl):
+            return balance
+        return (balance.equity - balance.unrealized_pnl).quantize(_WHOLE_COINS)
+
+
+def _figures(held: Held) -> Hashable:
+    position = held.position
+    return (
+        held.episode.id,
+        position.quantity,
+        position.entry_price,
+        position.margin_mode,
+        position.margin,
+        position.leverage,
+        position.liquidation_price,
+        held.missing_since is not None,
+        held.close_seen is not None,
+    )
