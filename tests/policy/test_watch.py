@@ -224,7 +224,8 @@ def test_no_crossing_is_ever_missed(policy: Policy, state: AccountState, data: s
         fold(state, MarkSeen(symbol, mark, START))
         after = told(policy, state)
         if made.crossed(symbol, mark):
-            made, before = watch(policy, state, now=START, previous=made), after
+            part = made.affected(symbol) if data.draw(st.booleans()) else None
+            made, before = watch(policy, state, now=START, previous=made, symbols=part), after
         assert after == before
 
 
