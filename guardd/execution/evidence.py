@@ -4,14 +4,16 @@ The figures that an intent took along (`quantity_before`, `closed_before`) are w
 market order that filled at once is in no list of open orders (BitMart reference, 18.4).
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
 from guardd.model.event import OrdersRead, PositionsRead
 from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket, Intent, ModifyProtection, PlaceProtection
-from guardd.model.names import OrderId
-from guardd.model.order import PlanForm, PlanOrder
+from guardd.model.names import ClientId, OrderId
+from guardd.model.order import OrderUpdate, PlanForm, PlanOrder
 from guardd.model.position import Position, episode_id
+from guardd.model.state import AccountState
 
 CREATED_BEFORE_MS_MAX: Final = 10_000
 """A plan order without a client id may be ours if the venue's stamp is at most this much older than the decision."""
@@ -25,14 +27,43 @@ def row_of(intent: Intent, read: PositionsRead) -> Position | None:
     return row
 
 
-def closed_since(intent: Intent, write: CloseAtMarket, read: PositionsRead) -> Decimal:
-    """Contracts of the position that were closed since the decision, by anybody; at most what was asked for."""
+def closed_since(
+    intent: Intent, write: CloseAtMarket, read: PositionsRead, *, by_later_ones: Decimal = Decimal(0)
+) -> Decimal:
+    """Contracts of the position that were closed since the decision, by anybody but our later closes; at most what was asked for."""
     row = row_of(intent, read)
     if row is None:
-        return min(write.size, intent.quantity_before)
-    by_count = row.closed_quantity - intent.closed_before
-    by_quantity = intent.quantity_before - row.quantity
-    return min(max(by_count, by_quantity, Decimal(0)), write.size)
+        closed = intent.quantity_before
+    else:
+        closed = max(row.closed_quantity - intent.closed_before, intent.quantity_before - row.quantity)
+    return min(max(closed - by_later_ones, Decimal(0)), write.size)
+
+
+def taken_by_later_closes(intent: Intent, state: AccountState, pushed: Mapping[ClientId, OrderUpdate]) -> Decimal:
+    """What closes of this episode that were decided after this one are known to have filled.
+
+    A close that went over a reduction whose outcome is unknown must not pass for that reduction's fill. Only later ones are told
+    apart: what an earlier one filled may already be missing from `quantity_before`, and deducting it twice would make an order
+    that arrived look lost.
+    """
+    filled = sum(
+        (each.filled for each in state.finished if each.filled is not None and _is_later_close(each.intent, intent)),
+        Decimal(0),
+    )
+    for pending in state.in_flight(intent.key):
+        told = pushed.get(pending.intent.id)
+        if told is not None and _is_later_close(pending.intent, intent):
+            filled += told.filled
+    return filled
+
+
+def _is_later_close(other: Intent, intent: Intent) -> bool:
+    return (
+        other.id != intent.id
+        and (other.key, other.episode) == (intent.key, intent.episode)
+        and isinstance(other.write, CloseAtMarket)
+        and other.decided.mono_ns >= intent.decided.mono_ns
+    )
 
 
 def placed_plan(

@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from guardd.execution.windows import reason_of, tries
 from guardd.model.instant import Instant
-from guardd.model.intent import Intent, PlaceProtection, Stage, Write
+from guardd.model.intent import CloseAtMarket, Intent, PlaceProtection, Stage, Write
 from guardd.model.names import EpisodeId, PositionKey, RuleName
 from guardd.model.outcome import Reason, Rejected
 from guardd.model.state import AccountState, Finished
@@ -21,6 +21,12 @@ SLOW_STEPS_S: Final = (10.0, 30.0, 60.0)
 """The venue pauses or maintains: BitMart reference, 40015."""
 FAULT_STEPS_S: Final = (5.0, 15.0, 60.0)
 """A request that can't be right is never repeated unchanged; it is built anew from newer state, rarely."""
+CLOSE_S_MAX: Final = 3.0
+"""A close goes again at least this often, whatever was refused: once the venue takes orders, one is accepted within 5 s (I10)."""
+SHUT_OUT: Final = frozenset(
+    {Reason.EDGE_BLOCKED, Reason.BANNED, Reason.CREDENTIALS, Reason.PERMISSION, Reason.RATE_LIMITED}
+)
+"""The venue takes nothing from this address or key, and counts what is sent all the same: these waits are never cut short."""
 QUICK_S: Final = 0.25
 QUICK_S_MAX: Final = 2.0
 FAILED_S: Final = 0.5
@@ -53,6 +59,8 @@ def _wait_s(failed: list[Finished]) -> float:
     if reason is None:
         return _doubling_s(FAILED_S, FAILED_S_MAX, count)
     wait_s = _rejected_wait_s(reason, count, last.intent)
+    if isinstance(last.intent.write, CloseAtMarket) and reason not in SHUT_OUT:
+        return min(wait_s, CLOSE_S_MAX)
     asked_s = last.outcome.retry_after_s if isinstance(last.outcome, Rejected) else None
     return max(wait_s, asked_s) if asked_s is not None else wait_s
 

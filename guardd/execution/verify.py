@@ -12,7 +12,15 @@ from typing import Final, assert_never
 
 from guardd.clock import Clock
 from guardd.errors import VenueError
-from guardd.execution.evidence import closed_since, differs_from, listed_plan, placed_plan, row_of, still_listed
+from guardd.execution.evidence import (
+    closed_since,
+    differs_from,
+    listed_plan,
+    placed_plan,
+    row_of,
+    still_listed,
+    taken_by_later_closes,
+)
 from guardd.model.event import Event, OrdersRead, PositionsRead, ReadFailed
 from guardd.model.intent import (
     CancelKind,
@@ -115,6 +123,10 @@ class Reader:
             seen = seen | set(self._state.plans)
         return frozenset(seen)
 
+    def taken_by_later_closes(self, intent: Intent) -> Decimal:
+        """What our closes that were decided after this one filled, as far as it is known."""
+        return taken_by_later_closes(intent, self._state, self._pushed)
+
     def _failed(self, endpoint: str, error: Exception) -> None:
         self._post(ReadFailed(at=self.clock.now(), endpoint=endpoint, why=str(error) or type(error).__name__))
 
@@ -181,7 +193,7 @@ async def _look_at_close(
         return Finding(stage=Stage.FAILED, detail=detail, filled=Decimal(0), order_id=report.order_id, final=True)
     if read is None:
         return Finding(stage=Stage.UNKNOWN, detail="neither the order nor the position could be read")
-    closed = closed_since(intent, write, read)
+    closed = closed_since(intent, write, read, by_later_ones=reader.taken_by_later_closes(intent))
     if closed > 0:
         return Finding(stage=Stage.VERIFIED, detail="the position shows the fill", filled=closed, order_id=order_id)
     if looked is None:

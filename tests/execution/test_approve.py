@@ -8,6 +8,7 @@ import pytest
 
 from guardd.execution.approve import ApprovedIntent, NeedsRead, Refusal, RefusalKind, approve
 from guardd.execution.closing import closing_steps
+from guardd.execution.patience import SHUT_OUT
 from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
 from guardd.model.decision import Close, Reduce
 from guardd.model.event import (
@@ -537,8 +538,9 @@ def test_slices_and_further_tries_of_one_decision_do_not_trip_the_breaker() -> N
         (Reason.BANNED, 59, 61),
         (Reason.NOT_SENT, 0.2, 0.3),
         (Reason.RATE_LIMITED, 0.2, 0.3),
-        (Reason.MAINTENANCE, 9, 11),
-        (Reason.INVALID, 4, 6),
+        (Reason.PERMISSION, 9, 11),
+        (Reason.MAINTENANCE, 2.9, 3.1),
+        (Reason.INVALID, 2.9, 3.1),
         (Reason.POSITION_LIQUIDATING, 0.9, 1.1),
     ],
 )
@@ -551,6 +553,15 @@ def test_a_rejected_close_is_tried_again_by_the_venues_reason(reason: Reason, to
     assert refusal_of(refusal) is RefusalKind.TOO_EARLY
     assert refusal.retry_at is not None
     assert isinstance(judge(CLOSE, state, now=due), ApprovedIntent)
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - SHUT_OUT))
+def test_I10_a_close_goes_again_within_five_seconds_whatever_was_refused_before(reason: Reason) -> None:
+    state, now = account(), NOW
+    for _ in range(8):
+        state.held[LONG].read = now
+        finish(state, intent_of(judge(CLOSE, state, now=now)), Stage.REJECTED, now, reason=reason)
+        now = now.later_by(4)
 
 
 def test_every_reason_has_a_finite_wait_however_often_it_was_tried() -> None:

@@ -127,6 +127,29 @@ async def test_I07_an_unknown_close_that_was_done_is_found_and_never_sent_again(
     assert len(bench.venue.sent) == 1
 
 
+async def test_I07_a_close_that_went_over_a_lost_reduction_is_not_taken_for_its_fill(bench: Bench) -> None:
+    bench.venue.script.append(Answer.UNKNOWN_LOST)
+    lost = close(bench, reduce_by(30))
+    await bench.settle(0.5)
+    later = close(bench)
+    assert later.write.size == D(70), "what the reduction may still take is left to it (I1)"
+    await bench.settle(5)
+    assert bench.stages(later)[-1] is Stage.VERIFIED
+    assert bench.stages(lost)[-1] is Stage.VOID
+    await bench.read()
+    assert bench.state.held[LONG].position.quantity == D(30)
+
+
+async def test_I07_a_reduction_that_arrived_is_found_although_a_close_went_over_it(bench: Bench) -> None:
+    bench.venue.script.append(Answer.UNKNOWN_DONE)
+    done = close(bench, reduce_by(30))
+    await bench.settle(0.2)
+    later = close(bench)
+    await bench.settle(5)
+    assert [bench.stages(each)[-1] for each in (done, later)] == [Stage.VERIFIED, Stage.VERIFIED]
+    assert len(bench.venue.sent) == 2
+
+
 async def test_I07_a_lost_close_is_void_only_after_three_seconds_and_goes_again_under_the_same_id(bench: Bench) -> None:
     bench.venue.script.append(Answer.UNKNOWN_LOST)
     first = close(bench)
@@ -173,7 +196,6 @@ async def test_I07_a_fill_that_no_list_shows_is_seen_in_the_position(bench: Benc
     intent = close(bench, reduce_by(30))
     await asyncio.sleep(0)
     await bench.settle(0)
-    bench.venue.reports.clear()
     await bench.settle(10)
     assert bench.stages(intent)[-1] is Stage.VERIFIED
     assert bench.state.finished[-1].filled == D(30)
