@@ -54,8 +54,8 @@ from guardd.venues.base import Venue
 
 LISTS_WITHOUT_STREAM_S: Final = 3.0
 """Orders are read this often while the private stream is down (BitMart reference, 18.7)."""
-VIEW_EVERY_S: Final = 0.25
-"""People and metrics see at most this many seconds of what changed in between; edges show at once."""
+VIEW_EVERY_NS: Final = 250_000_000
+"""How often people and metrics see a new state of the account: what became of a breach is told well within a second (I21)."""
 REVIEW_WAITS_NS: Final = 20_000_000
 """How long a review waits for an order that is on its way: journal and send take a millisecond or two."""
 SOFTWARE_STOP: Final = RuleName("software-stop")
@@ -113,6 +113,7 @@ class Guard:
         self._deciding = False
         self._agenda = Agenda(state)
         self._acted_ns = 0
+        self._follow_up = False
         self._flattening = False
         self._viewed_ns = 0
         self._adopt_leash()
@@ -150,6 +151,7 @@ class Guard:
             self._agenda.changed(folded.symbols)
         if isinstance(event, OrderPushed):
             self.executor.heard(event.update)
+        self._follow_up = True
         for news in folded.news:
             self._news(news, event.at)
         self.inbox.nudge()
@@ -296,6 +298,9 @@ class Guard:
                     self._aim(now, symbols)
             elif not self.state.held:
                 self._decide(now)
+            if self._follow_up:
+                self._follow_up = False
+                self._hands.follow_up(now=now)
             if self._flattening:
                 self._flattening = bool(self.state.held)
                 self._hands.flatten(now=now)
@@ -369,11 +374,11 @@ class Guard:
     # Showing
 
     def _publish(self, now: Instant) -> None:
-        account_condition = self._condition(now)
-        changed = self.view is None or self.view.condition is not account_condition[0]
-        if not changed and (now.mono_ns - self._viewed_ns) < VIEW_EVERY_S * 1_000_000_000:
+        if now.mono_ns - self._viewed_ns < VIEW_EVERY_NS:
             return
         self._viewed_ns = now.mono_ns
+        account_condition = self._condition(now)
+        changed = self.view is None or self.view.condition is not account_condition[0]
         look = self._lookout.look(self._policy, self._hands, now)
         self.view = account_view(
             self.state,

@@ -54,10 +54,15 @@ class Hands:
         self.leash = Leash()
 
     def act(self, decisions: Iterable[Decision], *, now: Instant, frame_ns: int | None = None) -> None:
-        """Carry out what was decided, in order; then finish what is half done and sweep what is left over."""
-        closed = {decision.key for decision in decisions if isinstance(decision, Close)}
-        for decision in (*decisions, *self._follow_ups(now)):
+        """Carry out what was decided, in order."""
+        wanted = tuple(decisions)
+        closed = {decision.key for decision in wanted if isinstance(decision, Close)}
+        for decision in wanted:
             self._carry_out(decision, closed, now=now, frame_ns=frame_ns)
+
+    def follow_up(self, *, now: Instant) -> None:
+        """Finish what is half done and sweep what is left over."""
+        self.act(self._follow_ups(now), now=now)
         self._propose(sweep(self._state), now=now)
 
     def fired(self, key: PositionKey, plan: PlanOrder, now: Instant) -> None:
