@@ -69,14 +69,18 @@ class Daemon:
         document = _document(text)
         if answer.status < 300 and document is not None:
             return document
-        why = str(document.get("error", "")) if document is not None else f"HTTP {answer.status}, not a guardd's answer"
+        said = document.get("error") if document is not None else None
+        if said is None:
+            raise Refused(
+                f"{self.url}{path}: found HTTP {answer.status} from something else, expected a guardd's answer"
+            )
         if answer.status == 401:
             raise CredentialsError(
                 f"the daemon at {self.url} refuses our GUARDD_HTTP__TOKEN; expected the one that it was started with"
             )
         if answer.status == 403:
-            raise CredentialsError(f"the daemon at {self.url} refuses: {why}; start it with GUARDD_HTTP__TOKEN set")
-        raise Refused(f"the daemon at {self.url} refuses: {why}")
+            raise CredentialsError(f"the daemon at {self.url} refuses: {said}; start it with GUARDD_HTTP__TOKEN set")
+        raise Refused(f"the daemon at {self.url} refuses: {said}")
 
     def _unheard(self, error: aiohttp.ClientError | TimeoutError) -> NoDaemon | Refused:
         """Refused connections mean that nobody is there; silence and broken answers mean that somebody may be."""
