@@ -7,9 +7,10 @@ from typing import Final
 from guardd.clock import Clock
 from guardd.daemon.guard import Guard
 from guardd.daemon.supervisor import ESSENTIAL, Supervisor
+from guardd.errors import VenueBusy, VenueUnreachable
 from guardd.execution.awaken import awaken
 from guardd.journal.base import Journal
-from guardd.model.event import ClockRead, OperatorSpoke, OperatorWord, Pulse
+from guardd.model.event import ClockRead, Event, OperatorSpoke, OperatorWord, Pulse
 from guardd.model.facts import Listener, LoopLagged
 from guardd.model.instant import NS_PER_S
 from guardd.model.names import AccountName
@@ -18,13 +19,24 @@ from guardd.venues.base import Venue
 PULSE_S: Final = 0.25
 """How often `for`, cooldowns and ages are judged without an event; what is told of a breach is within a second (I21)."""
 DRAIN_S: Final = 8.0
+PROOF_S: Final = 1.9
+"""Shorter than what a bucket rests after a 429 (2 s): a start that is turned away goes on at once."""
+PROOF_AGAIN_S: Final = 2.0
 
 
 class GuardedAccount:
     """An account from start to stop."""
 
     def __init__(
-        self, *, guard: Guard, venue: Venue, journal: Journal, clock: Clock, supervisor: Supervisor, listener: Listener
+        self,
+        *,
+        guard: Guard,
+        venue: Venue,
+        journal: Journal,
+        clock: Clock,
+        supervisor: Supervisor,
+        listener: Listener,
+        tape: Callable[[AccountName, Event], None],
     ) -> None:
         self.guard = guard
         self.venue = venue
@@ -32,6 +44,7 @@ class GuardedAccount:
         self._clock = clock
         self._supervisor = supervisor
         self._listener = listener
+        self._tape = tape
 
     @property
     def name(self) -> AccountName:
@@ -40,7 +53,7 @@ class GuardedAccount:
     async def start(self) -> None:
         """Prove the key, remember the last run, start reading. Raises `VenueUnreachable`, `CredentialsError`, `JournalError`."""
         await self.venue.open()
-        await self.venue.prove_key()
+        proved = await self._prove_key()
         offset_ms = await self.venue.clock_offset_ms()
         memory = await self._journal.recall(self.name)
         awaken(self.guard.state, memory, now=self._clock.now(), clock_offset_ms=offset_ms)
@@ -51,6 +64,8 @@ class GuardedAccount:
         for name, body in self.guard.reader.tasks():
             self._run(name, body)
         self.guard.executor.resume(self.guard.state.pending.values())
+        if not proved:
+            self._run("prove-key", self._prove_later)
 
     def speak(self, word: OperatorWord, why: str) -> None:
         """An operator's word; acted on by the guard's own task."""
@@ -80,11 +95,30 @@ class GuardedAccount:
     def _given_up(self, why: str) -> None:
         self.guard.park(f"a task of this account failed again and again: {why}")
 
+    async def _prove_key(self) -> bool:
+        """False where a start a moment ago spent the budget of that call: positions don't wait for their guard because of it."""
+        try:
+            await self.venue.prove_key(deadline_s=PROOF_S)
+        except VenueBusy:
+            return False
+        return True
+
+    async def _prove_later(self) -> None:
+        """A key that is refused after all parks the account."""
+        while True:
+            await self._clock.sleep(PROOF_AGAIN_S)
+            try:
+                await self.venue.prove_key()
+            except (VenueBusy, VenueUnreachable):
+                continue
+            return
+
     async def _pump(self) -> None:
-        """From the stream to the inbox."""
+        """From the stream to the inbox, and onto the tape."""
         async with aclosing(self.venue.stream()) as events:
             async for event in events:
                 self.guard.inbox.post(event)
+                self._tape(self.name, event)
 
     async def _beat(self) -> None:
         """The guard's pulse, and by the way how late the loop is."""

@@ -42,11 +42,11 @@ from guardd.model.facts import AccountView, Listener, RuleFired, SnapshotTaken
 from guardd.model.fold import fold
 from guardd.model.instant import Instant
 from guardd.model.intent import is_ours
-from guardd.model.names import PositionKey, RuleName, Severity, Symbol
+from guardd.model.names import AccountName, PositionKey, RuleName, Severity, Symbol
 from guardd.model.order import PlanOrder, RestingOrder
 from guardd.model.state import AccountState, News, NewsKind
 from guardd.policy.confirm import Confirmation, Verdict
-from guardd.policy.decide import Decided, decide
+from guardd.policy.decide import GUARD, Decided, decide
 from guardd.policy.language import Policy
 from guardd.policy.memory import Memory
 from guardd.policy.watch import Watch, watch
@@ -75,13 +75,14 @@ class Guard:
         clock: Clock,
         listener: Listener,
         spawn: Spawn,
-        on_pulse: Callable[[Instant], None] = lambda now: None,
+        on_pulse: Callable[[Instant], None],
+        tape: Callable[[AccountName, Event], None],
     ) -> None:
         self.state = state
         self.inbox = Inbox()
         self.memory = Memory()
         self.teller = Teller(state=state, journal=journal, listener=listener)
-        self.reader = Reader(venue=venue, post=self.inbox.post, clock=clock)
+        self.reader = Reader(venue=venue, post=self._read, clock=clock)
         self.executor = Executor(
             account=state.name,
             venue=venue,
@@ -98,6 +99,7 @@ class Guard:
         self._journal = journal
         self._clock = clock
         self._on_pulse = on_pulse
+        self._tape = tape
         self._confirmation = Confirmation()
         self._lookout = Lookout(state)
         self._hands = Hands(
@@ -139,6 +141,10 @@ class Guard:
         self._policy = policy
         self._adopt_leash()
         self._look_at_everything()
+
+    def _read(self, event: Event) -> None:
+        self._tape(self.state.name, event)
+        self.inbox.post(event)
 
     def absorb(self, event: Event) -> None:
         """Fold an event now; what follows from it is decided when the inbox is read next."""
@@ -240,7 +246,7 @@ class Guard:
                 self.reader.want_full()
             case NewsKind.EPISODE_BEGAN | NewsKind.EPISODE_ENDED:
                 self.reader.want(ReadKind.BALANCE, ReadKind.ORDERS)
-                self.reader.follow(frozenset(key.symbol for key in self.state.held))
+                self.reader.follow(frozenset(key.symbol for key in self.state.held), marked=self.state.marks)
             case NewsKind.STOP_FIRED:
                 self.reader.want(ReadKind.POSITIONS, ReadKind.ORDERS)
                 if news.key is not None and news.plan is not None:
@@ -331,7 +337,8 @@ class Guard:
         if decided.read_first:
             self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE)
         for tell in decided.told:
-            self.teller.say(tell.severity, f"rule/{tell.rule}/{tell.key}", tell.text, now)
+            edge = f"rule/{tell.rule}/{tell.key}" if tell.rule != GUARD else f"guard/{tell.key}/{tell.text[:40]}"
+            self.teller.say(tell.severity, edge, tell.text, now)
         for fired in decided.fired:
             self.teller.rule(fired.key, fired.rule, fired.text, now)
             self.teller.fact(

@@ -22,6 +22,7 @@ from guardd.errors import ConfigurationError, VenueUnreachable
 from guardd.http.app import Operator, Sources, make_app, serve
 from guardd.http.board import Board
 from guardd.journal.sqlite import SqliteJournal
+from guardd.journal.tape import Tape
 from guardd.model.event import OperatorWord
 from guardd.model.facts import Said
 from guardd.model.instant import NS_PER_MS, NS_PER_S, Instant
@@ -94,9 +95,11 @@ class Service:
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         journal = SqliteJournal.open(self._settings.data_dir, now=self._clock.now, listen=self._listener)
+        tape = Tape(self._settings.data_dir)
         schedule = Schedule()
         try:
-            self._wire_accounts(journal)
+            self._wire_accounts(journal, tape)
+            self._supervisor.start("tape", lambda: tape.run(self._clock.sleep), budget=EXPENDABLE)
             self._supervisor.start("notify", self._notifier.run, budget=EXPENDABLE)
             await self._start_http()
             await self._start_accounts()
@@ -106,7 +109,7 @@ class Service:
             await self._stopping.wait()
         finally:
             schedule.stop()
-            await self._stop(journal)
+            await self._stop(journal, tape)
 
     # Start
 
@@ -118,7 +121,7 @@ class Service:
                 f"or CONFIRM:{self._policy.digest[:12]}…; nothing was sent"
             )
 
-    def _wire_accounts(self, journal: SqliteJournal) -> None:
+    def _wire_accounts(self, journal: SqliteJournal, tape: Tape) -> None:
         for account in self._settings.accounts:
             self._accounts.append(
                 guarded_account(
@@ -131,6 +134,7 @@ class Service:
                     supervisor=self._supervisor,
                     listener=self._listener,
                     on_pulse=self._on_pulse,
+                    tape=tape,
                 )
             )
 
@@ -309,11 +313,12 @@ class Service:
 
     # Stop
 
-    async def _stop(self, journal: SqliteJournal) -> None:
+    async def _stop(self, journal: SqliteJournal, tape: Tape) -> None:
         """Two phases for each account, then everything else. The resting protection stays where it is (I25)."""
         self._manager.send(STOPPING="1", EXTEND_TIMEOUT_USEC=str(20 * NS_PER_S // 1000))
         await asyncio.gather(*(account.stop() for account in self._accounts), return_exceptions=True)
         await self._supervisor.stop(deadline_s=STOP_TASKS_S)
         await journal.close()
+        await tape.close()
         await self._world.wire.close()
         log.info("stopped")

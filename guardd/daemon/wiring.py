@@ -12,8 +12,10 @@ from guardd.daemon.guard import Guard
 from guardd.daemon.supervisor import Supervisor
 from guardd.errors import ConfigurationError
 from guardd.journal.base import Journal
+from guardd.model.event import Event
 from guardd.model.facts import Listener
 from guardd.model.instant import Instant
+from guardd.model.names import AccountName
 from guardd.model.state import AccountState
 from guardd.policy.language import Policy
 from guardd.policy.load import load_policy
@@ -92,7 +94,8 @@ def guarded_account(
     journal: Journal,
     supervisor: Supervisor,
     listener: Listener,
-    on_pulse: Callable[[Instant], None],
+    on_pulse: Callable[[Instant], None] = lambda now: None,
+    tape: Callable[[AccountName, Event], None] = lambda account, event: None,
 ) -> GuardedAccount:
     """One account, wired and not started."""
     venue = venue_of(account, settings, secrets, world, listener)
@@ -109,7 +112,14 @@ def guarded_account(
             f"{state.name}/{name}", work, failed=lambda why: guard.stumbled(name, why)
         ),
         on_pulse=on_pulse,
+        tape=tape,
     )
     return GuardedAccount(
-        guard=guard, venue=venue, journal=journal, clock=world.clock, supervisor=supervisor, listener=listener
+        guard=guard,
+        venue=venue,
+        journal=journal,
+        clock=world.clock,
+        supervisor=supervisor,
+        listener=listener,
+        tape=tape,
     )

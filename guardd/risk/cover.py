@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from guardd.model.decision import WantedOrder
 from guardd.model.instant import Instant
@@ -12,6 +13,9 @@ from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.risk.ages import ages_of, plans_are_fresh
 from guardd.risk.assess import PositionRisk
+
+MOVED_FROM: Final = Decimal("0.001")
+"""A stop is moved from 0.1 % on (interfaces.md 2.4); what is looser by less is as good as wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +78,14 @@ def stop_flaw(plan: PlanOrder, risk: PositionRisk, *, wanted_trigger: Decimal | 
     bound = risk.stop_bound
     if is_value(bound) and sign * (plan.trigger_price - bound) <= 0:
         return f"its trigger {plan.trigger_price} lies at or beyond the liquidation price {bound}"
-    if wanted_trigger is not None and sign * (plan.trigger_price - wanted_trigger) < 0:
+    if wanted_trigger is not None and not as_tight(plan.trigger_price, wanted_trigger, risk.key.side):
         return f"its trigger {plan.trigger_price} is looser than the wanted {wanted_trigger}"
     return ""
+
+
+def as_tight(trigger: Decimal, wanted: Decimal, side: Side) -> bool:
+    """At least as tight as wanted, give or take what a stop isn't moved for: what is wanted drifts with every other mark."""
+    return side.sign * (trigger - wanted) >= -MOVED_FROM * wanted
 
 
 def covered_by(plans: Iterable[PlanOrder], quantity: Decimal) -> Decimal:
@@ -108,13 +117,13 @@ def _met(
 ) -> bool:
     """True when orders at least as tight close at least what is wanted to be closed by then, tranches of a ladder included."""
 
-    def as_tight(trigger: Decimal) -> bool:
-        return side.sign * (trigger - order.trigger_price) >= 0
-
+    wanted = order.trigger_price
     by_then = sum(
-        (quantity if stop.size is None else stop.size for stop in stops if as_tight(stop.trigger_price)), Decimal(0)
+        (quantity if stop.size is None else stop.size for stop in stops if as_tight(stop.trigger_price, wanted, side)),
+        Decimal(0),
     )
-    return covered_by([plan for plan in adequate if as_tight(plan.trigger_price)], quantity) >= min(by_then, quantity)
+    tight = [plan for plan in adequate if as_tight(plan.trigger_price, wanted, side)]
+    return covered_by(tight, quantity) >= min(by_then, quantity)
 
 
 def _note(

@@ -121,9 +121,10 @@ def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatc
         settled = at.seconds_since(held.missing_since) > SETTLING_S
         yield _about(held.key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
     elif quantity != held.position.quantity:
-        # The newer of the two is what is held, so witnesses that never agree flap: `proved_again` asks for the same quantities.
+        # A push of zero is the first word of a close (a stop that fired): it contradicts only what reads go on to show.
+        proved = quantity != 0 or held.read.seconds_since(at) > SETTLING_S
         text = f"pushes and reads say {quantity} and {held.position.quantity}"
-        yield _about(held.key, Check.POSITIONS, True, text)
+        yield _about(held.key, Check.POSITIONS, proved, text)
 
 
 def _only_pushed(state: AccountState, now: Instant) -> Iterator[Mismatch]:

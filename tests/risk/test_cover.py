@@ -157,3 +157,8 @@ def test_the_protected_share_weighs_positions_by_notional() -> None:
     assert protected_notional_ratio([(D(300), True), (D(100), False)]) == D("0.75")
     assert protected_notional_ratio([]) is Absent.NONE
     assert protected_notional_ratio([(D(300), True), (Absent.UNKNOWN, True)]) is Absent.UNKNOWN
+
+
+def test_a_stop_looser_by_less_than_stops_are_moved_for_is_as_good_as_wanted() -> None:
+    assert judge(stop("84990"), wanted=(want("85000"),)).protected
+    assert not judge(stop("84900"), wanted=(want("85000"),)).protected

@@ -178,3 +178,15 @@ def test_I29_marks_that_part_in_a_crash_do_not_park_the_guard_that_is_needed_in_
         found = cross_check(state, now=later(second))
         since = standing(since, found, later(second))
         assert lasting(found, since, later(second)) == ()
+
+
+def test_I29_a_push_of_zero_is_the_first_word_of_a_close_and_contradicts_only_later_reads() -> None:
+    state = checked()
+    push(state, later(1), "0")
+    assert not positions_of(cross_check(state, now=later(1))).proved
+    fold(state, PositionsRead(started=later(4), at=later(4), positions=(replace(row(), venue_ms=later(4).wall_ms),)))
+    assert positions_of(cross_check(state, now=later(4))).proved
+
+
+def positions_of(found: tuple[Mismatch, ...]) -> Mismatch:
+    return only(tuple(each for each in found if each.check is Check.POSITIONS))

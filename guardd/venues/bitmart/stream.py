@@ -46,6 +46,9 @@ MALFORMED_MAX: Final = 20
 _OrderMoment: TypeAlias = tuple[OrderId, OrderAction, bool, Decimal, int]
 
 
+KEPT_OPEN_BY: Final = Symbol("BTCUSDT")
+
+
 class PublicTalk:
     """One connection of the public socket. `tell` hears, in words, of symbols that are refused and frames that can't be read."""
 
@@ -69,8 +72,11 @@ class PublicTalk:
         return ()
 
     def wanted(self, symbols: frozenset[Symbol]) -> Sequence[str]:
-        """Subscribe what is new, unsubscribe what is no longer held. A refused topic isn't asked for again here (14.2)."""
-        topics = {f"{TICKER_GROUP}:{symbol}" for symbol in symbols}
+        """Subscribe what is new, unsubscribe what is no longer held. A refused topic isn't asked for again here (14.2).
+
+        A socket without any topic is closed after 5 s (14.1): while nothing is held it carries one ticker that nobody needs.
+        """
+        topics = {f"{TICKER_GROUP}:{symbol}" for symbol in symbols or {KEPT_OPEN_BY}}
         fresh = sorted(topics - self._carried - self._waiting - self._refused)
         stale = sorted((self._carried | self._waiting) - topics)
         self._carried -= set(stale)
