@@ -21,11 +21,12 @@ from guardd.model.facts import Refused
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, RuleName, Severity
 from guardd.model.order import PlanOrder, ProtectionKind
-from guardd.model.reading import Absent
+from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
 
 UNPROTECTED_CRITICAL_S: Final = 60.0
 """A position whose stop no form at the venue would take: critical after this, closed where the policy says so (2.4)."""
+OVERDUE_READ_EVERY_S: Final = 0.5
 NO_BOUNDS: Final = Bounds(mark=Absent.UNKNOWN, liquidation_price=Absent.UNKNOWN)
 
 
@@ -98,7 +99,7 @@ class Hands:
     def software_stop_reached(self, key: PositionKey, price: Decimal) -> SoftwareStop | None:
         """The stop that the guard itself must keep, if `price` is at or through it."""
         for stop in self.software_stops.get(key, ()):
-            if (price - stop.trigger_price) * key.side.sign <= 0:
+            if _is_past(price, stop.trigger_price, key):
                 return stop
         return None
 
@@ -121,13 +122,36 @@ class Hands:
 
     def _protect(self, decision: Protect, now: Instant) -> None:
         steps = reconcile(decision, self._state, self._bounds(decision.key), now=now)
-        self.software_stops[decision.key] = steps.software_stops
+        self.software_stops[decision.key] = steps.software_stops or self._reached(decision)
+        if self._overdue(decision.key, now):
+            self._reader.want(ReadKind.POSITIONS, ReadKind.ORDERS)
         for stop in steps.fired:
             self._fired.setdefault((stop.key, stop.order_id), stop)
         if steps.contested:
             self._teller.contested(decision.key, steps.contested, now)
         self._note_unprotected(decision.key, steps.unprotected or "; ".join(decision.impossible), now)
         self._propose(steps, now=now)
+
+    def _reached(self, decision: Protect) -> tuple[SoftwareStop, ...]:
+        """Software stops that the mark is past: the policy names them no more (nothing can be placed), and now they must act."""
+        mark = self._bounds(decision.key).mark
+        return tuple(
+            stop
+            for stop in self.software_stops.get(decision.key, ())
+            if stop.episode == decision.episode and is_value(mark) and _is_past(mark, stop.trigger_price, decision.key)
+        )
+
+    def _overdue(self, key: PositionKey, now: Instant) -> bool:
+        """The mark is past a resting stop of ours: whether it fired, failed or was late is read at once, then twice a second."""
+        mark, at = self._bounds(key).mark, self._state.plans_at
+        if not is_value(mark) or (at is not None and now.seconds_since(at) < OVERDUE_READ_EVERY_S):
+            return False
+        return any(
+            plan.protection is ProtectionKind.STOP_LOSS
+            and self._state.owns(plan)
+            and _is_past(mark, plan.trigger_price, key)
+            for plan in self._state.plans_of(key)
+        )
 
     def _note_unprotected(self, key: PositionKey, why: str, now: Instant) -> None:
         edge = f"unprotected/{key}"
@@ -208,3 +232,8 @@ class Hands:
 
     def _tell(self, note: Note, now: Instant) -> None:
         self._teller.say(note.severity, f"{note.edge}/{note.key}", note.text, now)
+
+
+def _is_past(price: Decimal, trigger: Decimal, key: PositionKey) -> bool:
+    """At or through a stop's trigger."""
+    return (price - trigger) * key.side.sign <= 0

@@ -30,7 +30,7 @@ def row_of(intent: Intent, read: PositionsRead) -> Position | None:
 def closed_since(
     intent: Intent, write: CloseAtMarket, read: PositionsRead, *, by_later_ones: Decimal = Decimal(0)
 ) -> Decimal:
-    """Contracts of the position that were closed since the decision, by anybody but our later closes; at most what was asked for."""
+    """Contracts of the position that were closed since the decision, by anybody but our later closes; at most what was asked."""
     row = row_of(intent, read)
     if row is None:
         closed = intent.quantity_before

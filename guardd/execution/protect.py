@@ -12,7 +12,7 @@ from typing import Final
 from guardd.execution.proposal import INPUT_RESTORES, Proposal
 from guardd.execution.resting import as_tight, own_plans
 from guardd.execution.windows import input_of, next_step
-from guardd.model.decision import Protect, WantedOrder
+from guardd.model.decision import OnUnprotected, Protect, WantedOrder
 from guardd.model.instant import Instant
 from guardd.model.intent import (
     Action,
@@ -90,6 +90,40 @@ def slots_of(protect: Protect, state: AccountState, held: Held) -> tuple[Slot, .
             for order, size in shares
         )
     return tuple(found)
+
+
+def unnamed_stops(protect: Protect, state: AccountState, held: Held) -> tuple[Slot, ...]:
+    """Slots of stops that this guard verified in this episode and that `protect` doesn't name.
+
+    A policy stops naming a stop once the mark is past it: that is when it is to fire, and when a failure of it must be seen.
+    """
+    named = {slot_name(order) for order in protect.wanted}
+    found: list[Slot] = []
+    for name in sorted({each.intent.rule for each in state.finished if _verified_stop(each, held)} - named):
+        history = _history(state, held, name)
+        last = next(each for each in reversed(history) if _verified_stop(each, held))
+        write = last.intent.write
+        if not isinstance(write, PlaceProtection | ModifyProtection):
+            continue
+        wanted = WantedOrder(
+            kind=ProtectionKind.STOP_LOSS,
+            rule=RuleName(name.rsplit("/", 2)[0]),
+            tranche=0,
+            trigger_price=write.trigger_price,
+            price_type=write.price_type,
+            size=write.size,
+            on_unprotected=OnUnprotected.ALERT,
+        )
+        plans = own_plans(state, held.key, ProtectionKind.STOP_LOSS)
+        resting = tuple(plan for plan in plans if _made_for(plan, [name], state, held) == name)
+        closes = _closes(state, held)
+        found.append(Slot(name=name, wanted=wanted, size=write.size, resting=resting, history=history, closes=closes))
+    return tuple(found)
+
+
+def _verified_stop(finished: Finished, held: Held) -> bool:
+    intent = finished.intent
+    return intent.episode == held.episode.id and intent.action is Action.STOP_LOSS and finished.stage is Stage.VERIFIED
 
 
 def unwanted(protect: Protect, state: AccountState, kind: ProtectionKind) -> tuple[PlanOrder, ...]:

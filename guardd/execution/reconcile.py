@@ -24,6 +24,7 @@ from guardd.execution.protect import (
     slots_of,
     spent,
     tightest,
+    unnamed_stops,
     unwanted,
     with_trigger,
 )
@@ -107,6 +108,7 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
         return Steps(unprotected="" if state.plans_at is not None else "the plan orders were never read")
     scene = _Scene(held=held, state=state, bounds=bounds, now=now)
     parts = [_slot(slot, scene) for slot in slots_of(protect, state, held)]
+    parts.extend(_passed(slot, scene) for slot in unnamed_stops(protect, state, held))
     parts.append(_not_wanted(protect, scene))
     steps = _joined(parts, protect, scene)
     return replace(steps, proposals=()) if _is_being_closed(scene) else steps
@@ -239,6 +241,16 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
         return Steps(unprotected=stays if slot.kind is ProtectionKind.STOP_LOSS else "")
     steps = _place_missing(slot, scene, reason=f"its {slot.kind} was cancelled by somebody else", restores="cancelled")
     return _contest(steps, slot, scene, f"its {slot.kind} was cancelled by hand")
+
+
+def _passed(slot: Slot, scene: _Scene) -> Steps:
+    """A stop that the policy names no more because the mark is past it: gone from the list, it fired, and its rest is finished."""
+    gone = lost(slot, scene.state)
+    if gone is None or spent(slot, gone, scene.held):
+        return Steps()
+    if gone.order_id not in scene.state.fired and not _fired_unseen(slot, scene):
+        return Steps()
+    return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
 
 
 def _place_missing(slot: Slot, scene: _Scene, *, reason: str, restores: str = "") -> Steps:
@@ -392,11 +404,17 @@ def _users_stop(slot: Slot, scene: _Scene) -> tuple[Note, ...] | None:
 
 
 def _fired_unseen(slot: Slot, scene: _Scene) -> bool:
-    """The mark is through the trigger of a stop that is no longer listed: it fired, though no push said so."""
+    """The mark is through the trigger of a stop that is no longer listed: it fired, though no push said so.
+
+    The last mark by REST must say so too: a stop that somebody cancels during one bad tick didn't fire (I28).
+    """
     trigger, mark = last_trigger(slot), scene.bounds.mark
     if trigger is None or not is_value(mark) or slot.kind is not ProtectionKind.STOP_LOSS:
         return False
-    return as_tight(trigger, mark, scene.held.key.side)
+    read = scene.state.rest_marks.get(scene.held.key.symbol)
+    return all(
+        as_tight(trigger, price, scene.held.key.side) for price in (mark, read.mark if read is not None else mark)
+    )
 
 
 def _fired(slot: Slot, gone: Finished, scene: _Scene) -> FiredStop:

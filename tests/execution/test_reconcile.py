@@ -8,7 +8,7 @@ from guardd.execution.closing import closing_steps
 from guardd.execution.proposal import Bounds, FiredStop
 from guardd.execution.reconcile import finish_fired, reconcile
 from guardd.model.decision import Close, Reduce
-from guardd.model.event import OperatorSpoke, OperatorWord
+from guardd.model.event import MarkSeen, OperatorSpoke, OperatorWord, Source
 from guardd.model.intent import Action, CancelOrder, ModifyProtection, PlaceProtection, Stage
 from guardd.model.names import OrderId, PriceType, RuleName, Severity
 from guardd.model.order import PlanForm, ProtectionKind
@@ -40,6 +40,12 @@ def forms_sent(bench: Bench) -> list[PlanForm]:
 def only(bench: Bench):
     [order] = bench.venue.plans.values()
     return order
+
+
+def fall_to(bench: Bench, mark: str) -> Bounds:
+    """The venue's reads show this mark from now on, and so do the bounds."""
+    bench.venue.rows[LONG] = replace(bench.venue.rows[LONG], mark_price=D(mark))
+    return Bounds(mark=D(mark), liquidation_price=D(80))
 
 
 async def test_a_position_without_a_stop_gets_one_on_the_whole_position(bench: Bench) -> None:
@@ -349,7 +355,7 @@ async def test_a_position_without_any_stop_gets_one_even_while_halted(bench: Ben
 async def test_a_stop_that_fired_and_left_a_rest_is_finished_by_order(bench: Bench) -> None:
     await bench.protect(wanted("90"))
     bench.venue.fire(only(bench).order_id, fill_ratio=D("0.5"))
-    through = Bounds(mark=D(89), liquidation_price=D(80))
+    through = fall_to(bench, "89")
     await bench.read()
     [fired] = reconcile(protect(wanted("90")), bench.state, through, now=bench.now).fired
     assert finish_fired(fired, bench.state, now=bench.now) is None, "it has a moment to fill"
@@ -360,9 +366,35 @@ async def test_a_stop_that_fired_and_left_a_rest_is_finished_by_order(bench: Ben
     assert decision.rule == "rest"
 
 
+async def test_a_stop_that_failed_is_finished_although_the_policy_names_it_no_more(bench: Bench) -> None:
+    await bench.protect(wanted("90"))
+    order_id = only(bench).order_id
+    through = fall_to(bench, "89")
+    assert not reconcile(protect(), bench.state, through, now=bench.now).fired, "it is listed still"
+    bench.venue.plans.clear()
+    await bench.settle(1)
+    await bench.read()
+    assert not reconcile(protect(), bench.state, BOUNDS, now=bench.now).fired, "the mark isn't past it"
+    [fired] = reconcile(protect(), bench.state, through, now=bench.now).fired
+    assert (fired.order_id, fired.size) == (order_id, None)
+    await bench.settle(2)
+    await bench.read()
+    assert isinstance(finish_fired(fired, bench.state, now=bench.now), Close)
+
+
+async def test_I28_a_stop_that_vanished_during_one_bad_tick_did_not_fire(bench: Bench) -> None:
+    await bench.protect(wanted("90"))
+    bench.venue.plans.clear()
+    await bench.settle(1)
+    await bench.read()
+    bench.state.rest_marks[LONG.symbol] = MarkSeen(LONG.symbol, D(100), bench.now, source=Source.REST)
+    through = Bounds(mark=D(89), liquidation_price=D(80))
+    assert not reconcile(protect(), bench.state, through, now=bench.now).fired
+
+
 async def test_a_stop_that_fired_whole_leaves_nothing_to_finish(bench: Bench) -> None:
     await bench.protect(wanted("90"))
-    through = Bounds(mark=D(89), liquidation_price=D(80))
+    through = fall_to(bench, "89")
     order_id = only(bench).order_id
     bench.venue.plans.clear()
     await bench.read()

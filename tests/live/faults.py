@@ -47,14 +47,14 @@ CASES: Final = (
     Case(name="slow: writes 3 s", faults=(fault(K.SLOW, target=CLOSE, delay_ms=3000),), policy=NO_TRIM),
     Case(name="slow: reads 0.8 s", faults=(fault(K.SLOW, target="/contract/private/*-v2", delay_ms=800),)),
     # Cloudflare
-    Case(name="cloudflare-403", faults=(fault(K.CLOUDFLARE_403),), ends="stopped", told=(BLOCKED,), sends_at_most=12, wait_s=3),
-    Case(name="cloudflare-1010", faults=(fault(K.CLOUDFLARE_1010),), ends="stopped", told=(BLOCKED,), sends_at_most=12, wait_s=3),
-    Case(name="cloudflare-503", faults=(fault(K.CLOUDFLARE_503),), ends="stopped", told=(BLOCKED,), sends_at_most=12, wait_s=3),
-    Case(name="agent-check", faults=(), early=()),
+    Case(name="cloudflare-403", faults=(fault(K.CLOUDFLARE_403),), ends="stopped", told=(BLOCKED,), sends_at_most=6, wait_s=3),
+    Case(name="cloudflare-1010", faults=(fault(K.CLOUDFLARE_1010),), ends="stopped", told=(BLOCKED,), sends_at_most=6, wait_s=3),
+    Case(name="cloudflare-503", faults=(fault(K.CLOUDFLARE_503),), ends="stopped", told=(BLOCKED,), sends_at_most=6, wait_s=3, unread=True),
+    Case(name="agent-check", early=(fault(K.AGENT_CHECK),), strikes=False),
     # Limits
     Case(name="too-many: close", faults=(fault(K.TOO_MANY, target=CLOSE, times=1),), policy=NO_TRIM),
     Case(name="too-many: position reads", faults=(fault(K.TOO_MANY, target=POSITIONS),), told=("rate_limit",), ends="safe"),
-    Case(name="banned", faults=(fault(K.BANNED),), ends="stopped", told=(BLOCKED,), sends_at_most=10, wait_s=3),
+    Case(name="banned", faults=(fault(K.BANNED),), ends="stopped", told=(BLOCKED,), sends_at_most=4, wait_s=3),
     # The exchange's own trouble
     Case(name="unavailable: close", faults=(fault(K.UNAVAILABLE, target=CLOSE, times=2),), policy=NO_TRIM),
     Case(name="error-html: close", faults=(fault(K.ERROR_HTML, target=CLOSE, times=1),), policy=NO_TRIM, wait_s=8),
@@ -116,7 +116,7 @@ CASES: Final = (
         name="plan-fails: both stops", faults=(fault(K.PLAN_FAILS),), policy=ONLY_STOPS, ends="safe", wait_s=0.2, unprotected_ms=None
     ),
     Case(name="closing: from the start", early=(fault(K.CLOSING),), protected=False, unprotected_ms=None, told=("venue_closing",)),
-    Case(name="closing: during the fall", faults=(fault(K.CLOSING),), policy=NO_TRIM),
+    Case(name="closing: during the fall", faults=(fault(K.CLOSING),), policy=NO_TRIM, strikes=False),
     Case(
         name="refuse TP/SL", early=(fault(K.REFUSE, target=STOP, code=40011),), policy=ONLY_STOPS, ends="stopped", wait_s=0.2
     ),

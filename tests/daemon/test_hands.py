@@ -1,0 +1,89 @@
+"""The hands: a stop that the guard keeps itself acts when the mark is past it, and one that rests is looked after then."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from guardd.daemon.hands import Hands
+from guardd.daemon.reader import ReadKind
+from guardd.daemon.telling import Teller
+from guardd.execution.proposal import Bounds
+from guardd.model.facts import Fact
+from guardd.model.outcome import Reason
+from tests.execution.bench import LONG, Bench, D, position, protect, wanted
+
+
+@dataclass
+class Wants:
+    """A reader that only remembers what was wanted."""
+
+    kinds: list[ReadKind] = field(default_factory=list)
+
+    def want(self, *kinds: ReadKind) -> None:
+        self.kinds.extend(kinds)
+
+
+class Scene:
+    """Hands over a bench; `mark` is what the last assessment saw."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.mark = D(100)
+        self.reader = Wants()
+        self.facts: list[Fact] = []
+        reader: Any = self.reader
+        self.hands = Hands(
+            state=bench.state,
+            executor=bench.executor,
+            reader=reader,
+            teller=Teller(state=bench.state, journal=bench.journal, listener=self.facts.append),
+            bounds=lambda key: Bounds(mark=self.mark, liquidation_price=D(80)),
+            doubts=lambda key: (),
+        )
+
+    def sees(self, mark: str, *stops: str) -> None:
+        """A look at this mark, at which the policy names these stops."""
+        self.mark = D(mark)
+        self.hands.act((protect(*(wanted(stop) for stop in stops)),), now=self.bench.now)
+
+
+@pytest.fixture
+async def scene():
+    bench = Bench()
+    await bench.hold(position())
+    yield Scene(bench)
+    await bench.end()
+
+
+async def test_a_software_stop_stays_when_the_mark_is_past_it_and_the_policy_names_it_no_more(scene: Scene) -> None:
+    scene.bench.venue.script.extend([Reason.TRIGGER_TOO_FAR] * 3)
+    scene.sees("100", "90")
+    await scene.bench.settle(0.5)
+    scene.sees("95", "90")
+    assert [stop.trigger_price for stop in scene.hands.software_stops[LONG]] == [D(90)]
+    scene.sees("89")
+    assert scene.hands.software_stop_reached(LONG, D(89)) is not None
+
+
+async def test_a_software_stop_that_nobody_asks_for_ends_while_the_mark_is_before_it(scene: Scene) -> None:
+    scene.bench.venue.script.extend([Reason.TRIGGER_TOO_FAR] * 3)
+    scene.sees("100", "90")
+    await scene.bench.settle(0.5)
+    scene.sees("95", "90")
+    scene.sees("95")
+    assert scene.hands.software_stops[LONG] == ()
+
+
+async def test_a_resting_stop_that_the_mark_is_past_is_read_at_once_and_then_twice_a_second(scene: Scene) -> None:
+    scene.sees("100", "90")
+    await scene.bench.settle(2)
+    await scene.bench.read()
+    await scene.bench.settle(1)
+    scene.sees("91", "90")
+    assert scene.reader.kinds == []
+    scene.sees("89.9")
+    assert scene.reader.kinds == [ReadKind.POSITIONS, ReadKind.ORDERS]
+    await scene.bench.read()
+    scene.sees("89.9")
+    assert len(scene.reader.kinds) == 2
