@@ -1,7 +1,5 @@
 """`guardd`: the commands, assembled. One file a group; each says in its own front page what it does."""
 
-from contextlib import suppress
-from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -9,6 +7,7 @@ import typer
 from guardd import __version__
 from guardd.cli import account, journal, policy
 from guardd.cli.check import check
+from guardd.cli.demo import demo
 from guardd.cli.exits import Exit
 from guardd.cli.flatten import flatten
 from guardd.cli.run import run
@@ -53,9 +52,8 @@ app.command()(status)
 app.command()(halt)
 app.command()(resume)
 app.command()(flatten)
+app.command()(demo)
 app.command()(simulate)
 app.add_typer(account.group, name="account")
 app.add_typer(policy.group, name="policy")
 app.add_typer(journal.group, name="journal")
-with suppress(ModuleNotFoundError):
-    app.command()(import_module("guardd.cli.demo").demo)

@@ -18,7 +18,7 @@ from guardd.cli.show import NOTHING, Json, print_json, print_line, print_table
 from guardd.clock import Clock, SystemClock
 from guardd.config import AccountSettings, Secrets, Settings
 from guardd.daemon.wiring import World, policy_from
-from guardd.errors import ConfigurationError, CredentialsError, VenueError
+from guardd.errors import ConfigurationError, CredentialsError, JournalError, VenueError
 from guardd.policy.explain import describe
 from guardd.policy.language import Policy
 
@@ -77,7 +77,8 @@ def _look_at_settings(report: Report, secrets: Secrets) -> None:
         report.found += findings.of_settings(report.settings, has_token=secrets.http_token(report.settings) is not None)
         for receiver in report.settings.notify:
             secrets.notify_url(receiver)
-    except CredentialsError as error:
+        report.found += findings.of_journal(report.settings)
+    except (CredentialsError, JournalError) as error:
         report.found.append(findings.of_error(error, "settings"))
 
 
@@ -170,7 +171,7 @@ def _print_account(about: AccountReport, clock: Clock) -> None:
     if state.positions_at is None:
         return
     print_holdings(state, clock.now())
-    if about.policy_now:
+    if state.held:
         print_line(f"{account.name}: what the policy would do now", style="bold")
         for line in about.policy_now:
             print_line(f"  {line}")

@@ -12,6 +12,9 @@ from guardd.cli.look import Window
 from guardd.cli.mends import mend
 from guardd.config import AccountSettings, Environment, Mode, Settings, Venue
 from guardd.errors import GuarddError, VenueUnreachable
+from guardd.journal.entry import RecordKind, after_word
+from guardd.journal.reading import JournalReader
+from guardd.journal.sqlite import FILE_NAME
 from guardd.model.names import Severity
 from guardd.model.reading import is_value
 from guardd.policy.check import findings as policy_findings
@@ -20,6 +23,7 @@ from guardd.risk.crosscheck import Check, Mismatch
 
 CLOCK_TOLD_FROM_MS: Final = 1_000
 DRIFT_TOLD_FROM: Final = Decimal("0.02")
+WORDS_MAX: Final = 10_000
 
 
 class Weight(StrEnum):
@@ -87,6 +91,27 @@ def of_settings(settings: Settings, *, has_token: bool) -> Iterator[Finding]:
         text = f"data_dir {settings.data_dir}: {place} is no directory"
         mended = "name a directory that guardd may make or write to"
         yield Finding(weight=Weight.ERROR, where="settings", text=text, mend=mended, code=Exit.CONFIGURATION)
+
+
+def of_journal(settings: Settings) -> Iterator[Finding]:
+    """Words of an earlier run that the next one begins with. Raises `JournalError` for a journal that can't be read."""
+    if not (settings.data_dir / FILE_NAME).is_file():
+        return
+    with JournalReader.open(settings.data_dir) as reader:
+        words = reader.list(kind=RecordKind.WORD, limit=WORDS_MAX)
+    for account in settings.accounts:
+        halted, parked = False, None
+        for record in words:
+            if record.account == account.name:
+                word, why = str(record.body.get("word")), str(record.body.get("why"))
+                halted, parked = after_word(word, why, halted=halted, parked=parked)
+        mended = f"guardd resume --account {account.name}"
+        if parked is not None:
+            text = f"the journal says parked ({parked}): nothing but a missing stop is sent"
+            yield Finding(weight=Weight.WARNING, where=account.name, text=text, mend=f"find out why, then {mended}")
+        if halted:
+            text = "the journal says halted: only missing stops and `close` act"
+            yield Finding(weight=Weight.WARNING, where=account.name, text=text, mend=mended)
 
 
 def of_account(account: AccountSettings, mode: Mode, window: Window) -> Iterator[Finding]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -31,10 +33,19 @@ def simulate(
 
 def _simulate(settings: ServeSettings) -> int:
     try:
-        asyncio.run(serve(settings, SystemClock()))
+        asyncio.run(_serve(settings))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno is not None else str(error)
         raise ConfigurationError(
             f"can't listen on {settings.host}:{settings.port}: {reason}; choose another --port (0 takes any free one)"
         ) from None
     return Exit.DONE
+
+
+async def _serve(settings: ServeSettings) -> None:
+    """Until Ctrl-C, or the SIGTERM of whoever started it: both end it in order."""
+    serving = asyncio.current_task()
+    if serving is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+    with suppress(asyncio.CancelledError):
+        await serve(settings, SystemClock())

@@ -117,3 +117,20 @@ def test_two_accounts_of_which_one_fails_are_both_reported(desktop: Desktop) -> 
     assert result.exit_code == Exit.CREDENTIALS
     assert [each["looked_at"] for each in document["accounts"]] == [True, False]
     assert "OTHER_API_KEY, OTHER_API_SECRET, OTHER_API_MEMO missing" in document["findings"][0]["text"]
+
+
+def test_what_an_earlier_run_was_told_is_told_again(alone: Desktop) -> None:
+    alone.run("halt")
+    assert "the journal says halted: only missing stops and `close` act" in alone.run("check", "--offline").stdout
+    alone.run("resume")
+    assert "the journal says" not in alone.run("check", "--offline").stdout
+
+
+def test_a_venue_that_is_not_spoken_yet_is_an_error_of_the_settings(alone: Desktop) -> None:
+    file = alone.write()
+    text = file.read_text().replace("venue: bitmart", "venue: bitget").replace("127.0.0.1:9\n", "127.0.0.1:8\n")
+    file.write_text(text)
+    environment = {"SIM_API_KEY": "a-key", "SIM_API_SECRET": "a-secret", "SIM_API_PASSPHRASE": "a-phrase"}
+    result = alone.run("check", environment=environment)
+    assert result.exit_code == Exit.CONFIGURATION
+    assert "venue bitget is not yet spoken by this version, expected bitmart" in result.stdout

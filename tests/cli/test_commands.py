@@ -22,6 +22,7 @@ COMMANDS = (
     ("halt",),
     ("resume",),
     ("flatten",),
+    ("demo",),
     ("simulate",),
     *(("account", name) for name in ("positions", "leverage", "margin-mode", "position-mode", "transfer", "order")),
     *(("policy", name) for name in ("check", "schema", "explain", "test")),
@@ -123,3 +124,14 @@ def test_at_a_terminal_the_word_is_asked_for_and_another_one_ends_it(desktop: De
     assert code == Exit.DONE, shown
     assert len(venue.writes()) == 1
     assert "\x1b[" not in shown
+
+
+def test_the_simulator_says_where_it_listens_and_ends_in_order_when_told(alone: Desktop) -> None:
+    command = [sys.executable, "-m", "guardd", "simulate", "--venue", "bitmart", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.terminate()
+        _, complaints = process.communicate(timeout=30)
+    assert first.startswith("simulated bitmart listens on http://127.0.0.1:")
+    assert (process.returncode, complaints) == (Exit.DONE, "")
