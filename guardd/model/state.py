@@ -59,6 +59,8 @@ class Pending:
     since: Instant
     order_id: OrderId | None = None
     outcome: Outcome | None = None
+    earlier_run: bool = False
+    """It was in flight when an earlier run ended: until it is resolved nothing but missing stops is sent (interfaces.md 3)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +145,11 @@ class AccountState:
     @property
     def foreign_guard(self) -> bool:
         return bool(self.foreign_ids)
+
+    @property
+    def unresolved(self) -> int:
+        """How many intents of an earlier run are not resolved yet."""
+        return sum(pending.earlier_run for pending in self.pending.values())
 
     def holds(self, symbol: Symbol) -> tuple[Held, ...]:
         """The positions on one instrument, long first."""
