@@ -1,12 +1,12 @@
 """When the guard may decide, and what it may do then (interfaces.md section 3).
 
-Nothing is decided before the venue's clock is known, the streams are acknowledged, one full read *after* that is in, the
-intents of the last run are resolved, and each held instrument is known and has a mark.
+Nothing is decided before the venue's clock is known, the streams are acknowledged, one full read *after* that is in, and each
+held instrument is known and has a mark. Until the intents of the last run are resolved, only missing stops are sent: to prove
+that a request never arrived takes seconds, in which no position should be without its stop.
 """
 
 from guardd.model.account import AccountCondition
 from guardd.model.instant import Instant
-from guardd.model.intent import Stage
 from guardd.model.state import AccountState
 
 
@@ -20,9 +20,6 @@ def waits_for(state: AccountState) -> tuple[str, ...]:
         missing.extend(f"the {name} stream ({stream.why})" for name, stream in state.streams.items() if not stream.up)
     elif state.snapshot_started is None or any(_later(since, state.snapshot_started) for since in ups):
         missing.append("one full read after the streams came up")
-    unknown = sum(pending.stage is Stage.UNKNOWN for pending in state.pending.values())
-    if unknown:
-        missing.append(f"{unknown} unfinished intents of an earlier run")
     for symbol in sorted({key.symbol for key in state.held}):
         if symbol not in state.instruments:
             missing.append(f"the contract details of {symbol}")
@@ -43,6 +40,8 @@ def condition(state: AccountState, *, ready: bool, stale: str, now: Instant) -> 
         return AccountCondition.HALTED, "halted by the operator"
     if not ready:
         return AccountCondition.STARTING, "waiting for " + ", ".join(waits_for(state) or ("the first decision",))
+    if state.unresolved:
+        return AccountCondition.STARTING, f"waiting for {state.unresolved} unfinished intents of an earlier run"
     held_back = [kind for kind, until in sorted(state.blocks.items()) if until.mono_ns > now.mono_ns]
     if held_back:
         return AccountCondition.BLOCKED, "held back by " + ", ".join(held_back)

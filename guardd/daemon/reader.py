@@ -5,7 +5,7 @@ REST is the authority, streams are speed. Each kind of read is a poll of its own
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -129,15 +129,19 @@ class Reader:
         self._marks_wanted.add(symbol)
         self._mark_wake.set()
 
-    def follow(self, symbols: frozenset[Symbol]) -> None:
-        """These symbols are held: know their instruments, stream their marks."""
+    def follow(self, symbols: frozenset[Symbol], *, marked: Container[Symbol] = frozenset()) -> None:
+        """These symbols are held: know their instruments, stream their marks; ask for those that aren't `marked` yet.
+
+        A mark by REST costs a call of the positions' own budget: one for each symbol at a start would hold the full read back.
+        """
         if symbols == self._symbols:
             return
         self._symbols = symbols
         self._venue.watch(sorted(symbols))
         self._polls[ReadKind.INSTRUMENTS].want()
         for symbol in sorted(symbols):
-            self.want_mark(symbol)
+            if symbol not in marked:
+                self.want_mark(symbol)
 
     def _done(self, poll: Poll, event: Event | None) -> None:
         if event is not None:

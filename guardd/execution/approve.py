@@ -276,6 +276,8 @@ def _passes_halt(proposal: Proposal, state: AccountState) -> bool:
 
 
 def _forbidden_by_history(proposal: Proposal, state: AccountState, now: Instant) -> _No | None:
+    if state.unresolved and not is_missing_stop(proposal.write, state):
+        return _No(kind=RefusalKind.IN_FLIGHT, why=f"{state.unresolved} intents of an earlier run are not resolved yet")
     for pending in state.in_flight(proposal.key):
         intent = pending.intent
         if intent.episode == proposal.episode and intent.rule == proposal.rule:

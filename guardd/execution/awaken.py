@@ -73,7 +73,12 @@ def _unfinished(state: AccountState, remembered: Remembered, now: Instant, *, do
     accepted = remembered.outcome.order_id if isinstance(remembered.outcome, Accepted) else None
     order_id = remembered.order_id or accepted
     state.pending[intent.id] = Pending(
-        intent=intent, stage=Stage.UNKNOWN, since=now, order_id=order_id, outcome=remembered.outcome
+        intent=intent,
+        stage=Stage.UNKNOWN,
+        since=now,
+        order_id=order_id,
+        outcome=remembered.outcome,
+        earlier_run=True,
     )
     state.known_client_ids.add(intent.id)
     if order_id is not None and not isinstance(intent.write, CancelOrder):

@@ -195,8 +195,8 @@ class _Look:
         self._tell_waiting(seen)
 
     def _permitted(self, wish: Wish) -> bool:
-        """Halted: only `close` acts; parked: nothing does. In flight: the venue's word comes first."""
-        if self.state.parked is not None or (self.state.halted and wish.size is not None):
+        """Halted: only `close` acts; parked: nothing. In flight, from this run or an earlier: the venue's word comes first."""
+        if self.state.parked is not None or (self.state.halted and wish.size is not None) or self.state.unresolved:
             return False
         return not busy(wish.view, self.state, self.now, close=wish.size is None)
 

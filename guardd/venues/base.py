@@ -36,8 +36,11 @@ class Venue(Protocol):
         """Stop intake, let what is being sent finish, close the sockets."""
         ...
 
-    async def prove_key(self) -> None:
-        """One signed request that changes nothing. Raises `CredentialsError` when the venue refuses key or signature."""
+    async def prove_key(self, *, deadline_s: float = 5.0) -> None:
+        """One signed request that changes nothing. Raises `CredentialsError` when the venue refuses key or signature.
+
+        Raises `VenueBusy` at once when the budget of that call has no room within the deadline.
+        """
         ...
 
     async def clock_offset_ms(self) -> int:

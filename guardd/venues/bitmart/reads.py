@@ -15,7 +15,7 @@ from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, Posit
 from guardd.model.order import OrderReport, PlanOrder, RestingOrder
 from guardd.model.reading import is_value
 from guardd.venues.bitmart import endpoints
-from guardd.venues.bitmart.api import Api, Query
+from guardd.venues.bitmart.api import READ_DEADLINE_S, Api, Query
 from guardd.venues.bitmart.endpoints import Endpoint
 from guardd.venues.bitmart.errors import is_unknown_order, is_unknown_symbol
 from guardd.venues.bitmart.parse import account as account_answers
@@ -176,10 +176,11 @@ class Reads:
         )
         return account_answers.ledger(await self._api.read(endpoints.TRANSACTION_HISTORY, query))
 
-    async def transfers(self, *, since_ms: int) -> tuple[TransferRow, ...]:
+    async def transfers(self, *, since_ms: int, deadline_s: float = READ_DEADLINE_S) -> tuple[TransferRow, ...]:
         """Transfers between the wallets since then: a POST, but it changes nothing (12.5)."""
         data = await self._api.read(
             endpoints.TRANSFER_LIST,
+            deadline_s=deadline_s,
             body={
                 "currency": market_answers.SETTLE,
                 "time_start": since_ms,

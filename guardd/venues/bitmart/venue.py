@@ -15,7 +15,7 @@ from guardd.model.intent import Write
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Severity, Side, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
-from guardd.venues.bitmart.api import common_headers
+from guardd.venues.bitmart.api import READ_DEADLINE_S, common_headers
 from guardd.venues.bitmart.connection import VENUE, Access, connection
 from guardd.venues.bitmart.hosts import PRIVATE_SOCKET, PUBLIC_SOCKET
 from guardd.venues.bitmart.stream import (
@@ -88,9 +88,10 @@ class BitmartVenue:
         """Stop intake and let what is being sent finish. The wire belongs to whoever built it."""
         await self._transport.drain(DRAIN_S)
 
-    async def prove_key(self) -> None:
+    async def prove_key(self, *, deadline_s: float = READ_DEADLINE_S) -> None:
         """The list of transfers is the one signed call that only reads (12.5)."""
-        await self._reads.transfers(since_ms=self._clock.now().wall_ms - PROVED_BY_TRANSFERS_OF_MS)
+        since_ms = self._clock.now().wall_ms - PROVED_BY_TRANSFERS_OF_MS
+        await self._reads.transfers(since_ms=since_ms, deadline_s=deadline_s)
 
     async def clock_offset_ms(self) -> int:
         offset_ms = await self._api.measure_time()
