@@ -106,6 +106,8 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
     held = state.held.get(protect.key)
     if held is None or held.episode.id != protect.episode or state.plans_at is None:
         return Steps(unprotected="" if state.plans_at is not None else "the plan orders were never read")
+    if held.close_seen is not None:
+        return Steps()  # a push says that it is gone; the read that was asked for tells before anything is placed on it
     scene = _Scene(held=held, state=state, bounds=bounds, now=now)
     parts = [_slot(slot, scene) for slot in slots_of(protect, state, held)]
     parts.extend(_passed(slot, scene) for slot in unnamed_stops(protect, state, held))

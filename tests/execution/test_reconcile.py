@@ -493,3 +493,11 @@ async def test_a_shorts_stop_stands_above_the_mark() -> None:
 async def test_I04_without_a_mark_no_stop_is_placed(bench: Bench) -> None:
     nowhere = Bounds(mark=Absent.UNKNOWN, liquidation_price=D(80))
     assert bench.go(reconcile(protect(wanted()), bench.state, nowhere, now=bench.now), bounds=nowhere) == []
+
+
+async def test_nothing_is_placed_on_a_position_that_a_push_says_is_gone(bench: Bench) -> None:
+    bench.state.held[LONG].close_seen = bench.clock.now()
+
+    steps = reconcile(protect(wanted("90")), bench.state, BOUNDS, now=bench.clock.now())
+
+    assert steps.proposals == ()
