@@ -18,10 +18,12 @@ from guardd.clock import SystemClock
 from guardd.simulator.control import AccountSettings
 from guardd.simulator.dialects.bitmart.desk import Options
 from guardd.simulator.faults import Faults
-from guardd.simulator.orders import OrderRequest, Side
+from guardd.simulator.orders import OrderKind, OrderRequest, Plan, PlanKind, PlanRequest, PositionMode, Side
 from guardd.simulator.run import ServeSettings, build
 from guardd.simulator.server import SimulatorServer
+from guardd.simulator.stamps import RequestStamp
 
+OURS = "gd1"
 KEYS = {"BITMART_API_KEY": "desk-key", "BITMART_API_SECRET": "desk-secret", "BITMART_API_MEMO": "desk-memo"}
 PROTECT_ONLY = """\
 version: 1
@@ -53,8 +55,40 @@ class Desk:
         order = OrderRequest(symbol=symbol, side=Side.BUY if side == "long" else Side.SELL, size=Decimal(size))
         exchange.place("main", order, now_ms)
 
+    def trade(self, symbol: str, side: Side, size: int, *, reduce: bool = False, price: int | None = None) -> str:
+        """An order of the trader's own hand, at market or resting at `price`; its id."""
+        kind = OrderKind.MARKET if price is None else OrderKind.LIMIT
+        limit = None if price is None else Decimal(price)
+        order = OrderRequest(symbol=symbol, side=side, size=Decimal(size), reduce=reduce, kind=kind, price=limit)
+        return self.server.exchange.place("main", order, self.server.now_ms()).order_id
+
+    def stop(self, symbol: str, side: Side, trigger: str) -> Plan:
+        """The trader's own stop on a whole position; `side` is that of the closing order."""
+        plan = PlanRequest(
+            symbol=symbol, kind=PlanKind.STOP_LOSS, side=side, reduce=True, trigger_price=Decimal(trigger)
+        )
+        return self.server.exchange.place_plan("main", plan, self.server.now_ms())
+
+    def cancel_plan(self, plan_id: str) -> None:
+        """The trader cancels a plan order by hand, whoever made it."""
+        self.server.exchange.cancel_plan("main", plan_id, self.server.now_ms())
+
     def price(self, symbol: str, mark: str | Decimal) -> None:
         self.server.set_price(symbol, Decimal(mark))
+
+    async def fall(self, symbol: str, start: int, end: int, *, steps: int = 20) -> None:
+        """A straight way from one price to another, a step each 50 ms."""
+        for step in range(1, steps + 1):
+            self.price(symbol, (Decimal(start) + (Decimal(end) - start) * step / steps).quantize(Decimal("0.1")))
+            await asyncio.sleep(0.05)
+
+    def writes(self) -> list[RequestStamp]:
+        """Requests that change something, as they arrived; listing transfers is a read in a POST's clothes."""
+        return [
+            stamp
+            for stamp in self.server.stamps.requests
+            if stamp.method == "POST" and not stamp.path.endswith("-list")
+        ]
 
     def ledger(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Rows of the exchange's own ledger for `main`, oldest first."""
@@ -69,14 +103,21 @@ class Desk:
             if position.size
         }
 
-    def plans(self) -> list[Any]:
+    def plans(self, symbol: str | None = None) -> list[Plan]:
         """What truly rests, plan orders."""
-        return list(self.server.exchange.query.open_plans("main"))
+        return list(self.server.exchange.query.open_plans("main", symbol))
 
-    def write(self, policy: str, *, mode: str = "enforce", http: int = 0, extra: str = "") -> Path:
-        """Settings and policy of one run."""
-        (self.home / "policy.yaml").write_text(policy)
-        config = self.home / "guardd.yaml"
+    def own_plans(self, symbol: str | None = None) -> list[Plan]:
+        """What truly rests of the guard's making."""
+        return [plan for plan in self.plans(symbol) if plan.client_id.startswith(OURS)]
+
+    def write(
+        self, policy: str, *, mode: str = "enforce", http: int = 0, extra: str = "", home: Path | None = None
+    ) -> Path:
+        """Settings and policy of one run; in a directory of its own where `home` is given."""
+        home = home or self.home
+        (home / "policy.yaml").write_text(policy)
+        config = home / "guardd.yaml"
         config.write_text(
             f"mode: {mode}\npolicy: policy.yaml\ndata_dir: ./data\nhttp: {{host: 127.0.0.1, port: {http}}}\n"
             f"log: {{level: info, format: json}}\n{extra}"
@@ -87,11 +128,19 @@ class Desk:
 
     @asynccontextmanager
     async def guard(
-        self, policy: str = PROTECT_ONLY, *, mode: str = "enforce", environ: Mapping[str, str] | None = None
+        self,
+        policy: str = PROTECT_ONLY,
+        *,
+        mode: str = "enforce",
+        environ: Mapping[str, str] | None = None,
+        confirm: str | None = "CONFIRM",
+        http: int = 0,
+        extra: str = "",
+        home: Path | None = None,
     ) -> AsyncIterator["RunningGuard"]:
         """`guardd run` in a process of its own, ended by SIGTERM at the end unless it ended before."""
-        config = self.write(policy, mode=mode)
-        guard = await RunningGuard.start(config, {**KEYS, **(environ or {})})
+        config = self.write(policy, mode=mode, http=http, extra=extra, home=home)
+        guard = await RunningGuard.start(config, {**KEYS, **(environ or {})}, confirm=confirm)
         self.guards.append(guard)
         try:
             yield guard
@@ -108,9 +157,12 @@ class RunningGuard:
     _reader: "asyncio.Task[None] | None" = None
 
     @classmethod
-    async def start(cls, config: Path, environ: Mapping[str, str]) -> "RunningGuard":
+    async def start(
+        cls, config: Path, environ: Mapping[str, str], *, confirm: str | None = "CONFIRM"
+    ) -> "RunningGuard":
+        word = [] if confirm is None else ["--confirm", confirm]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "guardd", "run", "-c", str(config), "--confirm", "CONFIRM",
+            sys.executable, "-m", "guardd", "run", "-c", str(config), *word,
             env={**{k: v for k, v in os.environ.items() if not k.startswith(("GUARDD_", "BITMART_"))}, **environ},
             stderr=asyncio.subprocess.PIPE, cwd=config.parent,
         )  # fmt: skip
@@ -133,12 +185,54 @@ class RunningGuard:
         records = [json.loads(line) for line in self.lines if line.startswith("{")]
         return [record for record in records if name is None or record.get("event") == name]
 
+    def told(self, *words: str, severity: str | None = None) -> list[dict[str, Any]]:
+        """What it told people, by words that the sentence holds."""
+        return [
+            record
+            for record in self.events("told")
+            if all(word in record["why"] for word in words) and severity in (None, record["level"])
+        ]
+
+    async def until_told(self, *words: str, severity: str | None = None, within_s: float = 10) -> None:
+        await until(lambda: bool(self.told(*words, severity=severity)), within_s=within_s, what=f"told: {words}")
+
+    async def protected(self, positions: int, *, within_s: float = 10) -> None:
+        """Wait until so many positions were told as protected."""
+        await until(
+            lambda: len(self.events("position_protected")) >= positions,
+            within_s=within_s,
+            what=f"{positions} positions are told as protected",
+        )
+
+    async def post(self, path: str, token: str | None, **body: str) -> tuple[int, dict[str, Any]]:
+        """An operator's word over HTTP: status and answer."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(self.url + path, json=body, headers=headers) as answer,
+        ):
+            return answer.status, await answer.json()
+
     async def get(self, path: str) -> str:
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as answer:
             return await answer.text()
 
     async def status(self) -> dict[str, Any]:
         return json.loads(await self.get("/status"))
+
+    async def state(self) -> str:
+        """The account's state in /status."""
+        return str((await self.status())["accounts"][0]["state"])
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def ended(self, *, within_s: float = 20) -> int:
+        """Wait for its own end; the exit code."""
+        code = await asyncio.wait_for(self.process.wait(), within_s)
+        if self._reader is not None:
+            await self._reader
+        return code
 
     def kill(self) -> None:
         """kill -9: nothing is said, nothing is finished."""
@@ -147,10 +241,7 @@ class RunningGuard:
     async def stop(self) -> int:
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-        code = await asyncio.wait_for(self.process.wait(), 20)
-        if self._reader is not None:
-            await self._reader
-        return code
+        return await self.ended()
 
 
 async def until(condition: Callable[[], bool], *, within_s: float, what: str) -> float:
@@ -166,12 +257,18 @@ async def until(condition: Callable[[], bool], *, within_s: float, what: str) ->
 
 @asynccontextmanager
 async def open_desk(
-    home: Path, *, deposit: int = 10_000, ticker_ms: int = 200, seed: int = 1, **more: Any
+    home: Path,
+    *,
+    deposit: int = 10_000,
+    ticker_ms: int = 200,
+    seed: int = 1,
+    position_mode: PositionMode = PositionMode.HEDGE,
+    **more: Any,
 ) -> AsyncIterator[Desk]:
-    """The exchange with one hedge-mode account, prices standing still until told."""
+    """The exchange with one account, in hedge mode unless told otherwise, prices standing still until told."""
     faults = Faults(seed=seed)
     account = AccountSettings(
-        uid="main", deposit=Decimal(deposit), spot=Decimal(1_000),
+        uid="main", deposit=Decimal(deposit), spot=Decimal(1_000), position_mode=position_mode,
         key=KEYS["BITMART_API_KEY"], secret=KEYS["BITMART_API_SECRET"], passphrase=KEYS["BITMART_API_MEMO"],
     )  # fmt: skip
     options = Options(
