@@ -135,8 +135,8 @@ class Figures:
         return (
             f"round {drawn.number:>3} {rule:<5} killed at {self.killed_ms:5.1f} ms ({drawn.answer}), down {drawn.down_ms:.0f} ms, "
             f"the fall {drawn.fall}{trader}{twice}: in flight: {left or 'nothing'}; "
-            f"booted in {self.boot_s:.2f} s, protection verified after {self.known_s:.2f} s{restored}, done after {self.done_s:.2f} s"
-            + "".join(f"\n    BREACH {breach}" for breach in self.breaches)
+            f"booted in {self.boot_s:.2f} s, protection verified after {self.known_s:.2f} s{restored}, "
+            f"done after {self.done_s:.2f} s" + "".join(f"\n    BREACH {breach}" for breach in self.breaches)
         )
 
 

@@ -94,15 +94,15 @@ def apart(desk: Desk) -> str:
     return f"missing {sorted(map(str, missing))}, too many {sorted(map(str, extra))}, plans {len(desk.plans())}"
 
 
-def bare_spans(desk: Desk) -> Iterator[tuple[str, PositionSide, list[tuple[int, int]]]]:
+def bare_spans(desk: Desk, *, now_ms: int | None = None) -> Iterator[tuple[str, PositionSide, list[tuple[int, int]]]]:
     """For each leg that was ever held: when it was without a stop."""
-    ledger, now_ms = desk.server.exchange.ledger, desk.server.now_ms()
+    ledger, now_ms = desk.server.exchange.ledger, now_ms or desk.server.now_ms()
     for symbol in sorted({row.symbol for row in ledger.rows(uid="main", kind=RowKind.FILL)}):
         for side in PositionSide:
             yield symbol, side, unprotected_spans(ledger, "main", symbol, side, until_ms=now_ms)
 
 
-def judged(desk: Desk, starts_ms: list[int]) -> list[str]:
+def judged(desk: Desk, starts_ms: list[int], *, now_ms: int | None = None) -> list[str]:
     """Everything that must never be, over the whole ledger of a story."""
     ledger = desk.server.exchange.ledger
     found = [f"I2: exposure raised: {row.as_json()}" for row in exposure_increases(ledger, "main", CLIENT_ID_PREFIX)]
@@ -111,7 +111,7 @@ def judged(desk: Desk, starts_ms: list[int]) -> list[str]:
     plans = ledger.rows(uid="main", kind=RowKind.PLAN)
     found += [f"a plan fired: {row.as_json()}" for row in plans if row.details["action"] in ("triggered", "failed")]
     found.extend(_judged_closes(desk))
-    for symbol, side, spans in bare_spans(desk):
+    for symbol, side, spans in bare_spans(desk, now_ms=now_ms):
         if most_live_stops(ledger, "main", symbol, side, client_id_prefix="") > 2:
             found.append(f"I5: more than two generations of stops rested on {symbol} {side}")
         for begin, end in spans:

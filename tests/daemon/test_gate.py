@@ -1,0 +1,48 @@
+"""When the guard may decide: what is missing is named, and a restart's open questions hold back all but stops."""
+
+from guardd.daemon.gate import condition, waits_for
+from guardd.execution.closing import closing_steps
+from guardd.model.account import AccountCondition
+from guardd.model.decision import Close
+from guardd.model.event import ClockRead, SnapshotFinished, StreamMoved, StreamName
+from guardd.model.fold import fold
+from guardd.model.intent import Stage
+from guardd.model.state import AccountState, Pending
+from tests.execution.bench import BOUNDS, EPISODE, LONG, Bench, position
+from tests.model.intents import RULE
+
+
+async def everything_read() -> Bench:
+    bench = Bench()
+    await bench.hold(position())
+    fold(bench.state, ClockRead(at=bench.now, offset_ms=0))
+    for stream in StreamName:
+        fold(bench.state, StreamMoved(at=bench.now, stream=stream, up=True, why="acknowledged"))
+    fold(bench.state, SnapshotFinished(started=bench.now, at=bench.now))
+    return bench
+
+
+async def test_a_full_read_after_the_streams_came_up_is_waited_for() -> None:
+    bench = await everything_read()
+    assert waits_for(bench.state) == ()
+    bench.clock.pass_time(1)
+    fold(bench.state, StreamMoved(at=bench.now, stream=StreamName.PRIVATE, up=True, why="acknowledged again"))
+    assert waits_for(bench.state) == ("one full read after the streams came up",)
+    await bench.end()
+
+
+async def test_an_unresolved_intent_of_an_earlier_run_is_told_but_no_reason_to_keep_a_position_from_its_stop() -> None:
+    bench = await everything_read()
+    _left_by_an_earlier_run(bench, bench.state)
+    assert waits_for(bench.state) == ()
+    word, why = condition(bench.state, ready=True, stale="", now=bench.now)
+    assert (word, why) == (AccountCondition.STARTING, "waiting for 1 unfinished intents of an earlier run")
+    bench.state.pending.clear()
+    assert condition(bench.state, ready=True, stale="", now=bench.now)[0] is AccountCondition.LIVE
+    await bench.end()
+
+
+def _left_by_an_earlier_run(bench: Bench, state: AccountState) -> None:
+    close = Close(key=LONG, episode=EPISODE, rule=RULE, reason="the end is near")
+    [intent] = bench.go(closing_steps(close, state, BOUNDS, now=bench.now))
+    state.pending[intent.id] = Pending(intent=intent, stage=Stage.UNKNOWN, since=bench.now, earlier_run=True)
