@@ -22,6 +22,7 @@ from guardd.daemon.supervisor import Supervisor
 from guardd.daemon.wiring import guarded_account, policy_from
 from guardd.errors import VenueUnreachable
 from guardd.journal.sqlite import SqliteJournal
+from guardd.model.account import AccountCondition
 from guardd.model.event import OperatorWord
 from guardd.model.facts import Fact, IntentStaged, Said
 from guardd.model.intent import Stage
@@ -82,6 +83,8 @@ async def _through(
             Text(f"guardd: the daemon observes {account.name} and sends nothing: stop it, then say flatten again")
         )
         return Exit.FAILED
+    if about.get("state") == AccountCondition.PARKED:
+        return _parked(account, str(about.get("state_reason")))
     if not confirmed(f"cancel entries, close everything on {account.name} and halt it", confirm):
         return Exit.FAILED
     await daemon.say("flatten", token_of(settings), account=account.name, confirm="CONFIRM")
@@ -99,6 +102,8 @@ async def _follow(daemon: Daemon, account: AccountSettings, clock: Clock) -> int
         if not positions and about.get("state") is not None:
             print_line(f"{account.name}: flat and {about.get('state')}")
             return Exit.DONE
+        if about.get("state") == AccountCondition.PARKED:
+            return _parked(account, str(about.get("state_reason")))
         if held != before:
             talk().print(Text(f"{account.name}: still open: {held}"))
             before = held
@@ -142,6 +147,8 @@ async def _here(settings: Settings, account: AccountSettings, confirm: str | Non
         await guarded.start()
         await _ready(guarded)
         print_holdings(guarded.guard.state, clock.now())
+        if guarded.guard.state.parked is not None:
+            return _parked(account, guarded.guard.state.parked)
         if not confirmed(f"cancel entries, close everything on {account.name} and halt it", confirm):
             return Exit.FAILED
         guarded.speak(OperatorWord.FLATTEN, "on the command line")
@@ -165,6 +172,8 @@ async def _until_flat(guarded: GuardedAccount, account: AccountSettings, clock: 
     started = clock.now()
     await clock.sleep(LOOK_EVERY_S)
     while not state.halted or state.held:
+        if state.parked is not None and not state.pending:
+            return _parked(account, state.parked)
         if clock.now().seconds_since(started) > FLAT_WITHIN_S:
             return _not_flat(account, ", ".join(f"{key} {held.position.quantity}" for key, held in state.held.items()))
         await clock.sleep(LOOK_EVERY_S)
@@ -188,6 +197,16 @@ def _left_over(state: AccountState) -> list[str]:
     found += [f"opening order {order.order_id} of {order.key.symbol}" for order in orders if not order.closes]
     found += [f"order {plan.order_id} of {plan.key.symbol}" for plan in state.plans.values() if state.owns(plan)]
     return found
+
+
+def _parked(account: AccountSettings, why: str) -> int:
+    talk().print(
+        Text(
+            f"guardd: {account.name} is parked ({why}): nothing is closed until somebody has looked at it. "
+            f"`guardd resume --account {account.name}` ends that; then say flatten again"
+        )
+    )
+    return Exit.FAILED
 
 
 def _not_flat(account: AccountSettings, held: str) -> int:

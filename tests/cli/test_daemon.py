@@ -1,5 +1,6 @@
 """Words to a guardd that runs, and to one that doesn't."""
 
+import asyncio
 import json
 import os
 import signal
@@ -15,7 +16,10 @@ from decimal import Decimal
 import pytest
 
 from guardd.cli.exits import Exit
+from guardd.clock import SystemClock
 from guardd.journal.reading import JournalReader
+from guardd.journal.sqlite import SqliteJournal
+from guardd.model.names import AccountName
 from guardd.simulator.orders import MarginMode, OrderKind, Side
 from tests.cli.stage import KEYS, Desktop, Venue, flat
 
@@ -171,3 +175,22 @@ def test_flatten_tells_of_entries_that_would_open_again(desktop: Desktop, venue:
     left = venue.orders()
     assert (result.exit_code == Exit.DONE) is (left == [])
     assert left == [] or "still there: opening order" in result.stderr
+
+
+def test_a_parked_account_is_not_flattened_before_somebody_resumed_it(desktop: Desktop, venue: Venue) -> None:
+    venue.trade("BTCUSDT", Side.BUY, 100)
+    asyncio.run(noted(desktop, "park", "I29: for this test"))
+    result = desktop.run("flatten", *YES)
+    assert result.exit_code == Exit.FAILED
+    assert "main is parked (I29: for this test)" in result.stderr
+    assert venue.writes() == []
+    assert desktop.run("resume").exit_code == Exit.DONE
+    assert desktop.run("flatten", *YES).exit_code == Exit.DONE
+    assert venue.held() == {}
+
+
+async def noted(desktop: Desktop, word: str, why: str) -> None:
+    clock = SystemClock()
+    journal = SqliteJournal.open(desktop.place / "data", now=clock.now, listen=lambda fact: None)
+    journal.note_word(AccountName("main"), word, why, clock.now())
+    await journal.close()
