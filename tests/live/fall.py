@@ -36,6 +36,9 @@ STEP_S: Final = 0.05
 TOLD_WITHIN_S: Final = 1.0
 """I21; the poll that notes a fault's first hit and the machine's load are allowed for by `SLACK_S`."""
 SLACK_S: Final = 0.5
+PAUSE_NS: Final = 2_000_000_000
+IN_FLIGHT_NS: Final = 50_000_000
+"""A second request may have been on its way already when the first was refused."""
 SWEPT_WITHIN_S: Final = 5.0
 """Confirmed flat takes two reads two seconds apart where no push tells of the close; then the leftovers end (I6)."""
 
@@ -94,6 +97,10 @@ class Case:
     """Requests that may arrive while the fault stands (a block)."""
     protected: bool = True
     """Stops can be placed at the start."""
+    pauses: str | None = None
+    """The path whose bucket a 429 lets rest for two seconds, while all others go on."""
+    tries_closes: bool = False
+    """Behind the block a close is tried at once all the same."""
     strikes: bool = True
     """False: it must never strike a guard that behaves."""
     unread: bool = False
@@ -134,10 +141,12 @@ class Story:
                 return max(after, 0.0)
         return None
 
-    def rule_of(self, client_id: str) -> str:
-        """In whose name an order of ours was decided."""
+    def rule_of(self, client_id: str, order_id: str = "") -> str:
+        """In whose name an order of ours was decided; an order sent without a client id is known by the id that it got."""
         for line in self.log:
-            if line.get("id") == client_id and str(line["event"]).endswith("_decided"):
+            verb = str(line["event"]).rsplit("_", 1)[-1]
+            by_order = bool(order_id) and verb == "accepted" and line.get("why") == f"order {order_id}"
+            if by_order or (client_id and verb == "decided" and line.get("id") == client_id):
                 return str(line["rule"])
         return "?"
 
@@ -184,12 +193,16 @@ def _mark(desk: Desk, symbol: str) -> Decimal:
 
 async def _settled(desk: Desk, guard: RunningGuard, case: Case) -> None:
     """Everything is protected that can be, and the venue has repeated its positions once (I29)."""
-    if case.protected:
-        await until(
-            lambda: len(guard.events("position_protected")) >= len(HELD), within_s=20, what="everything is protected"
+
+    def settled() -> bool:
+        assert guard.process.returncode is None, f"guardd ended: {guard.lines[-3:]}"
+        return (
+            len(guard.events("position_protected")) >= len(HELD)
+            if case.protected
+            else bool(guard.events("account_live"))
         )
-    else:
-        await until(lambda: bool(guard.events("account_live")), within_s=20, what="the account is live")
+
+    await until(settled, within_s=20, what="everything is protected" if case.protected else "the account is live")
     await asyncio.sleep(2.2)
 
 
@@ -289,6 +302,7 @@ def wrongs(story: Story) -> list[str]:
         *_sizes(story),
         *_protection(story),
         *_sends(story),
+        *_waits(story),
         *_unknowns(story),
         *_telling(story),
         *_ending(story),
@@ -364,6 +378,23 @@ def _sends(story: Story) -> Iterator[str]:
     if most is not None and len(story.block_stamps) > most:
         paths = [stamp.path.rsplit("/", 1)[-1] for stamp in story.block_stamps]
         yield f"{len(paths)} requests while the block stood, {most} allowed: {paths}"
+
+
+def _waits(story: Story) -> Iterator[str]:
+    """A 429 pauses its own bucket only; a Cloudflare page doesn't keep a protective close from being tried (interfaces.md 6)."""
+    case = story.case
+    if case.tries_closes and not any(stamp.path.endswith("/submit-order") for stamp in story.block_stamps):
+        yield "no close was tried behind the block"
+    refusal = next((stamp for stamp in story.stamps if stamp.status == 429), None)
+    if case.pauses is None or refusal is None:
+        return
+    after = [
+        stamp for stamp in story.stamps if refusal.mono_ns + IN_FLIGHT_NS < stamp.mono_ns < refusal.mono_ns + PAUSE_NS
+    ]
+    if any(stamp.path == case.pauses for stamp in after):
+        yield f"{case.pauses} was asked again within its pause"
+    if not any(stamp.path != case.pauses for stamp in after):
+        yield "the pause held everything back"
 
 
 def _unknowns(story: Story) -> Iterator[str]:
@@ -446,7 +477,11 @@ def closers(story: Story) -> dict[str, dict[str, Decimal]]:
     for row in _rows(story, RowKind.FILL):
         if not row.details["reduce"] and not row.details["plan_id"]:
             continue
-        name = "stop" if row.details["plan_id"] else story.rule_of(str(row.details["client_id"]))
+        name = (
+            "stop"
+            if row.details["plan_id"]
+            else story.rule_of(str(row.details["client_id"]), str(row.details["order_id"]))
+        )
         if "/free/" in name or "fired" in name:
             name = "rest of the stop"
         hands = found.setdefault(row.symbol, {})
@@ -459,7 +494,10 @@ def _rows(story: Story, kind: RowKind) -> list[LedgerRow]:
 
 
 def _ours(row: LedgerRow) -> bool:
-    return str(row.details["client_id"]).startswith(OURS)
+    """Our orders carry our client id, but for the minimal form of a close; nobody else closes anything here."""
+    return str(row.details["client_id"]).startswith(OURS) or (
+        bool(row.details["reduce"]) and not row.details["plan_id"]
+    )
 
 
 def _wall_s(line: Mapping[str, Any]) -> float:
@@ -474,7 +512,8 @@ def did(story: Story) -> str:
     parts = [_who_closed(story)]
     if fated := fates(story):
         parts.append(
-            "unknown, read back: " + ", ".join(f"{story.rule_of(n).split('/')[0]} {v or 'not yet'}" for n, v in fated.items())
+            "unknown, read back: "
+            + ", ".join(f"{story.rule_of(n).split('/')[0]} {v or 'not yet'}" for n, v in fated.items())
         )
     if story.case.told and story.hit_at is not None:
         after = [story.told_after(pattern) for pattern in story.case.told]

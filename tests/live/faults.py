@@ -42,18 +42,21 @@ CASES: Final = (
     Case(name="timeout-after: close", faults=(fault(K.TIMEOUT_AFTER, target=CLOSE, times=1),), policy=NO_TRIM, wait_s=8),
     Case(name="timeout-before: stop", early=(fault(K.TIMEOUT_BEFORE, target=STOP, times=1),)),
     Case(name="timeout-after: stop", early=(fault(K.TIMEOUT_AFTER, target=STOP, times=1),)),
-    Case(name="timeout-before: reads", faults=(fault(K.TIMEOUT_BEFORE, target=POSITIONS),), ends="safe"),
+    Case(
+        name="timeout-before: reads", faults=(fault(K.TIMEOUT_BEFORE, target=POSITIONS),), ends="safe",
+        told=("account_stale|blind",), told_within_s=4.0,
+    ),
     Case(name="slow: writes 1.5 s", faults=(fault(K.SLOW, target=CLOSE, delay_ms=1500),)),
     Case(name="slow: writes 3 s", faults=(fault(K.SLOW, target=CLOSE, delay_ms=3000),), policy=NO_TRIM),
     Case(name="slow: reads 0.8 s", faults=(fault(K.SLOW, target="/contract/private/*-v2", delay_ms=800),)),
     # Cloudflare
-    Case(name="cloudflare-403", faults=(fault(K.CLOUDFLARE_403),), ends="stopped", told=(BLOCKED,), sends_at_most=6, wait_s=3),
-    Case(name="cloudflare-1010", faults=(fault(K.CLOUDFLARE_1010),), ends="stopped", told=(BLOCKED,), sends_at_most=6, wait_s=3),
-    Case(name="cloudflare-503", faults=(fault(K.CLOUDFLARE_503),), ends="stopped", told=(BLOCKED,), sends_at_most=6, wait_s=3, unread=True),
+    Case(name="cloudflare-403", faults=(fault(K.CLOUDFLARE_403),), ends="stopped", told=(BLOCKED,), sends_at_most=6, tries_closes=True, wait_s=3),
+    Case(name="cloudflare-1010", faults=(fault(K.CLOUDFLARE_1010),), ends="stopped", told=(BLOCKED,), sends_at_most=6, tries_closes=True, wait_s=3),
+    Case(name="cloudflare-503", faults=(fault(K.CLOUDFLARE_503),), ends="stopped", told=(BLOCKED,), sends_at_most=6, tries_closes=True, wait_s=3, unread=True),
     Case(name="agent-check", early=(fault(K.AGENT_CHECK),), strikes=False),
     # Limits
-    Case(name="too-many: close", faults=(fault(K.TOO_MANY, target=CLOSE, times=1),), policy=NO_TRIM),
-    Case(name="too-many: position reads", faults=(fault(K.TOO_MANY, target=POSITIONS),), told=("rate_limit",), ends="safe"),
+    Case(name="too-many: close", faults=(fault(K.TOO_MANY, target=CLOSE, times=1),), policy=NO_TRIM, pauses=CLOSE),
+    Case(name="too-many: position reads", faults=(fault(K.TOO_MANY, target=POSITIONS),), told=("rate_limit",), ends="safe", pauses=POSITIONS),
     Case(name="banned", faults=(fault(K.BANNED),), ends="stopped", told=(BLOCKED,), sends_at_most=4, wait_s=3),
     # The exchange's own trouble
     Case(name="unavailable: close", faults=(fault(K.UNAVAILABLE, target=CLOSE, times=2),), policy=NO_TRIM),
@@ -124,6 +127,17 @@ CASES: Final = (
         name="refuse TP/SL and plans: software stop",
         early=(fault(K.REFUSE, target=STOP, code=40011), fault(K.REFUSE, target=PLAN, code=40011)),
         policy=ONLY_STOPS, ends="safe", wait_s=0.2, protected=False, unprotected_ms=None,
+    ),
+    # What takes its time: not in CI
+    Case(
+        name="cloudflare-403: 8 s, then free", faults=(fault(K.CLOUDFLARE_403),), seconds=8, wait_s=75, quick=False,
+        told=(BLOCKED,), sends_at_most=6, tries_closes=True,
+    ),
+    Case(name="cloudflare-503: 8 s, then free", faults=(fault(K.CLOUDFLARE_503),), seconds=8, wait_s=90, quick=False, told=(BLOCKED,)),
+    Case(name="banned: 8 s, then free", faults=(fault(K.BANNED),), seconds=8, wait_s=75, quick=False, told=(BLOCKED,), sends_at_most=4),
+    Case(
+        name="freeze-socket: both, 40 s", faults=(fault(K.FREEZE_SOCKET),), policy=ONLY_STOPS, depth=Decimal("0.02"), ends="held",
+        wait_s=45, quick=False, told=("stream_down",), told_within_s=32,
     ),
     Case(name="cancel-without-data", faults=(fault(K.CANCEL_WITHOUT_DATA),)),
 )  # fmt: skip
