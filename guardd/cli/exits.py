@@ -7,7 +7,7 @@ from enum import IntEnum
 from rich.console import Console
 from rich.text import Text
 
-from guardd.cli.mends import REFUSED_ADDRESS, code_in, mend
+from guardd.cli.mends import REFUSES_THE_KEY, code_in, mend
 from guardd.errors import ConfigurationError, CredentialsError, GuarddError, VenueUnreachable
 
 
@@ -29,7 +29,7 @@ def code_of(error: GuarddError) -> Exit:
             return Exit.CREDENTIALS
         case VenueUnreachable():
             return Exit.UNREACHABLE
-        case _ if code_in(error) == REFUSED_ADDRESS:
+        case _ if code_in(error) in REFUSES_THE_KEY:
             return Exit.CREDENTIALS
         case _:
             return Exit.FAILED

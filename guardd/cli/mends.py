@@ -30,8 +30,10 @@ _OF_CODE: Final[Mapping[str, str]] = {
 """By BitMart's code (reference, 16.1 and 16.2)."""
 _MISSING: Final = re.compile(r"(?P<names>[A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) missing; looked in ")
 _CODE: Final = re.compile(r"\bcode (\d{5})\b")
-REFUSED_ADDRESS: Final = "30010"
+
 LACKS_PERMISSION: Final = frozenset({"30012", "30019"})
+REFUSES_THE_KEY: Final = LACKS_PERMISSION | {"30010"}
+"""Codes that aren't about key or signature, and still say that this key can't be used so from here."""
 
 
 def mend(error: GuarddError) -> str:
