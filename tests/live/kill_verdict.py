@@ -145,23 +145,23 @@ def _judged_closes(desk: Desk) -> Iterator[str]:
 # What the journal says
 
 
-def intents(home: Path) -> list[tuple[Intent, str]]:
-    """Every intent that the journal knows, with the last stage that it tells of. Raises `Breach` when its chain is broken."""
+def intents(home: Path) -> list[tuple[Intent, list[str]]]:
+    """Every intent that the journal knows, with the stages that it tells of, oldest first."""
     found: dict[str, Intent] = {}
-    stages: dict[str, str] = {}
+    stages: dict[str, list[str]] = {}
     with JournalReader.open(home / "data") as journal:
         for record in journal.list(account="main", limit=1_000_000):
             if record.kind is RecordKind.INTENT:
-                stages[record.subject] = Stage.JOURNALLED
+                stages.setdefault(record.subject, []).append(Stage.JOURNALLED)
             elif record.kind is RecordKind.STAGE:
-                stages[record.subject] = str(record.body["stage"])
+                stages.setdefault(record.subject, []).append(str(record.body["stage"]))
             if record.body.get("intent") is not None:
                 found[record.subject] = decoded(Intent, record.body["intent"])
     return [(intent, stages[name]) for name, intent in found.items()]
 
 
 def unfinished(home: Path) -> list[tuple[Intent, str]]:
-    return [(intent, stage) for intent, stage in intents(home) if stage not in FINISHED]
+    return [(intent, stages[-1]) for intent, stages in intents(home) if stages[-1] not in FINISHED]
 
 
 def left_behind(desk: Desk) -> list[Left]:

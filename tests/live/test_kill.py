@@ -11,8 +11,9 @@ from guardd.journal.sqlite import SqliteJournal
 from guardd.model.intent import Action, CloseAtMarket, Intent
 from guardd.model.names import AccountName, ClientId, EpisodeId, PositionKey, RuleName, Symbol
 from guardd.model.names import Side as PositionSide
+from guardd.simulator.faults import FaultKind
 from guardd.simulator.orders import OrderRequest, Side
-from tests.live.desk import Desk, open_desk
+from tests.live.desk import Desk, open_desk, until
 from tests.live.kill_loop import loop, summary
 from tests.live.kill_verdict import apart, judged, resting, wanted
 
@@ -24,9 +25,25 @@ ROUNDS = 4
 async def test_I08_killed_in_a_fall_and_started_again_one_decision_is_executed_once_and_everything_is_protected() -> (
     None
 ):
-    played = await loop(times=ROUNDS, seed=4)
+    played = await loop(times=ROUNDS, seed=782)
     assert [figures.breaches for figures in played] == [[]] * ROUNDS, "\n".join(summary(played))
     assert any(figures.left for figures in played)
+
+
+async def test_a_spent_call_that_proves_the_key_keeps_no_position_from_its_stop(tmp_path: Path) -> None:
+    """As after a start that was killed a moment ago: the call's budget is one in two seconds. The proof comes later."""
+    async with open_desk(tmp_path) as desk:
+        desk.open("BTCUSDT", "long", 100)
+        desk.faults.add(FaultKind.TOO_MANY, target="*transfer-contract-list", times=1)
+
+        def proofs() -> list[int]:
+            requests = desk.server.stamps.requests
+            return [each.status for each in requests if each.path.endswith("transfer-contract-list")]
+
+        async with desk.guard():
+            await until(lambda: bool(desk.plans()), within_s=40, what="a stop rests")
+            assert proofs() == [429]
+            await until(lambda: proofs() == [429, 200], within_s=8, what="the key is proved after all")
 
 
 def meant(name: str, rule: str, step: int, size: int) -> Intent:
