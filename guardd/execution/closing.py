@@ -25,7 +25,7 @@ from guardd.execution.windows import (
 from guardd.model.decision import Close, Reduce
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
-from guardd.model.intent import Action, CancelKind, CancelOrder, CloseAtMarket, Stage
+from guardd.model.intent import Action, CancelKind, CancelOrder, CloseAtMarket, Intent, Stage
 from guardd.model.names import EpisodeId, MarginMode, PositionKey, RuleName, Severity
 from guardd.model.order import RestingKind, RestingOrder
 from guardd.model.outcome import Reason
@@ -71,31 +71,42 @@ def closing_steps(
     return Steps(proposals=(_close(decision, size, state, bounds, frame_ns=frame_ns, operator=operator),))
 
 
-def unfinished_reductions(state: AccountState, now: Instant) -> tuple[Reduce, ...]:
-    """Reducing decisions of which slices are left: they go on without being judged anew, from the quantity then held."""
-    found: list[Reduce] = []
+def unfinished_reductions(state: AccountState, now: Instant) -> tuple[Reduce | Close, ...]:
+    """Decisions of which slices are left: they go on without being judged anew, from the quantity then held.
+
+    A close of which a part went goes on until it is flat, whatever the price does meanwhile (interfaces.md 2.3).
+    """
+    found: list[Reduce | Close] = []
     for key in sorted(state.held):
-        last = _last_reduction(state, state.held[key])
-        if last is None or last.stage is not Stage.VERIFIED or now.seconds_since(last.at) > SLICES_WITHIN_S:
+        last = _last_started(state, state.held[key])
+        if last is None or now.seconds_since(last.at) > SLICES_WITHIN_S:
             continue
         intent = last.intent
         planned = Decimal(input_of(intent, INPUT_PLANNED) or 0)
-        filled = last.filled if last.filled is not None else planned
+        filled = Decimal(0)
+        if last.stage is Stage.VERIFIED:
+            filled = last.filled if last.filled is not None else planned
         rest = min(planned - filled, state.held[key].position.quantity)
         instrument = state.instruments.get(key.symbol)
-        if instrument is None or rest < instrument.min_size or filled <= 0:
+        if instrument is None or rest <= 0 or rest < instrument.min_size:
             continue
-        found.append(
-            Reduce(
-                key=key,
-                episode=intent.episode,
-                rule=intent.rule,
-                size=rest,
-                reason=intent.reason,
-                inputs=intent.inputs,
-            )
-        )
+        found.append(_rest_of(intent, rest))
     return tuple(found)
+
+
+def _rest_of(intent: Intent, rest: Decimal) -> Reduce | Close:
+    if intent.action is Action.CLOSE:
+        return Close(
+            key=intent.key, episode=intent.episode, rule=intent.rule, reason=intent.reason, inputs=intent.inputs
+        )
+    return Reduce(
+        key=intent.key,
+        episode=intent.episode,
+        rule=intent.rule,
+        size=rest,
+        reason=intent.reason,
+        inputs=intent.inputs,
+    )
 
 
 def slice_of(wanted: Decimal, held: Decimal, instrument: Instrument, *, whole: bool) -> Decimal:
@@ -159,7 +170,7 @@ def _decision_still_open(state: AccountState, key: PositionKey, episode: Episode
     last = last_closing(state, key, episode, rule)
     if last is None:
         return None
-    name = input_of(last.intent, INPUT_DECISION) or last.intent.id
+    name = _decision_of(last.intent)
     if last.stage in UNSUCCESSFUL:
         return name
     planned = Decimal(input_of(last.intent, INPUT_PLANNED) or 0)
@@ -176,12 +187,25 @@ def _limit_price(decision: Reduce | Close, state: AccountState, bounds: Bounds) 
     return bounds.mark * (1 - AGGRESSIVE_RATIO * decision.key.side.sign)
 
 
-def _last_reduction(state: AccountState, held: Held) -> Finished | None:
+def _last_started(state: AccountState, held: Held) -> Finished | None:
+    """The newest closing intent of the episode, if a part of its decision went: a reduction's slice, or any try of a close."""
+    last: Finished | None = None
     for finished in reversed(state.finished):
         intent = finished.intent
-        if intent.key == held.key and intent.episode == held.episode.id and intent.action in CLOSING:
-            return finished if intent.action is Action.REDUCE else None
+        if intent.key != held.key or intent.episode != held.episode.id or intent.action not in CLOSING:
+            continue
+        if last is not None and _decision_of(intent) != _decision_of(last.intent):
+            return None
+        last = last or finished
+        if finished.stage is Stage.VERIFIED:
+            return last if finished.filled != 0 else None
+        if last.intent.action is Action.REDUCE:
+            return None
     return None
+
+
+def _decision_of(intent: Intent) -> str:
+    return input_of(intent, INPUT_DECISION) or intent.id
 
 
 # Freeing volume: invariant I13

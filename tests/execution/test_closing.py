@@ -122,6 +122,32 @@ async def test_a_reduction_goes_on_slice_by_slice_and_across_a_restart(bench: Be
     assert unfinished_reductions(bench.state, bench.now) == ()
 
 
+async def test_a_close_goes_on_until_it_is_flat_though_its_rule_is_no_longer_true(bench: Bench) -> None:
+    """Interfaces 2.3: slices above the market maximum, one of them turned away; nobody decides anything anew meanwhile."""
+    await bench.hold(position(quantity=2_500))
+    bench.go(steps(bench))
+    await bench.settle(3)
+    await bench.read()
+    bench.venue.script.append(Reason.NOT_SENT)
+    for _ in range(5):
+        for decision in unfinished_reductions(bench.state, bench.now):
+            assert isinstance(decision, Close)
+            bench.go(steps(bench, decision))
+        await bench.settle(3)
+        await bench.read()
+    assert [write.size for write in writes(bench)] == [D(1000), D(1000), D(1000), D(500)]
+    assert len({dict(each.intent.inputs)["decision"] for each in bench.state.finished}) == 1
+    assert LONG not in bench.venue.rows
+    assert unfinished_reductions(bench.state, bench.now) == ()
+
+
+async def test_a_close_of_which_nothing_went_is_judged_anew(bench: Bench) -> None:
+    bench.venue.script.append(Reason.NOT_SENT)
+    bench.go(steps(bench))
+    await bench.settle(3)
+    assert unfinished_reductions(bench.state, bench.now) == ()
+
+
 async def test_an_operators_close_passes_halt_and_limits(bench: Bench) -> None:
     bench.post(OperatorSpoke(at=bench.now, word=OperatorWord.FLATTEN, why="test"))
     await rest(bench, resting("entry", 10, closes=False), resting("tp", 10))

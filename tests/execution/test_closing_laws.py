@@ -37,9 +37,13 @@ class Law:
     broken: list[str] = field(default_factory=list)
     quantity: Decimal = Decimal(0)
 
+    in_flight: Decimal = Decimal(0)
+
     def check(self) -> None:
         held = self.bench.state.held.get(LONG)
-        if held is not None and closing_in_flight(self.bench.state, LONG) > held.position.quantity:
+        before, self.in_flight = self.in_flight, closing_in_flight(self.bench.state, LONG)
+        added = self.in_flight > before  # what the user closes meanwhile may leave less than is in flight already
+        if added and held is not None and self.in_flight > held.position.quantity:
             self.broken.append("I1: closes in flight exceed the position")
         row = self.bench.venue.rows.get(LONG)
         quantity = row.quantity if row is not None else D(0)
@@ -79,8 +83,10 @@ async def _scenario(ops: list[tuple[str, object]]) -> None:
                 await _round(bench)
             case "reduce":
                 _decide(bench, _reduce(30))
+                law.check()
             case "close":
                 _decide(bench, _close())
+                law.check()
             case "answer":
                 bench.venue.script.append(value)  # type: ignore[arg-type]
             case "user closes" if LONG in bench.venue.rows:
