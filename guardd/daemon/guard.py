@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from guardd.clock import Clock
+from guardd.config import Mode
 from guardd.daemon.agenda import Agenda
 from guardd.daemon.gate import condition, waits_for
 from guardd.daemon.hands import NO_BOUNDS, Hands
@@ -69,7 +70,6 @@ class Guard:
         *,
         state: AccountState,
         policy: Policy,
-        mode: str,
         venue: Venue,
         journal: Journal,
         clock: Clock,
@@ -95,7 +95,6 @@ class Guard:
         )
         self.view: AccountView | None = None
         self._policy = policy
-        self._mode = mode
         self._journal = journal
         self._clock = clock
         self._on_pulse = on_pulse
@@ -389,7 +388,7 @@ class Guard:
         look = self._lookout.look(self._policy, self._hands, now)
         self.view = account_view(
             self.state,
-            mode=self._mode,
+            mode=Mode.ENFORCE if self.state.armed and not self.state.foreign_guard else Mode.OBSERVE,
             condition=account_condition,
             account_risk=look.account,
             seen=look.seen,

@@ -103,7 +103,6 @@ def guarded_account(
     guard = Guard(
         state=state,
         policy=policy,
-        mode=settings.mode_of(account),
         venue=venue,
         journal=journal,
         clock=world.clock,

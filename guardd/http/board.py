@@ -41,12 +41,17 @@ class Board:
     def status(self) -> dict[str, Json]:
         """The body of /status (interfaces.md section 4). Money and prices are decimal strings; what isn't known is null."""
         return {
-            "mode": self.mode,
+            "mode": self._mode(),
             "halted": any(view.condition is AccountCondition.HALTED for view in self.views.values()),
             "version": self.version,
             "policy_digest": self.policy_digest(),
             "accounts": [self._account(name) for name in self.accounts],
         }
+
+    def _mode(self) -> str:
+        """The settings' until something is known; `observe` where no account acts, whatever the settings asked for (I22)."""
+        modes = {view.mode for view in self.views.values()}
+        return self.mode if not modes or self.mode in modes else "observe"
 
     def _account(self, name: AccountName) -> Json:
         view = self.views.get(name)

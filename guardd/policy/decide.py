@@ -195,10 +195,16 @@ class _Look:
         self._tell_waiting(seen)
 
     def _permitted(self, wish: Wish) -> bool:
-        """Halted: only `close` acts; parked: nothing. In flight, from this run or an earlier: the venue's word comes first."""
-        if self.state.parked is not None or (self.state.halted and wish.size is not None) or self.state.unresolved:
+        """In flight, from this run or an earlier: the venue's word comes first."""
+        if self._withheld_by(wish) or self.state.unresolved:
             return False
         return not busy(wish.view, self.state, self.now, close=wish.size is None)
+
+    def _withheld_by(self, wish: Wish) -> str:
+        """Halted: only `close` acts; parked: nothing."""
+        if self.state.parked is not None:
+            return "parked"
+        return "halted" if self.state.halted and wish.size is not None else ""
 
     def _believed(self, wish: Wish) -> bool:
         doubtful = doubts(wish, self.state, self.confirmation, self.now)
@@ -273,6 +279,7 @@ class _Look:
     def _tell_waiting(self, seen: tuple[View, ...]) -> None:
         waiting = {(view.held.key, rule.name) for view, rule in self.wishes.held_back}
         refused = {(view.held.key, rule.name): why for view, rule, why in self.wishes.refused}
+        withheld = {(wish.key, wish.rule.name): word for wish in self.wishes.found if (word := self._withheld_by(wish))}
         for view in seen:
             for rule in view.rules:
                 if not rule.delevers:
@@ -282,6 +289,8 @@ class _Look:
                 self._once(view, f"held {rule.name}", Severity.WARNING, text, at in waiting, rule.name)
                 no = f"rule {rule.name} can't act: {refused.get(at, '')}"
                 self._once(view, f"refused {rule.name}", Severity.WARNING, no, at in refused, rule.name)
+                why = f"rule {rule.name} is true and not acted on: the account is {withheld.get(at, '')}"
+                self._once(view, f"withheld {rule.name}", Severity.CRITICAL, why, at in withheld, rule.name)
 
     def _once(
         self, view: View, what: str, severity: Severity, text: str, now_true: bool, rule: RuleName = GUARD

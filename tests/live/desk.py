@@ -177,8 +177,8 @@ class RunningGuard:
 
     @property
     def url(self) -> str:
-        """Where its status page is."""
-        return next(line.split("status page: ")[1].rstrip("/") for line in self.lines if "status page: " in line)
+        """Where its status page is; empty until it told."""
+        return next((line.split("status page: ")[1].rstrip("/") for line in self.lines if "status page: " in line), "")
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """Its log, as records."""
@@ -220,9 +220,16 @@ class RunningGuard:
     async def status(self) -> dict[str, Any]:
         return json.loads(await self.get("/status"))
 
-    async def state(self) -> str:
-        """The account's state in /status."""
-        return str((await self.status())["accounts"][0]["state"])
+    async def lives(self, *, within_s: float = 10) -> None:
+        """Wait until the account is live."""
+        await until(lambda: bool(self.events("account_live")), within_s=within_s, what="the account is live")
+
+    async def stands(self, state: str, *, within_s: float = 10) -> None:
+        """Wait until /status gives the account this state."""
+        await until(lambda: bool(self.url), within_s=within_s, what="the status page is up")
+        async with asyncio.timeout(within_s):
+            while (await self.status())["accounts"][0]["state"] != state:
+                await asyncio.sleep(0.1)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

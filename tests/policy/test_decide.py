@@ -326,13 +326,18 @@ def test_halted_only_stops_and_close_act() -> None:
     halfway = here.mark("84500")
     assert [type(decision) for decision in halfway.decisions] == [Protect]
     assert len(protect(halfway).wanted) == 1
+    withheld = [tell.text for tell in halfway.told if "the account is halted" in tell.text]
+    assert len(withheld) == 1
+    assert [tell.text for tell in here.mark("84499").told] == []
     assert only(here.mark(NEAR), Close).rule == "c"
 
 
 def test_parked_restores_stops_and_nothing_else() -> None:
     here = guarded(policy_of(CLOSE), LONG)
     here.state.parked = "I2: somebody turned the position round"
-    assert [type(decision) for decision in here.mark(NEAR).decisions] == [Protect]
+    decided = here.mark(NEAR)
+    assert [type(decision) for decision in decided.decisions] == [Protect]
+    assert any("is true and not acted on: the account is parked" in tell.text for tell in decided.told)
 
 
 # Entries
