@@ -1,8 +1,9 @@
 """When the guard may decide, and what it may do then (interfaces.md section 3).
 
 Nothing is decided before the venue's clock is known, the streams are acknowledged, one full read *after* that is in, and each
-held instrument is known and has a mark. Until the intents of the last run are resolved, only missing stops are sent: to prove
-that a request never arrived takes seconds, in which no position should be without its stop.
+held instrument is known and has a mark; one that can't be guarded is told and holds up nothing. Until the intents of the last
+run are resolved, only missing stops are sent: to prove that a request never arrived takes seconds, in which no position should
+be without its stop.
 """
 
 from guardd.model.account import AccountCondition
@@ -20,7 +21,7 @@ def waits_for(state: AccountState) -> tuple[str, ...]:
         missing.extend(f"the {name} stream ({stream.why})" for name, stream in state.streams.items() if not stream.up)
     elif state.snapshot_started is None or any(_later(since, state.snapshot_started) for since in ups):
         missing.append("one full read after the streams came up")
-    for symbol in sorted({key.symbol for key in state.held}):
+    for symbol in sorted({key.symbol for key in state.held} - state.unguardable):
         if symbol not in state.instruments:
             missing.append(f"the contract details of {symbol}")
         elif symbol not in state.marks:

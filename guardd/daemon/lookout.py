@@ -171,8 +171,10 @@ class Lookout:
         return found
 
     def _why_unguarded(self, key: PositionKey) -> str:
+        if key.symbol in self._state.unguardable:
+            return "its contract can't be guarded"
         if key.symbol not in self._state.instruments:
-            return "its contract can't be guarded, or its details were not read yet"
+            return "its contract's details were not read yet"
         mark = last_mark(self._state, self._state.held[key])
         return "it has no mark price" if mark is Absent.UNKNOWN else "not assessed yet"
 

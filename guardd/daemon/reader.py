@@ -174,10 +174,11 @@ class Reader:
         return ClockRead(at=self._clock.now(), offset_ms=offset_ms)
 
     async def _instruments(self) -> Event | None:
-        if not self._symbols:
+        asked = self._symbols
+        if not asked:
             return None
-        instruments = await self._venue.instruments(sorted(self._symbols))
-        return InstrumentsRead(at=self._clock.now(), instruments=instruments)
+        instruments = await self._venue.instruments(sorted(asked))
+        return InstrumentsRead(at=self._clock.now(), instruments=instruments, asked=asked)
 
     async def _read_marks(self) -> None:
         while True:

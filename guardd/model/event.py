@@ -98,8 +98,11 @@ class PositionModeRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstrumentsRead:
+    """`asked`: the symbols that were asked about. One of them that isn't among the answers is a contract nobody here can guard."""
+
     at: Instant
     instruments: tuple[Instrument, ...]
+    asked: frozenset[Symbol] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

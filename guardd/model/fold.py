@@ -101,6 +101,7 @@ def _plain(
             state.position_mode, state.position_mode_at = event.mode, event.at
         case InstrumentsRead():
             state.instruments.update({instrument.symbol: instrument for instrument in event.instruments})
+            state.unguardable = (state.unguardable | event.asked) - set(state.instruments)
             return Folded(symbols=frozenset(instrument.symbol for instrument in event.instruments))
         case SnapshotFinished():
             state.snapshot_started = event.started

@@ -101,6 +101,8 @@ class AccountState:
     venue: VenueName
     capabilities: Capabilities
     instruments: dict[Symbol, Instrument] = field(default_factory=dict)
+    unguardable: set[Symbol] = field(default_factory=set)
+    """Symbols whose contract was asked for and isn't one that can be guarded (inverse, dated, gone from the venue)."""
     marks: dict[Symbol, MarkSeen] = field(default_factory=dict)
     rest_marks: dict[Symbol, MarkSeen] = field(default_factory=dict)
     """The last mark that came by REST, beside the stream's: for the cross-check (I29)."""

@@ -4,11 +4,12 @@ from guardd.daemon.gate import condition, waits_for
 from guardd.execution.closing import closing_steps
 from guardd.model.account import AccountCondition
 from guardd.model.decision import Close
-from guardd.model.event import ClockRead, SnapshotFinished, StreamMoved, StreamName
+from guardd.model.event import ClockRead, InstrumentsRead, SnapshotFinished, StreamMoved, StreamName
 from guardd.model.fold import fold
 from guardd.model.intent import Stage
+from guardd.model.names import PositionKey, Side, Symbol
 from guardd.model.state import AccountState, Pending
-from tests.execution.bench import BOUNDS, EPISODE, LONG, Bench, position
+from tests.execution.bench import BOUNDS, EPISODE, INSTRUMENT, LONG, Bench, position
 from tests.model.intents import RULE
 
 
@@ -28,6 +29,18 @@ async def test_a_full_read_after_the_streams_came_up_is_waited_for() -> None:
     bench.clock.pass_time(1)
     fold(bench.state, StreamMoved(at=bench.now, stream=StreamName.PRIVATE, up=True, why="acknowledged again"))
     assert waits_for(bench.state) == ("one full read after the streams came up",)
+    await bench.end()
+
+
+async def test_a_contract_that_cannot_be_guarded_keeps_no_other_position_from_its_guard() -> None:
+    bench = await everything_read()
+    inverse = PositionKey(LONG.account, Symbol("BTCUSD"), Side.LONG)
+    await bench.hold(position(), position(key=inverse))
+    assert waits_for(bench.state) == ("the contract details of BTCUSD",)
+    asked = frozenset({LONG.symbol, inverse.symbol})
+    fold(bench.state, InstrumentsRead(at=bench.now, instruments=(INSTRUMENT,), asked=asked))
+    assert waits_for(bench.state) == ()
+    assert bench.state.unguardable == {inverse.symbol}
     await bench.end()
 
 
