@@ -7,13 +7,13 @@ from typing import Final
 from guardd.clock import Clock
 from guardd.daemon.guard import Guard
 from guardd.daemon.supervisor import ESSENTIAL, Supervisor
-from guardd.errors import VenueBusy, VenueUnreachable
+from guardd.errors import VenueBusy, VenueRefused, VenueUnreachable
 from guardd.execution.awaken import awaken
 from guardd.journal.base import Journal
 from guardd.model.event import ClockRead, Event, OperatorSpoke, OperatorWord, Pulse
 from guardd.model.facts import Listener, LoopLagged
 from guardd.model.instant import NS_PER_S
-from guardd.model.names import AccountName
+from guardd.model.names import AccountName, Severity
 from guardd.venues.base import Venue
 
 PULSE_S: Final = 0.25
@@ -37,7 +37,9 @@ class GuardedAccount:
         supervisor: Supervisor,
         listener: Listener,
         tape: Callable[[AccountName, Event], None],
+        acts: bool,
     ) -> None:
+        """`acts`: it shall enforce, so its key must be allowed to trade."""
         self.guard = guard
         self.venue = venue
         self._journal = journal
@@ -45,6 +47,7 @@ class GuardedAccount:
         self._supervisor = supervisor
         self._listener = listener
         self._tape = tape
+        self._acts = acts
 
     @property
     def name(self) -> AccountName:
@@ -101,6 +104,11 @@ class GuardedAccount:
             await self.venue.prove_key(deadline_s=PROOF_S)
         except VenueBusy:
             return False
+        except VenueRefused as refusal:
+            if self._acts:
+                raise
+            text = f"{self.name}: this key may not trade ({refusal}); enough to observe, not to enforce"
+            self.guard.teller.say(Severity.WARNING, "key", text, self._clock.now())
         return True
 
     async def _prove_later(self) -> None:

@@ -307,8 +307,7 @@ class Guard:
                 self._follow_up = False
                 self._hands.follow_up(now=now)
             if self._flattening:
-                self._flattening = bool(self.state.held)
-                self._hands.flatten(now=now)
+                self._flattening = self._hands.flatten(now=now)
             if self._agenda:
                 self.inbox.nudge()
         self._publish(now)

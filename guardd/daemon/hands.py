@@ -11,7 +11,7 @@ from guardd.daemon.reader import Reader, ReadKind
 from guardd.daemon.telling import Teller
 from guardd.execution.approve import QUIET, ApprovedIntent, NeedsRead, Refusal, RefusalKind, approve
 from guardd.execution.closing import closing_steps, unfinished_reductions
-from guardd.execution.entries import cancel_entries
+from guardd.execution.entries import cancel_entries, cancel_every_entry, entries_left
 from guardd.execution.executor import Executor
 from guardd.execution.proposal import Bounds, FiredStop, Leash, Note, Proposal, SoftwareStop, Steps
 from guardd.execution.reconcile import finish_fired, reconcile
@@ -81,15 +81,15 @@ class Hands:
             at=now,
         )
 
-    def flatten(self, *, now: Instant) -> None:
-        """The operator's word: cancel entries, close everything. Said with CONFIRM; the guard goes on until it is flat."""
+    def flatten(self, *, now: Instant) -> bool:
+        """The operator's word, said with CONFIRM: cancel what could open anything, close everything. True: more is to be done."""
+        rule, reason = RuleName("operator-flatten"), "the operator said flatten"
+        self._propose(cancel_every_entry(self._state, rule=rule), now=now)
         for key, held in sorted(self._state.held.items()):
-            rule, reason = RuleName("operator-flatten"), "the operator said flatten"
-            entries = CancelEntries(key=key, episode=held.episode.id, rule=rule, reason=reason)
-            self._propose(cancel_entries(entries, self._state, operator=True), now=now)
             close = Close(key=key, episode=held.episode.id, rule=rule, reason=reason)
             steps = closing_steps(close, self._state, self._bounds(key), now=now, operator=True)
             self._propose(steps, now=now, with_opposite=True)
+        return bool(self._state.held) or entries_left(self._state)
 
     def unprotected(self, key: PositionKey) -> str:
         """Why no adequate stop rests on a position although the policy wants one; empty when one does."""

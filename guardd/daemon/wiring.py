@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from guardd.clock import Clock
-from guardd.config import AccountSettings, Secrets, Settings, Venue, account_name, venue_name
+from guardd.config import AccountSettings, Mode, Secrets, Settings, Venue, account_name, venue_name
 from guardd.daemon.account import GuardedAccount
 from guardd.daemon.guard import Guard
 from guardd.daemon.supervisor import Supervisor
@@ -121,4 +121,5 @@ def guarded_account(
         supervisor=supervisor,
         listener=listener,
         tape=tape,
+        acts=settings.mode_of(account) is Mode.ENFORCE,
     )

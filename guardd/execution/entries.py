@@ -6,7 +6,7 @@ from typing import TypeAlias
 from guardd.execution.proposal import Proposal, Steps
 from guardd.model.decision import CancelEntries
 from guardd.model.intent import Action, CancelKind, CancelOrder
-from guardd.model.names import MarginMode, OrderId, PositionKey, PositionMode, RuleName, Symbol
+from guardd.model.names import EpisodeId, MarginMode, OrderId, PositionKey, PositionMode, RuleName, Symbol
 from guardd.model.order import PlanOrder, RestingKind, RestingOrder
 from guardd.model.state import AccountState
 from guardd.venues.limiter import Lane
@@ -14,7 +14,7 @@ from guardd.venues.limiter import Lane
 Order: TypeAlias = PlanOrder | RestingOrder
 
 
-def cancel_entries(decision: CancelEntries, state: AccountState, *, operator: bool = False) -> Steps:
+def cancel_entries(decision: CancelEntries, state: AccountState) -> Steps:
     """One cancel for each resting or conditional order that would enlarge the position (or any cross one of the account)."""
     if decision.whole_account:
         enlarging = [order for symbol in _cross_symbols(state) for order in _enlarging(state, symbol, None)]
@@ -22,11 +22,27 @@ def cancel_entries(decision: CancelEntries, state: AccountState, *, operator: bo
         enlarging = _enlarging(state, decision.key.symbol, decision.key)
     return Steps(
         proposals=tuple(
-            _cancel(decision, order, operator=operator)
+            _cancel(decision.rule, decision.episode, order, operator=False)
             for order in enlarging
             if not _is_being_cancelled(state, order.order_id)
         )
     )
+
+
+def cancel_every_entry(state: AccountState, *, rule: RuleName) -> Steps:
+    """One cancel for each order of the account that could open anything: a flattened account stays flat. The operator's word."""
+    return Steps(
+        proposals=tuple(
+            _cancel(rule, _flat_episode(order), order, operator=True)
+            for order in _entries(state)
+            if not _is_being_cancelled(state, order.order_id)
+        )
+    )
+
+
+def entries_left(state: AccountState) -> bool:
+    """True while an order rests that could open something."""
+    return bool(_entries(state))
 
 
 def _entries(state: AccountState) -> list[Order]:
@@ -79,15 +95,19 @@ def _is_being_cancelled(state: AccountState, order_id: OrderId) -> bool:
     )
 
 
-def _cancel(decision: CancelEntries, order: Order, *, operator: bool) -> Proposal:
+def _flat_episode(order: Order) -> EpisodeId:
+    return EpisodeId(f"{order.key.symbol}-{order.key.side}-flat")
+
+
+def _cancel(rule: RuleName, episode: EpisodeId, order: Order, *, operator: bool) -> Proposal:
     if isinstance(order, PlanOrder):
         kind = CancelKind.PLAN
     else:
         kind = CancelKind.TRAILING if order.kind is RestingKind.TRAILING else CancelKind.RESTING
     return Proposal(
         key=order.key,
-        episode=decision.episode,
-        rule=RuleName(f"{decision.rule}/entry/{order.order_id}"),
+        episode=episode,
+        rule=RuleName(f"{rule}/entry/{order.order_id}"),
         action=Action.CANCEL_ENTRIES,
         write=CancelOrder(key=order.key, order_id=order.order_id, kind=kind),
         lane=Lane.ORDINARY,

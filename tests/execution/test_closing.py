@@ -6,7 +6,7 @@ import pytest
 
 from guardd.execution.approve import ApprovedIntent
 from guardd.execution.closing import closing_steps, unfinished_reductions
-from guardd.execution.entries import cancel_entries
+from guardd.execution.entries import cancel_entries, cancel_every_entry
 from guardd.execution.sweep import sweep
 from guardd.model.decision import CancelEntries, Close, Reduce
 from guardd.model.event import OperatorSpoke, OperatorWord, PositionModeRead
@@ -151,8 +151,8 @@ async def test_a_close_of_which_nothing_went_is_judged_anew(bench: Bench) -> Non
 async def test_an_operators_close_passes_halt_and_limits(bench: Bench) -> None:
     bench.post(OperatorSpoke(at=bench.now, word=OperatorWord.FLATTEN, why="test"))
     await rest(bench, resting("entry", 10, closes=False), resting("tp", 10))
-    entries = CancelEntries(key=LONG, episode=EPISODE, rule=RuleName("flatten"), reason="test")
-    asked = [*cancel_entries(entries, bench.state, operator=True).proposals, *steps(bench, operator=True).proposals]
+    entries = cancel_every_entry(bench.state, rule=RuleName("flatten"))
+    asked = [*entries.proposals, *steps(bench, operator=True).proposals]
     assert [type(each.write).__name__ for each in asked] == ["CancelOrder", "CancelOrder"]
     assert all(isinstance(bench.judge(each), ApprovedIntent) for each in asked)
 
