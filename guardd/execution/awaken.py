@@ -34,6 +34,7 @@ def awaken(state: AccountState, memory: Memory, *, now: Instant, clock_offset_ms
         progress.steps = max(progress.steps, mark.steps)
         if progress.verified is None and mark.verified_ms is not None:
             progress.verified = _on_this_clock(mark.verified_ms, now, doubted=doubted)
+    state.remembered = {episode.id: episode for episode in memory.episodes}
     state.own_order_ids.update(memory.order_ids)
     state.known_client_ids.update(memory.client_ids)
     state.halted = memory.halted

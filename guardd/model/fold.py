@@ -185,7 +185,13 @@ def _begin(state: AccountState, row: Position, at: Instant) -> News:
         largest_notional=_notional(state, row),
         best_mark=Absent.UNKNOWN,
     )
-    state.held[row.key] = Held(position=row, episode=episode, read=at, changed=at)
+    if (known := state.remembered.pop(episode.id, None)) is not None:
+        episode = replace(
+            known,
+            largest_quantity=max(known.largest_quantity, episode.largest_quantity),
+            largest_notional=max(known.largest_notional, episode.largest_notional),
+        )
+    state.held[row.key] = Held(position=row, episode=episode, read=at, changed=at, begun=at)
     return News(kind=NewsKind.EPISODE_BEGAN, key=row.key, episode=episode)
 
 
@@ -380,9 +386,8 @@ def _intent(state: AccountState, event: IntentMoved) -> Folded:
             state.own_order_ids.add(order_id)
     if event.stage is not Stage.REFUSED:
         state.known_client_ids.add(intent.id)
-    if event.stage in FINISHED:
-        _finish(state, event, pending)
-    return Folded(symbols=frozenset({intent.key.symbol}))
+    news = _finish(state, event, pending) if event.stage in FINISHED else ()
+    return Folded(symbols=frozenset({intent.key.symbol}), news=news)
 
 
 def _refuse_revival(state: AccountState, event: IntentMoved) -> None:
@@ -407,7 +412,7 @@ def _note_full_close(state: AccountState, intent: Intent, filled: Decimal | None
         held.close_seen = held.close_seen or at
 
 
-def _finish(state: AccountState, event: IntentMoved, pending: Pending) -> None:
+def _finish(state: AccountState, event: IntentMoved, pending: Pending) -> tuple[News, ...]:
     intent = event.intent
     state.pending.pop(intent.id, None)
     state.finished.append(
@@ -426,12 +431,22 @@ def _finish(state: AccountState, event: IntentMoved, pending: Pending) -> None:
     if event.stage is Stage.VERIFIED:
         progress.verified = event.at
         _note_full_close(state, intent, event.filled, event.at)
-        held = state.held.get(intent.key)
-        if intent.action is Action.STOP_LOSS and held is not None and held.episode.id == intent.episode:
-            held.episode = replace(held.episode, had_verified_stop=True)
         if isinstance(intent.write, CancelOrder):
             state.plans.pop(intent.write.order_id, None)
             state.resting.pop(intent.write.order_id, None)
+        return _stop_verified(state, intent)
+    return ()
+
+
+def _stop_verified(state: AccountState, intent: Intent) -> tuple[News, ...]:
+    """An episode's first verified stop is worth remembering across a restart: `if_passed: close` hangs on it (2.4)."""
+    held = state.held.get(intent.key)
+    if intent.action is not Action.STOP_LOSS or held is None or held.episode.id != intent.episode:
+        return ()
+    if held.episode.had_verified_stop:
+        return ()
+    held.episode = replace(held.episode, had_verified_stop=True)
+    return (News(kind=NewsKind.EPISODE_CHANGED, key=held.key, episode=held.episode),)
 
 
 # The rest

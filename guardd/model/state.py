@@ -39,6 +39,8 @@ class Held:
     read: Instant
     changed: Instant
     """When the quantity last changed, by any source."""
+    begun: Instant
+    """When this run first saw it."""
     frozen_quantity: Decimal = Decimal(0)
     missing_since: Instant | None = None
     missing_reads: int = 0
@@ -126,6 +128,8 @@ class AccountState:
     """When the last finished full read began."""
     streams: dict[StreamName, StreamState] = field(default_factory=lambda: {name: StreamState() for name in StreamName})
     pending: dict[ClientId, Pending] = field(default_factory=dict)
+    remembered: dict[EpisodeId, Episode] = field(default_factory=dict)
+    """Lives that an earlier run saw and that may go on: one that a read shows again is the same life (I8)."""
     finished: list[Finished] = field(default_factory=list)
     """The last 24 hours, oldest first."""
     progress: dict[tuple[EpisodeId, RuleName], RuleProgress] = field(default_factory=dict)

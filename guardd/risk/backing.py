@@ -112,7 +112,7 @@ def wallet_of(state: AccountState) -> tuple[Reading, str]:
     for held in state.held.values():
         if held.missing_since is not None or held.close_seen is not None:
             return Absent.UNKNOWN, f"{held.key} may be gone: its PnL would count twice"
-        if held.changed.mono_ns > state.balance_at.mono_ns and held.changed.wall_ms != held.episode.first_seen_ms:
+        if held.changed.mono_ns > state.balance_at.mono_ns and held.changed != held.begun:
             return Absent.UNKNOWN, f"{held.key} changed after the balance was read"
     unrealized = balance.unrealized_pnl
     if is_value(unrealized):

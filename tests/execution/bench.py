@@ -45,7 +45,7 @@ from guardd.model.order import PlanForm, PlanOrder, ProtectionKind, RestingKind,
 from guardd.model.outcome import Outcome, Reason, Rejected
 from guardd.model.position import Episode, Position, episode_id
 from guardd.model.reading import Absent
-from guardd.model.state import AccountState
+from guardd.model.state import AccountState, News
 from tests.execution.fake_venue import CAN_ALL, FakeVenue
 
 ACCOUNT = AccountName("main")
@@ -198,6 +198,7 @@ class Bench:
         self.venue.instrument_list = (INSTRUMENT,)
         self.state = fresh_state(self.now, capabilities=capabilities, armed=armed)
         self.events: list[Event] = []
+        self.news: list[News] = []
         self.facts: list[Fact] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.journal = FakeJournal(self.venue.log)
@@ -221,7 +222,7 @@ class Bench:
 
     def post(self, event: Event) -> None:
         self.events.append(event)
-        fold(self.state, event)
+        self.news.extend(fold(self.state, event).news)
 
     def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -17,6 +17,7 @@ from guardd.model.decision import Close, Reduce
 from guardd.model.intent import FINISHED, Intent, Stage
 from guardd.model.names import OrderId, RuleName
 from guardd.model.outcome import Reason, Rejected
+from guardd.model.state import NewsKind
 from tests.execution.bench import BOUNDS, EMPTY_MEMORY, EPISODE, LONG, Bench, D, fresh_state, position, protect, wanted
 from tests.execution.fake_venue import Answer
 
@@ -134,6 +135,22 @@ async def test_what_the_journal_knows_is_ours_after_a_restart() -> None:
     verified = state.progress[EPISODE, RuleName("trim")].verified
     assert verified is not None
     assert bench.now.seconds_since(verified) == 5
+
+
+async def test_I08_an_episode_that_goes_on_after_a_restart_still_had_its_stop_and_its_largest_quantity() -> None:
+    bench = await held()
+    first = bench.state.held[LONG].episode
+    await bench.protect(wanted())
+    await bench.settle(3)
+    changed = [news.episode for news in bench.news if news.kind is NewsKind.EPISODE_CHANGED]
+    assert [each is not None and each.had_verified_stop for each in changed] == [True], (
+        "told once, so that it is journalled"
+    )
+    noted = replace(first, had_verified_stop=True, largest_quantity=D(300))
+    await restart(bench, replace(EMPTY_MEMORY, episodes=(noted,)), away_s=60)
+    episode = bench.state.held[LONG].episode
+    assert episode == noted
+    await bench.end()
 
 
 async def reduced_half(away_s: float, *, offset_ms: int | None = 0, step_s: float = 0.0) -> ApprovedIntent | object:
