@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from guardd.journal.canonical import Json, encoded
 from guardd.model.event import IntentMoved
@@ -81,6 +81,9 @@ class PruneNoted:
     at: Instant
 
 
+MEANT_AGAIN: Final = frozenset({Stage.VOID, Stage.REFUSED, Stage.REJECTED})
+"""Stages in which an intent certainly did not happen, so that it may be meant again under its id. One that was void keeps its id
+through later rejections: its first request may still arrive, and only the same id lets the venue take one of the two (I7)."""
 Entry: TypeAlias = Meant | Moved | EpisodeNoted | WordNoted | RuleNoted | PruneNoted
 
 
@@ -147,7 +150,7 @@ def makes_order(intent: Intent) -> bool:
 
 def already_journalled(intent_id: ClientId, stage: Stage) -> str:
     """Why an intent isn't taken twice: a second send of one decision would be the next line (I7)."""
-    return f"intent {intent_id} is journalled already and stands at {stage}; only a void one may be meant again"
+    return f"intent {intent_id} is journalled already and stands at {stage}; only one that did not happen may be meant again"
 
 
 def after_word(word: str, why: str, *, halted: bool, parked: str | None) -> tuple[bool, str | None]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from guardd.errors import JournalError
 from guardd.journal.base import Memory, Remembered
-from guardd.journal.entry import after_word, already_journalled, makes_order, order_id_of
+from guardd.journal.entry import MEANT_AGAIN, after_word, already_journalled, makes_order, order_id_of
 from guardd.journal.recollection import memory_of
 from guardd.model.event import IntentMoved
 from guardd.model.instant import Instant
@@ -39,7 +39,7 @@ class MemoryJournal:
         if self.failure is not None:
             raise JournalError(self.failure)
         known = self._known.get(intent.id)
-        if known is not None and known.stage not in (Stage.VOID, Stage.REFUSED):
+        if known is not None and known.stage not in MEANT_AGAIN:
             raise JournalError(already_journalled(intent.id, known.stage))
         self.intended.append(intent)
         self._known[intent.id] = Remembered(

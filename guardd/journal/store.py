@@ -17,6 +17,7 @@ from guardd.errors import GuarddError, JournalError
 from guardd.journal.base import Memory, Remembered
 from guardd.journal.canonical import decoded, decoded_outcome, encoded, text_of
 from guardd.journal.entry import (
+    MEANT_AGAIN,
     Entry,
     EpisodeNoted,
     Line,
@@ -164,7 +165,7 @@ class Store:
     def _stands_already(self, intent: Intent) -> JournalError | None:
         row = self._one("append", "stage_of", id=intent.id)
         stage = Stage(str(row["stage"])) if row is not None else Stage.VOID
-        return None if stage in (Stage.VOID, Stage.REFUSED) else JournalError(already_journalled(intent.id, stage))
+        return None if stage in MEANT_AGAIN else JournalError(already_journalled(intent.id, stage))
 
     def _head(self, account: AccountName) -> tuple[int, str]:
         row = self._one("append", "head", account=account) or self._one("append", "anchor", account=account)

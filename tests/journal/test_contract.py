@@ -161,10 +161,11 @@ async def test_I07_an_intent_that_stands_is_never_taken_twice(bench: Bench) -> N
         await again.intend(meant)
 
 
-@pytest.mark.parametrize("stage", [Stage.VOID, Stage.REFUSED])
-async def test_an_intent_that_never_arrived_may_be_meant_again_under_its_id(bench: Bench, stage: Stage) -> None:
+@pytest.mark.parametrize("stage", [Stage.VOID, Stage.REFUSED, Stage.REJECTED])
+async def test_I07_an_intent_that_did_not_happen_may_be_meant_again_under_its_id(bench: Bench, stage: Stage) -> None:
+    """Rejected too: a request that was void keeps its id through rejections, and must not be lost to the journal then."""
     meant = intent()
-    if stage is Stage.VOID:
+    if stage is not Stage.REFUSED:
         await bench.journal.intend(meant)
         bench.journal.note(moved(meant, Stage.UNKNOWN, 1, outcome=Unknown(why="reset"), order_id="9"))
     bench.journal.note(moved(meant, stage, 2))
