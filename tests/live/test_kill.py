@@ -46,6 +46,14 @@ async def test_a_spent_call_that_proves_the_key_keeps_no_position_from_its_stop(
             await until(lambda: proofs() == [429, 200], within_s=8, what="the key is proved after all")
 
 
+async def test_a_secret_that_is_refused_only_later_parks_the_account(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        desk.faults.add(FaultKind.TOO_MANY, target="*transfer-contract-list", times=1)
+        async with desk.guard(environ={"BITMART_API_SECRET": "wrong"}) as guard:
+            await until(lambda: bool(guard.events("account_parked")), within_s=40, what="parked")
+            assert "refuses our credentials" in guard.events("account_parked")[0]["why"]
+
+
 def meant(name: str, rule: str, step: int, size: int) -> Intent:
     return Intent(
         id=ClientId(name),
