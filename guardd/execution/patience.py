@@ -7,6 +7,7 @@ id, so that a replay waits as long as the run did.
 from typing import Final, assert_never
 
 from guardd.execution.windows import reason_of, tries
+from guardd.model.event import BlockKind
 from guardd.model.instant import Instant
 from guardd.model.intent import CloseAtMarket, Intent, PlaceProtection, Stage, Write
 from guardd.model.names import EpisodeId, PositionKey, RuleName
@@ -27,6 +28,7 @@ SHUT_OUT: Final = frozenset(
     {Reason.EDGE_BLOCKED, Reason.BANNED, Reason.CREDENTIALS, Reason.PERMISSION, Reason.RATE_LIMITED}
 )
 """The venue takes nothing from this address or key, and counts what is sent all the same: these waits are never cut short."""
+HELD_BY_BLOCK: Final = frozenset({Reason.EDGE_BLOCKED, Reason.BANNED})
 QUICK_S: Final = 0.25
 QUICK_S_MAX: Final = 2.0
 FAILED_S: Final = 0.5
@@ -44,7 +46,15 @@ def not_before(
     ]
     if not failed:
         return None
-    return failed[-1].at.later_by(_wait_s(failed))
+    last = failed[-1]
+    if reason_of(last) in HELD_BY_BLOCK and not _a_block_stands(state):
+        return last.at.later_by(QUICK_S)
+    return last.at.later_by(_wait_s(failed))
+
+
+def _a_block_stands(state: AccountState) -> bool:
+    """A wait that only a block asked for ends with it: whatever is still due goes then (I10)."""
+    return BlockKind.EDGE in state.blocks or BlockKind.BAN in state.blocks
 
 
 def _same_shape(tried: Write, write: Write) -> bool:
@@ -56,6 +66,8 @@ def _same_shape(tried: Write, write: Write) -> bool:
 def _wait_s(failed: list[Finished]) -> float:
     last, count = failed[-1], len(failed)
     reason = reason_of(last)
+    if (held_s := _held_back_s(last)) is not None:
+        return max(held_s, QUICK_S)
     if reason is None:
         return _doubling_s(FAILED_S, FAILED_S_MAX, count)
     wait_s = _rejected_wait_s(reason, count, last.intent)
@@ -63,6 +75,14 @@ def _wait_s(failed: list[Finished]) -> float:
         return min(wait_s, CLOSE_S_MAX)
     asked_s = last.outcome.retry_after_s if isinstance(last.outcome, Rejected) else None
     return max(wait_s, asked_s) if asked_s is not None else wait_s
+
+
+def _held_back_s(last: Finished) -> float | None:
+    """For a write that never left: when the limiter lets it through, which keeps the venue's waits itself."""
+    outcome = last.outcome
+    if last.stage is not Stage.REJECTED or not isinstance(outcome, Rejected) or outcome.code:
+        return None
+    return outcome.retry_after_s
 
 
 def _rejected_wait_s(reason: Reason, count: int, intent: Intent) -> float:

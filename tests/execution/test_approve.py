@@ -15,6 +15,7 @@ from guardd.model.event import (
     BlockKind,
     BlockMoved,
     ForeignGuardSeen,
+    IntentMoved,
     OperatorSpoke,
     OperatorWord,
     OrdersRead,
@@ -38,7 +39,7 @@ from guardd.model.intent import (
 )
 from guardd.model.names import ClientId, MarginMode, OrderId, PriceType, RuleName
 from guardd.model.order import PlanForm, ProtectionKind
-from guardd.model.outcome import Reason
+from guardd.model.outcome import Reason, Rejected
 from guardd.model.position import episode_id
 from guardd.model.reading import Absent
 from guardd.model.state import AccountState
@@ -546,6 +547,9 @@ def test_slices_and_further_tries_of_one_decision_do_not_trip_the_breaker() -> N
 )
 def test_a_rejected_close_is_tried_again_by_the_venues_reason(reason: Reason, too_early_s: float, due_s: float) -> None:
     state = account()
+    if reason in (Reason.EDGE_BLOCKED, Reason.BANNED):
+        kind = BlockKind.EDGE if reason is Reason.EDGE_BLOCKED else BlockKind.BAN
+        fold(state, BlockMoved(at=NOW, kind=kind, until=NOW.later_by(60)))
     finish(state, intent_of(judge(CLOSE, state)), Stage.REJECTED, NOW, reason=reason)
     early, due = NOW.later_by(too_early_s), NOW.later_by(due_s)
     state.held[LONG].read = due
@@ -553,6 +557,33 @@ def test_a_rejected_close_is_tried_again_by_the_venues_reason(reason: Reason, to
     assert refusal_of(refusal) is RefusalKind.TOO_EARLY
     assert refusal.retry_at is not None
     assert isinstance(judge(CLOSE, state, now=due), ApprovedIntent)
+
+
+@pytest.mark.parametrize(("reason", "kind"), [(Reason.EDGE_BLOCKED, BlockKind.EDGE), (Reason.BANNED, BlockKind.BAN)])
+def test_I10_a_close_that_a_block_held_goes_as_soon_as_the_block_is_over(reason: Reason, kind: BlockKind) -> None:
+    state = account()
+    fold(state, BlockMoved(at=NOW, kind=kind, until=NOW.later_by(60)))
+    finish(state, intent_of(judge(CLOSE, state)), Stage.REJECTED, NOW, reason=reason)
+    now = NOW.later_by(2)
+    assert refusal_of(judge(CLOSE, state, now=now)) is RefusalKind.TOO_EARLY
+    fold(state, BlockMoved(at=now, kind=kind, until=None))
+    assert isinstance(judge(CLOSE, state, now=now), ApprovedIntent)
+
+
+def test_a_close_that_never_left_waits_only_until_the_limiter_lets_it_through() -> None:
+    state = account()
+    fold(state, BlockMoved(at=NOW, kind=BlockKind.EDGE, until=NOW.later_by(60)))
+    intent = intent_of(judge(CLOSE, state))
+    held_back = Rejected(reason=Reason.EDGE_BLOCKED, code="", text="Cloudflare blocks this address", retry_after_s=1.5)
+    for stage, outcome in (
+        (Stage.DECIDED, None),
+        (Stage.JOURNALLED, None),
+        (Stage.SENT, None),
+        (Stage.REJECTED, held_back),
+    ):
+        fold(state, IntentMoved(at=NOW, intent=intent, stage=stage, outcome=outcome))
+    assert refusal_of(judge(CLOSE, state, now=NOW.later_by(1.4))) is RefusalKind.TOO_EARLY
+    assert isinstance(judge(CLOSE, state, now=NOW.later_by(1.6)), ApprovedIntent)
 
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - SHUT_OUT))

@@ -101,6 +101,8 @@ class Case:
     """The path whose bucket a 429 lets rest for two seconds, while all others go on."""
     tries_closes: bool = False
     """Behind the block a close is tried at once all the same."""
+    swept: bool = True
+    """False: no read shows that it is flat, so that what rests may not be cancelled (I6)."""
     strikes: bool = True
     """False: it must never strike a guard that behaves."""
     unread: bool = False
@@ -192,7 +194,7 @@ def _mark(desk: Desk, symbol: str) -> Decimal:
 
 
 async def _settled(desk: Desk, guard: RunningGuard, case: Case) -> None:
-    """Everything is protected that can be, and the venue has repeated its positions once (I29)."""
+    """Everything is protected that can be; the venue repeats its positions (I29) in the first two seconds of the fall."""
 
     def settled() -> bool:
         assert guard.process.returncode is None, f"guardd ended: {guard.lines[-3:]}"
@@ -203,7 +205,7 @@ async def _settled(desk: Desk, guard: RunningGuard, case: Case) -> None:
         )
 
     await until(settled, within_s=20, what="everything is protected" if case.protected else "the account is live")
-    await asyncio.sleep(2.2)
+    await asyncio.sleep(0.3)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -467,7 +469,7 @@ def _ending(story: Story) -> Iterator[str]:
             yield f"{symbol}: its stop had to do what the guard should have done"
         if ends == "stopped" and "stop" not in hands:
             yield f"{symbol}: closed by {hands}, expected its stop"
-    if story.left_over and not story.held and ends == "closed":
+    if story.left_over and not story.held and ends == "closed" and story.case.swept:
         yield f"I6: {story.left_over} orders of ours outlive their positions"
 
 

@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -44,11 +45,11 @@ CASES: Final = (
     Case(name="timeout-after: stop", early=(fault(K.TIMEOUT_AFTER, target=STOP, times=1),)),
     Case(
         name="timeout-before: reads", faults=(fault(K.TIMEOUT_BEFORE, target=POSITIONS),), ends="safe",
-        told=("account_stale|blind",), told_within_s=4.0,
+        told=("can't be judged",), told_within_s=7.0,
     ),
     Case(name="slow: writes 1.5 s", faults=(fault(K.SLOW, target=CLOSE, delay_ms=1500),)),
     Case(name="slow: writes 3 s", faults=(fault(K.SLOW, target=CLOSE, delay_ms=3000),), policy=NO_TRIM),
-    Case(name="slow: reads 0.8 s", faults=(fault(K.SLOW, target="/contract/private/*-v2", delay_ms=800),)),
+    Case(name="slow: reads 0.8 s", quick=False, faults=(fault(K.SLOW, target="/contract/private/*-v2", delay_ms=800),)),
     # Cloudflare
     Case(name="cloudflare-403", faults=(fault(K.CLOUDFLARE_403),), ends="stopped", told=(BLOCKED,), sends_at_most=6, tries_closes=True, wait_s=3),
     Case(name="cloudflare-1010", faults=(fault(K.CLOUDFLARE_1010),), ends="stopped", told=(BLOCKED,), sends_at_most=6, tries_closes=True, wait_s=3),
@@ -61,28 +62,29 @@ CASES: Final = (
     # The exchange's own trouble
     Case(name="unavailable: close", faults=(fault(K.UNAVAILABLE, target=CLOSE, times=2),), policy=NO_TRIM),
     Case(name="error-html: close", faults=(fault(K.ERROR_HTML, target=CLOSE, times=1),), policy=NO_TRIM, wait_s=8),
-    Case(name="error-html: reads", faults=(fault(K.ERROR_HTML, target=POSITIONS, rate=0.5),)),
+    Case(name="error-html: reads", quick=False, faults=(fault(K.ERROR_HTML, target=POSITIONS, rate=0.5),)),
     Case(name="maintenance: everything, 4 s", faults=(fault(K.MAINTENANCE),), seconds=4, ends="safe"),
-    Case(name="maintenance: close", faults=(fault(K.MAINTENANCE, target=CLOSE, times=2),), policy=NO_TRIM),
+    Case(name="maintenance: close", quick=False, faults=(fault(K.MAINTENANCE, target=CLOSE, times=2),), policy=NO_TRIM),
     Case(name="refuse 40012: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40012),), policy=NO_TRIM),
+    Case(name="refuse 30007: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=30007),), policy=NO_TRIM),
     Case(name="refuse 40015: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40015),), policy=NO_TRIM),
-    Case(name="refuse 40020: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40020),), policy=NO_TRIM),
+    Case(name="refuse 40020: close", quick=False, faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40020),), policy=NO_TRIM),
     # Reads that lie
-    Case(name="stale-read: positions", faults=(fault(K.STALE_READ, target=POSITIONS),)),
-    Case(name="stale-read: everything", faults=(fault(K.STALE_READ, target=PRIVATE),), ends="safe"),
+    Case(name="stale-read: positions", faults=(fault(K.STALE_READ, target=POSITIONS),), swept=False),
+    Case(name="stale-read: everything", quick=False, faults=(fault(K.STALE_READ, target=PRIVATE),), ends="safe"),
     Case(name="empty-read: positions once", faults=(fault(K.EMPTY_READ, target=POSITIONS, times=1),)),
     Case(name="empty-read: positions 3 s", faults=(fault(K.EMPTY_READ, target=POSITIONS),), seconds=3),
-    Case(name="empty-read: plan list 4 s", faults=(fault(K.EMPTY_READ, target=PLAN_LIST),), seconds=4),
+    Case(name="empty-read: plan list", faults=(fault(K.EMPTY_READ, target=PLAN_LIST),)),
     # Streams
     Case(name="drop-push: tickers", faults=(fault(K.DROP_PUSH, target=TICKERS),)),
     Case(name="drop-push: private", faults=(fault(K.DROP_PUSH, target="futures/[opa]*"),)),
-    Case(name="drop-push: half of all", faults=(fault(K.DROP_PUSH, rate=0.5),)),
+    Case(name="drop-push: half of all", quick=False, faults=(fault(K.DROP_PUSH, rate=0.5),)),
     Case(name="late-push: tickers 2 s", faults=(fault(K.LATE_PUSH, target=TICKERS, delay_ms=2000),)),
-    Case(name="late-push: private 2 s", faults=(fault(K.LATE_PUSH, target="futures/[opa]*", delay_ms=2000),)),
+    Case(name="late-push: private 2 s", quick=False, faults=(fault(K.LATE_PUSH, target="futures/[opa]*", delay_ms=2000),)),
     Case(name="duplicate-push", faults=(fault(K.DUPLICATE_PUSH),)),
     Case(name="reorder-push", faults=(fault(K.REORDER_PUSH, rate=0.5),)),
-    Case(name="freeze-socket: public", faults=(fault(K.FREEZE_SOCKET, target="/api"),)),
-    Case(name="freeze-socket: private", faults=(fault(K.FREEZE_SOCKET, target="/user"),)),
+    Case(name="freeze-socket: public", quick=False, faults=(fault(K.FREEZE_SOCKET, target="/api"),)),
+    Case(name="freeze-socket: private", quick=False, faults=(fault(K.FREEZE_SOCKET, target="/user"),)),
     Case(name="freeze-socket: both", faults=(fault(K.FREEZE_SOCKET),)),
     Case(name="close-socket: both, once", faults=(fault(K.CLOSE_SOCKET, times=2),), told=("stream_down",)),
     Case(name="close-socket: again and again", faults=(fault(K.CLOSE_SOCKET),), seconds=5, told=("stream_down",)),
@@ -103,7 +105,7 @@ CASES: Final = (
         depth=Decimal("0.02"), ends="held", wait_s=2,
     ),
     Case(
-        name="bad-tick: 5 % low, once",
+        name="bad-tick: 5 % low, once", quick=False,
         faults=(fault(K.BAD_TICK, factor="0.95", symbol="BTCUSDT", times=1), fault(K.BAD_TICK, factor="0.95", symbol="SOLUSDT", times=1)),
         depth=Decimal("0.02"), ends="held", wait_s=2,
     ),
@@ -112,14 +114,14 @@ CASES: Final = (
         faults=(fault(K.BAD_TICK, factor="1.2", rate=0.3),),
     ),
     # The venue itself
-    Case(name="clock-offset: 4 s, from the start", early=(fault(K.CLOCK_OFFSET, offset_ms=4000),)),
+    Case(name="clock-offset: 4 s, from the start", quick=False, early=(fault(K.CLOCK_OFFSET, offset_ms=4000),)),
     Case(name="clock-offset: jumps by 90 s", faults=(fault(K.CLOCK_OFFSET, offset_ms=90_000),), wait_s=8),
     Case(name="partial-fill", faults=(fault(K.PARTIAL_FILL, factor="0.3", delay_ms=300),)),
     Case(
         name="plan-fails: both stops", faults=(fault(K.PLAN_FAILS),), policy=ONLY_STOPS, ends="safe", wait_s=0.2, unprotected_ms=None
     ),
     Case(name="closing: from the start", early=(fault(K.CLOSING),), protected=False, unprotected_ms=None, told=("venue_closing",)),
-    Case(name="closing: during the fall", faults=(fault(K.CLOSING),), policy=NO_TRIM, strikes=False),
+    Case(name="closing: during the fall", quick=False, faults=(fault(K.CLOSING),), policy=NO_TRIM, strikes=False),
     Case(
         name="refuse TP/SL", early=(fault(K.REFUSE, target=STOP, code=40011),), policy=ONLY_STOPS, ends="stopped", wait_s=0.2
     ),
@@ -145,6 +147,7 @@ CASES: Final = (
 
 async def tell(case: Case, verbose: str | None, gate: asyncio.Semaphore) -> tuple[Case, Story | None, list[str]]:
     async with gate:
+        began = time.monotonic()
         with tempfile.TemporaryDirectory() as home:
             try:
                 story = await live_through(case, Path(home))
@@ -158,7 +161,7 @@ async def tell(case: Case, verbose: str | None, gate: asyncio.Semaphore) -> tupl
         ]
         lines += [f"{s.sequence} {s.mono_ns / 1e9:.3f} {s.method} {s.path} {s.status} {s.body}" for s in story.stamps]
         out.write_text("\n".join([f"hit_at {story.hit_at} hits {story.hits}", *lines]))
-    print(f"{case.name:40} {verdict(found)}", file=sys.stderr, flush=True)
+    print(f"{case.name:40} {time.monotonic() - began:5.1f} s {verdict(found)}", file=sys.stderr, flush=True)
     return case, story, found
 
 
