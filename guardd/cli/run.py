@@ -32,7 +32,9 @@ def _run(config: Path, confirm: str | None) -> int:
     for account in settings.accounts:
         secrets.credentials(account)
     clock = SystemClock()
-    configure_log(level=settings.log.level, form=settings.log.format, now=clock.now, redactor=Redactor(secrets.loaded))
+    redactor = Redactor()
+    secrets.watch(redactor.learn)  # the addresses of receivers and the token are read later
+    configure_log(level=settings.log.level, form=settings.log.format, now=clock.now, redactor=redactor)
     ask = _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
 
     async def body() -> None:
@@ -56,8 +58,13 @@ async def _ask(lines: Sequence[str]) -> str:
     for line in lines:
         console.print(line, highlight=False, markup=False)
     console.print("Type CONFIRM to let guardd act on these accounts (anything else ends it):", highlight=False)
-    answer: str = await asyncio.to_thread(sys.stdin.readline)
-    return answer.strip()
+    loop, answered = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), answered.set)  # a thread that waits for a line would hold back every SIGTERM
+    try:
+        await answered.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+    return sys.stdin.readline().strip()
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -102,11 +102,11 @@ class Service:
             self._supervisor.start("tape", lambda: tape.run(self._clock.sleep), budget=EXPENDABLE)
             self._supervisor.start("notify", self._notifier.run, budget=EXPENDABLE)
             await self._start_http()
-            await self._start_accounts()
-            schedule.daily("prune-journal", lambda: self._prune(journal), hour=0, minute=10)
-            schedule.start()
-            self._supervisor.start("gate", self._open_gates, budget=EXPENDABLE)
-            await self._stopping.wait()
+            if await self._supervisor.unless(self._stopping, "start", self._start_accounts()):
+                schedule.daily("prune-journal", lambda: self._prune(journal), hour=0, minute=10)
+                schedule.start()
+                self._supervisor.start("gate", self._open_gates, budget=EXPENDABLE)
+                await self._stopping.wait()
         finally:
             schedule.stop()
             await self._stop(journal, tape)

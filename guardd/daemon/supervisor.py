@@ -57,6 +57,20 @@ class Supervisor:
         """Run one piece of work to its end; a failure is told, never raised into a sibling, never repeated."""
         return self._spawn(name, _tell_failure(name, coroutine, failed))
 
+    async def unless(self, stopping: asyncio.Event, name: str, coroutine: Coroutine[Any, Any, None]) -> bool:
+        """Do this to its end, and raise what it raises; false when `stopping` came first: then it was cut off where it stood."""
+        work, stop = self._spawn(name, coroutine), self._spawn(f"{name}/unless", _set(stopping))
+        try:
+            await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+            done = work.done()
+        finally:
+            work.cancel()
+            stop.cancel()
+            await asyncio.wait((work, stop))
+        if done:
+            await work
+        return done
+
     async def stop(self, *, deadline_s: float) -> None:
         """Cancel everything that still runs and wait for it, at most `deadline_s`."""
         for task in self._tasks:
@@ -93,6 +107,10 @@ class Supervisor:
                 _give_up(name, why, given_up)
                 return
             await self._clock.sleep(retry.reconnect_s(len(failures) - 1, jitter=1.0))
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 def _give_up(name: str, why: str, given_up: Callable[[str], None] | None) -> None:

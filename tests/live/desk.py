@@ -137,10 +137,11 @@ class Desk:
         http: int = 0,
         extra: str = "",
         home: Path | None = None,
+        terminal: int | None = None,
     ) -> AsyncIterator["RunningGuard"]:
         """`guardd run` in a process of its own, ended by SIGTERM at the end unless it ended before."""
         config = self.write(policy, mode=mode, http=http, extra=extra, home=home)
-        guard = await RunningGuard.start(config, {**KEYS, **(environ or {})}, confirm=confirm)
+        guard = await RunningGuard.start(config, {**KEYS, **(environ or {})}, confirm=confirm, terminal=terminal)
         self.guards.append(guard)
         try:
             yield guard
@@ -158,20 +159,28 @@ class RunningGuard:
 
     @classmethod
     async def start(
-        cls, config: Path, environ: Mapping[str, str], *, confirm: str | None = "CONFIRM"
+        cls,
+        config: Path,
+        environ: Mapping[str, str],
+        *,
+        confirm: str | None = "CONFIRM",
+        terminal: int | None = None,
     ) -> "RunningGuard":
+        """At a terminal (its end for the daemon) the log is read there, not here."""
         word = [] if confirm is None else ["--confirm", confirm]
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "guardd", "run", "-c", str(config), *word,
             env={**{k: v for k, v in os.environ.items() if not k.startswith(("GUARDD_", "BITMART_"))}, **environ},
-            stderr=asyncio.subprocess.PIPE, cwd=config.parent,
+            stdin=terminal if terminal is not None else asyncio.subprocess.DEVNULL,
+            stderr=terminal if terminal is not None else asyncio.subprocess.PIPE, cwd=config.parent,
         )  # fmt: skip
         guard = cls(process=process)
         guard._reader = asyncio.get_running_loop().create_task(guard._read())
         return guard
 
     async def _read(self) -> None:
-        assert self.process.stderr is not None
+        if self.process.stderr is None:
+            return
         async for line in self.process.stderr:
             self.lines.append(line.decode().rstrip())
 
@@ -227,9 +236,11 @@ class RunningGuard:
     async def stands(self, state: str, *, within_s: float = 10) -> None:
         """Wait until /status gives the account this state."""
         await until(lambda: bool(self.url), within_s=within_s, what="the status page is up")
-        async with asyncio.timeout(within_s):
-            while (await self.status())["accounts"][0]["state"] != state:
-                await asyncio.sleep(0.1)
+        for _ in range(int(within_s * 10)):
+            if (found := (await self.status())["accounts"][0]["state"]) == state:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"not within {within_s} s: the account is {state}; it is {found}")
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -1,8 +1,15 @@
 """Who lets the guard act: observe mode, the word at the start, halt, resume and flatten (I22)."""
 
 import asyncio
+import os
+import pty
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
+from signal import SIGTERM
+
+import pytest
 
 from guardd.policy.load import load_policy
 from guardd.simulator.orders import Side
@@ -27,6 +34,30 @@ rules:
 TOKEN = "a-token-for-the-desk"
 WITH_TOKEN = {"GUARDD_HTTP__TOKEN": TOKEN}
 SHORT_OF_THE_STOP = 84_000
+
+
+@contextmanager
+def terminal() -> Iterator[tuple[int, int]]:
+    """Both ends of one: what a person reads and types at, and what the daemon is given."""
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    try:
+        yield ours, theirs
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+async def read_until(ours: int, words: str, *, within_s: float = 10) -> str:
+    """What was shown at the terminal up to these words."""
+    shown = b""
+    for _ in range(int(within_s * 50)):
+        with suppress(BlockingIOError):
+            shown += os.read(ours, 65_536)
+        if words in shown.decode(errors="replace"):
+            return shown.decode(errors="replace")
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not shown within {within_s} s: {words}; shown: {shown.decode(errors='replace')}")
 
 
 def sizes(desk: Desk) -> list[Decimal]:
@@ -84,6 +115,42 @@ async def test_I22_enforce_without_a_word_or_a_terminal_ends_with_78_and_nothing
             assert await guard.ended() == 78
         assert any("neither a terminal to ask at nor --confirm" in line for line in guard.lines)
         assert list(desk.server.stamps.requests) == []
+
+
+async def test_I22_asked_at_a_terminal_nothing_is_sent_in_a_fall_before_the_word_and_the_guard_acts_after_it(
+    tmp_path: Path,
+) -> None:
+    async with open_desk(tmp_path, deposit=1_000) as desk:
+        desk.open("BTCUSDT", "long", 100, isolated=True)
+        with terminal() as (ours, theirs):
+            async with desk.guard(CLOSE_LATE, confirm=None, terminal=theirs) as guard:
+                shown = await read_until(ours, "Type CONFIRM")
+                assert "BTCUSDT long" in shown
+                assert "trim" in shown
+                await desk.fall("BTCUSDT", 90_000, 86_000)
+                assert desk.writes() == []
+                os.write(ours, b"CONFIRM\n")
+                await until(lambda: sizes(desk) == [Decimal(25)], within_s=5, what="the trim that was shown goes")
+                await until(lambda: len(desk.own_plans()) == 1, within_s=5, what="the stop rests")
+                assert await guard.stop() == 0
+
+
+@pytest.mark.parametrize("end", ["another word", "SIGTERM"])
+async def test_I22_at_a_terminal_another_word_and_SIGTERM_end_the_daemon_with_nothing_sent(
+    tmp_path: Path, end: str
+) -> None:
+    async with open_desk(tmp_path) as desk:
+        desk.open("BTCUSDT", "long", 100)
+        with terminal() as (ours, theirs):
+            async with desk.guard(confirm=None, terminal=theirs) as guard:
+                await read_until(ours, "Type CONFIRM")
+                if end == "SIGTERM":
+                    guard.send(SIGTERM)
+                else:
+                    os.write(ours, b"confirm\n")
+                    await read_until(ours, "not confirmed: nothing was sent")
+                assert await guard.ended(within_s=6) == 0
+        assert desk.writes() == []
 
 
 async def test_a_halt_over_http_needs_the_token_and_survives_a_restart_until_resumed(tmp_path: Path) -> None:
