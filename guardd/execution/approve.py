@@ -205,7 +205,8 @@ def _judge(
         case CloseAtMarket():
             if doubts and not _reduced_before(state, held):
                 return _No(kind=RefusalKind.CROSS_CHECK, why="I29: " + "; ".join(doubts))
-            if now.seconds_since(held.read) > POSITION_AGE_S_MAX and not _reads_are_held_back(state, now):
+            known = proposal.blind or proposal.operator or _reads_are_held_back(state, now)
+            if now.seconds_since(held.read) > POSITION_AGE_S_MAX and not known:
                 return NeedsRead(key=proposal.key, why="the position's last read is too old for a closing move")
             return _judge_close(proposal, write, held, instrument, state, leash, now, with_opposite=with_opposite)
         case PlaceProtection():

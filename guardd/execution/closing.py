@@ -161,6 +161,7 @@ def _close(
         reason=decision.reason,
         inputs=tuple(sorted(inputs.items())),
         frame_ns=frame_ns,
+        blind=decision.blind,
         operator=operator,
     )
 

@@ -59,6 +59,8 @@ class Proposal:
     """For ending a stop: the resting order that stands in its place (I3)."""
     gap_allowed: bool = False
     """For ending a stop where the venue forbids two at once: its replacement follows within one request deadline (I3)."""
+    blind: bool = False
+    """From the last confirmed quantity: a rule that acts while blind (interfaces.md 2.3)."""
     operator: bool = False
     """The operator's own word (flatten), given with CONFIRM: no limit and no halt holds it back."""
 

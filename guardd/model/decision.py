@@ -65,6 +65,8 @@ class Reduce:
     size: Decimal
     reason: str
     inputs: tuple[tuple[str, str], ...] = ()
+    blind: bool = False
+    """Decided on the last values, as its rule says it may be (`when_blind: act`): no read is waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ class Close:
     rule: RuleName
     reason: str
     inputs: tuple[tuple[str, str], ...] = ()
+    blind: bool = False
+    """As for `Reduce`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from guardd.model.state import AccountState
 from guardd.policy.conditions import Use
 from guardd.policy.confirm import Confirmation, Verdict
 from guardd.policy.entering import wants_cancel
-from guardd.policy.language import CancelEntering, Notify, Policy, PolicyRule
+from guardd.policy.language import CancelEntering, Notify, Policy, PolicyRule, WhenBlind
 from guardd.policy.memory import Memory, RuleMemory, observe, ripe
 from guardd.policy.reasons import condition_text, inputs_of, plain, sentence
 from guardd.policy.stops import wanted_protection
@@ -253,14 +253,19 @@ class _Look:
         remembered = self.memory.rule(view.held.episode.id, rule.name, Use.CLOSE)
         remembered.acted = remembered.acted or self.now
         key, episode, inputs = view.held.key, view.held.episode.id, inputs_of(view)
+        blind = bool(view.stale) and rule.when_blind is WhenBlind.ACT
         if wish.size is None:
             reason = _close_reason(wish)
-            self.decisions.append(Close(key=key, episode=episode, rule=rule.name, reason=reason, inputs=inputs))
+            self.decisions.append(
+                Close(key=key, episode=episode, rule=rule.name, reason=reason, inputs=inputs, blind=blind)
+            )
         else:
             what = f"reduce by {plain(wish.size)} of {plain(view.risk.quantity)} contracts"
             reason = sentence(view, rule, Use.CLOSE, what) + (f" ({wish.note})" if wish.note else "")
             self.decisions.append(
-                Reduce(key=key, episode=episode, rule=rule.name, size=wish.size, reason=reason, inputs=inputs)
+                Reduce(
+                    key=key, episode=episode, rule=rule.name, size=wish.size, reason=reason, inputs=inputs, blind=blind
+                )
             )
         if not remembered.fired:
             remembered.fired = True

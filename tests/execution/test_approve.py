@@ -269,6 +269,13 @@ def test_a_contract_that_was_never_read_is_not_traded() -> None:
 def test_a_closing_move_needs_a_read_no_older_than_three_seconds() -> None:
     later = NOW.later_by(3.1)
     assert isinstance(judge(CLOSE, account(), now=later), NeedsRead)
+
+
+def test_I09_a_close_whose_rule_acts_while_blind_goes_from_the_last_confirmed_quantity() -> None:
+    later = NOW.later_by(60)
+    intent = intent_of(judge(replace(CLOSE, blind=True), account(), now=later))
+    assert isinstance(intent.write, CloseAtMarket)
+    assert intent.write.size == 100
     assert isinstance(judge(CLOSE, account(), now=NOW.later_by(2.9)), ApprovedIntent)
 
 
