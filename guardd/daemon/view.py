@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from guardd.model.account import AccountCondition
 from guardd.model.facts import AccountView, PositionView, RestingView
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, RuleName, Symbol
 from guardd.model.order import PlanOrder, ProtectionKind
-from guardd.model.reading import Absent, Reading
+from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.risk.assess import AccountRisk, PositionRisk
 from guardd.risk.cover import Cover, protected_notional_ratio
+
+SHOWN_RATIO: Final = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ def account_view(
         condition_why=why,
         currency=balance.currency if balance is not None else "",
         equity=balance.equity if balance is not None else Absent.UNKNOWN,
-        margin_ratio=account_risk.account_margin_ratio if account_risk is not None else Absent.UNKNOWN,
+        margin_ratio=_ratio(account_risk.account_margin_ratio) if account_risk is not None else Absent.UNKNOWN,
         protected_notional_ratio=protected_notional_ratio(
             (each.risk.notional, each.cover.protected) for each in seen.values()
         ),
@@ -71,10 +74,10 @@ def _position(state: AccountState, held: Held, seen: Seen | None, unprotected_s:
         quantity=position.quantity,
         entry_price=position.entry_price,
         mark_price=risk.mark if risk is not None else position.mark_price,
-        liquidation_price=risk.liquidation if risk is not None else position.liquidation_price,
-        own_liquidation_price=risk.own_liquidation if risk is not None else unknown,
-        liquidation_drift=risk.drift if risk is not None else unknown,
-        distance_to_liquidation=risk.distance_to_liquidation if risk is not None else unknown,
+        liquidation_price=_price(state, held, risk.liquidation if risk is not None else position.liquidation_price),
+        own_liquidation_price=_price(state, held, risk.own_liquidation if risk is not None else unknown),
+        liquidation_drift=_ratio(risk.drift) if risk is not None else unknown,
+        distance_to_liquidation=_ratio(risk.distance_to_liquidation) if risk is not None else unknown,
         notional=risk.notional if risk is not None else position.notional,
         unrealized_pnl=risk.unrealized_pnl if risk is not None else position.unrealized_pnl,
         protected=seen.cover.protected if seen is not None else False,
@@ -85,6 +88,18 @@ def _position(state: AccountState, held: Held, seen: Seen | None, unprotected_s:
         next_rule=seen.next_rule if seen is not None else None,
         next_rule_at=seen.next_rule_at if seen is not None else unknown,
     )
+
+
+def _price(state: AccountState, held: Held, price: Reading) -> Reading:
+    """On tick, towards the mark: what is shown is never further away than what is reckoned with."""
+    instrument = state.instruments.get(held.key.symbol)
+    if instrument is None or not is_value(price):
+        return price
+    return instrument.price_up(price) if held.key.side.sign > 0 else instrument.price_down(price)
+
+
+def _ratio(ratio: Reading) -> Reading:
+    return ratio.quantize(SHOWN_RATIO) if is_value(ratio) else ratio
 
 
 def _nearest(state: AccountState, held: Held, kind: ProtectionKind) -> RestingView | None:
