@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,12 @@ from guardd.daemon.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
-def manager(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[socket.socket, str]:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    request.addfinalizer(listener.close)
-    listener.settimeout(2)
-    if request.param == "path":
-        address = str(tmp_path / "notify")
-        listener.bind(address)
-        return listener, address
-    name = f"guardd-test-{os.getpid()}"
-    listener.bind("\0" + name)
-    return listener, "@" + name
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.settimeout(2)
+        address = str(tmp_path / "notify") if request.param == "path" else f"@guardd-test-{os.getpid()}"
+        listener.bind(address.replace("@", "\0", 1))
+        yield listener, address
 
 
 def test_fields_arrive_as_lines(manager: tuple[socket.socket, str]) -> None:
