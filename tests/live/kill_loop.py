@@ -451,6 +451,7 @@ def summary(played: list[Figures]) -> list[str]:
         "start to first request": _spread([each.boot_s for each in played]),
         "first request to verified protection": _spread([each.known_s - each.boot_s for each in played]),
         "start to verified protection": _spread([each.known_s for each in played]),
+        f"over {PROTECTED_S_MAX:.0f} s of that, boot included": f"{sum(each.known_s > PROTECTED_S_MAX for each in played)}",
         "start to a missing stop placed": _spread(restored),
         "start to what the rules name": _spread([each.done_s for each in played]),
         "breaches": f"{len(texts)}",
