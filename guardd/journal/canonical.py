@@ -77,6 +77,10 @@ def _composed(cls: type) -> _Encoder:
         return _record_encoder(cls)
     if issubclass(cls, tuple | list):
         return lambda value: [_encoder(type(item))(item) for item in cast(list[object], value)]
+    if issubclass(cls, frozenset):
+        return lambda value: sorted(
+            (_encoder(type(item))(item) for item in cast(frozenset[object], value)), key=text_of
+        )
     raise TypeError(f"the journal has no form for {cls.__name__}")
 
 
@@ -115,6 +119,9 @@ def _decoder(hint: object) -> _Decoder:
         return _union(get_args(hint))
     if origin is tuple:
         return _sequence(get_args(hint))
+    if origin is frozenset:
+        sequence = _sequence((*get_args(hint), Ellipsis))
+        return lambda value: frozenset(cast(tuple[object, ...], sequence(value)))
     if isinstance(hint, type):
         if issubclass(hint, Enum) or hint is Decimal:
             return _from_text(hint)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from guardd.errors import JournalError
 from guardd.journal.canonical import decoded, decoded_outcome, encoded, text_of
+from guardd.model.event import InstrumentsRead
 from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket, Intent, ModifyProtection, SetLeverage
-from guardd.model.names import MarginMode, OrderId, PriceType
+from guardd.model.names import MarginMode, OrderId, PriceType, Symbol
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.model.position import Episode
@@ -75,6 +76,14 @@ def test_a_reading_stays_a_number_or_the_reason_why_there_is_none(reading: Decim
     back = decoded(Episode, json.loads(text_of(encoded(lived))))
     assert back == lived
     assert type(back.best_mark) is type(reading)
+
+
+def test_a_set_is_written_in_order_and_comes_back() -> None:
+    asked = frozenset(Symbol(f"S{number}USDT") for number in range(9))
+    read = InstrumentsRead(at=intent().decided, instruments=(), asked=asked)
+    text = text_of(encoded(read))
+    assert json.loads(text)["asked"] == sorted(asked)
+    assert decoded(InstrumentsRead, json.loads(text)) == read
 
 
 def test_the_same_value_gives_the_same_text() -> None:

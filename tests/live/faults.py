@@ -39,25 +39,63 @@ CASES: Final = (
     # Lost answers
     Case(name="timeout-before: trim", faults=(fault(K.TIMEOUT_BEFORE, target=CLOSE, times=1),), wait_s=8),
     Case(name="timeout-after: trim", faults=(fault(K.TIMEOUT_AFTER, target=CLOSE, times=1),), wait_s=8),
-    Case(name="timeout-before: close", faults=(fault(K.TIMEOUT_BEFORE, target=CLOSE, times=1),), policy=NO_TRIM, wait_s=8),
-    Case(name="timeout-after: close", faults=(fault(K.TIMEOUT_AFTER, target=CLOSE, times=1),), policy=NO_TRIM, wait_s=8),
+    Case(
+        name="timeout-before: close", faults=(fault(K.TIMEOUT_BEFORE, target=CLOSE, times=1),), policy=NO_TRIM, wait_s=8
+    ),
+    Case(
+        name="timeout-after: close", faults=(fault(K.TIMEOUT_AFTER, target=CLOSE, times=1),), policy=NO_TRIM, wait_s=8
+    ),
     Case(name="timeout-before: stop", early=(fault(K.TIMEOUT_BEFORE, target=STOP, times=1),)),
     Case(name="timeout-after: stop", early=(fault(K.TIMEOUT_AFTER, target=STOP, times=1),)),
     Case(
-        name="timeout-before: reads", faults=(fault(K.TIMEOUT_BEFORE, target=POSITIONS),), ends="safe",
-        told=("can't be judged",), told_within_s=7.0,
+        name="timeout-before: reads",
+        faults=(fault(K.TIMEOUT_BEFORE, target=POSITIONS),),
+        ends="safe",
+        told=("can't be judged",),
+        told_within_s=7.0,
     ),
     Case(name="slow: writes 1.5 s", faults=(fault(K.SLOW, target=CLOSE, delay_ms=1500),)),
     Case(name="slow: writes 3 s", faults=(fault(K.SLOW, target=CLOSE, delay_ms=3000),), policy=NO_TRIM),
     Case(name="slow: reads 0.8 s", quick=False, faults=(fault(K.SLOW, target="/contract/private/*-v2", delay_ms=800),)),
     # Cloudflare
-    Case(name="cloudflare-403", faults=(fault(K.CLOUDFLARE_403),), ends="stopped", told=(BLOCKED,), sends_at_most=6, tries_closes=True, wait_s=3),
-    Case(name="cloudflare-1010", faults=(fault(K.CLOUDFLARE_1010),), ends="stopped", told=(BLOCKED,), sends_at_most=6, tries_closes=True, wait_s=3),
-    Case(name="cloudflare-503", faults=(fault(K.CLOUDFLARE_503),), ends="stopped", told=(BLOCKED,), sends_at_most=6, tries_closes=True, wait_s=3, unread=True),
+    Case(
+        name="cloudflare-403",
+        faults=(fault(K.CLOUDFLARE_403),),
+        ends="stopped",
+        told=(BLOCKED,),
+        sends_at_most=6,
+        tries_closes=True,
+        wait_s=3,
+    ),
+    Case(
+        name="cloudflare-1010",
+        faults=(fault(K.CLOUDFLARE_1010),),
+        ends="stopped",
+        told=(BLOCKED,),
+        sends_at_most=6,
+        tries_closes=True,
+        wait_s=3,
+    ),
+    Case(
+        name="cloudflare-503",
+        faults=(fault(K.CLOUDFLARE_503),),
+        ends="stopped",
+        told=(BLOCKED,),
+        sends_at_most=6,
+        tries_closes=True,
+        wait_s=3,
+        unread=True,
+    ),
     Case(name="agent-check", early=(fault(K.AGENT_CHECK),), strikes=False),
     # Limits
     Case(name="too-many: close", faults=(fault(K.TOO_MANY, target=CLOSE, times=1),), policy=NO_TRIM, pauses=CLOSE),
-    Case(name="too-many: position reads", faults=(fault(K.TOO_MANY, target=POSITIONS),), told=("rate_limit",), ends="safe", pauses=POSITIONS),
+    Case(
+        name="too-many: position reads",
+        faults=(fault(K.TOO_MANY, target=POSITIONS),),
+        told=("rate_limit",),
+        ends="safe",
+        pauses=POSITIONS,
+    ),
     Case(name="banned", faults=(fault(K.BANNED),), ends="stopped", told=(BLOCKED,), sends_at_most=4, wait_s=3),
     # The exchange's own trouble
     Case(name="unavailable: close", faults=(fault(K.UNAVAILABLE, target=CLOSE, times=2),), policy=NO_TRIM),
@@ -68,7 +106,12 @@ CASES: Final = (
     Case(name="refuse 40012: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40012),), policy=NO_TRIM),
     Case(name="refuse 30007: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=30007),), policy=NO_TRIM),
     Case(name="refuse 40015: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40015),), policy=NO_TRIM),
-    Case(name="refuse 40020: close", quick=False, faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40020),), policy=NO_TRIM),
+    Case(
+        name="refuse 40020: close",
+        quick=False,
+        faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40020),),
+        policy=NO_TRIM,
+    ),
     # Reads that lie
     Case(name="stale-read: positions", faults=(fault(K.STALE_READ, target=POSITIONS),), swept=False),
     Case(name="stale-read: everything", quick=False, faults=(fault(K.STALE_READ, target=PRIVATE),), ends="safe"),
@@ -80,7 +123,9 @@ CASES: Final = (
     Case(name="drop-push: private", faults=(fault(K.DROP_PUSH, target="futures/[opa]*"),)),
     Case(name="drop-push: half of all", quick=False, faults=(fault(K.DROP_PUSH, rate=0.5),)),
     Case(name="late-push: tickers 2 s", faults=(fault(K.LATE_PUSH, target=TICKERS, delay_ms=2000),)),
-    Case(name="late-push: private 2 s", quick=False, faults=(fault(K.LATE_PUSH, target="futures/[opa]*", delay_ms=2000),)),
+    Case(
+        name="late-push: private 2 s", quick=False, faults=(fault(K.LATE_PUSH, target="futures/[opa]*", delay_ms=2000),)
+    ),
     Case(name="duplicate-push", faults=(fault(K.DUPLICATE_PUSH),)),
     Case(name="reorder-push", faults=(fault(K.REORDER_PUSH, rate=0.5),)),
     Case(name="freeze-socket: public", quick=False, faults=(fault(K.FREEZE_SOCKET, target="/api"),)),
@@ -101,13 +146,24 @@ CASES: Final = (
     # Prices that lie
     Case(
         name="bad-tick: half the price, once",
-        faults=(fault(K.BAD_TICK, factor="0.5", symbol="BTCUSDT", times=1), fault(K.BAD_TICK, factor="0.5", symbol="SOLUSDT", times=1)),
-        depth=Decimal("0.02"), ends="held", wait_s=2,
+        faults=(
+            fault(K.BAD_TICK, factor="0.5", symbol="BTCUSDT", times=1),
+            fault(K.BAD_TICK, factor="0.5", symbol="SOLUSDT", times=1),
+        ),
+        depth=Decimal("0.02"),
+        ends="held",
+        wait_s=2,
     ),
     Case(
-        name="bad-tick: 5 % low, once", quick=False,
-        faults=(fault(K.BAD_TICK, factor="0.95", symbol="BTCUSDT", times=1), fault(K.BAD_TICK, factor="0.95", symbol="SOLUSDT", times=1)),
-        depth=Decimal("0.02"), ends="held", wait_s=2,
+        name="bad-tick: 5 % low, once",
+        quick=False,
+        faults=(
+            fault(K.BAD_TICK, factor="0.95", symbol="BTCUSDT", times=1),
+            fault(K.BAD_TICK, factor="0.95", symbol="SOLUSDT", times=1),
+        ),
+        depth=Decimal("0.02"),
+        ends="held",
+        wait_s=2,
     ),
     Case(
         name="bad-tick: 20 % high, now and then",
@@ -118,31 +174,78 @@ CASES: Final = (
     Case(name="clock-offset: jumps by 90 s", faults=(fault(K.CLOCK_OFFSET, offset_ms=90_000),), wait_s=8),
     Case(name="partial-fill", faults=(fault(K.PARTIAL_FILL, factor="0.3", delay_ms=300),)),
     Case(
-        name="plan-fails: both stops", faults=(fault(K.PLAN_FAILS),), policy=ONLY_STOPS, ends="safe", wait_s=0.2, unprotected_ms=None
+        name="plan-fails: both stops",
+        faults=(fault(K.PLAN_FAILS),),
+        policy=ONLY_STOPS,
+        ends="safe",
+        wait_s=0.2,
+        unprotected_ms=None,
     ),
-    Case(name="closing: from the start", early=(fault(K.CLOSING),), protected=False, unprotected_ms=None, told=("venue_closing",)),
+    Case(
+        name="closing: from the start",
+        early=(fault(K.CLOSING),),
+        protected=False,
+        unprotected_ms=None,
+        told=("venue_closing",),
+    ),
     Case(name="closing: during the fall", quick=False, faults=(fault(K.CLOSING),), policy=NO_TRIM, strikes=False),
     Case(
-        name="refuse TP/SL", early=(fault(K.REFUSE, target=STOP, code=40011),), policy=ONLY_STOPS, ends="stopped", wait_s=0.2
+        name="refuse TP/SL",
+        early=(fault(K.REFUSE, target=STOP, code=40011),),
+        policy=ONLY_STOPS,
+        ends="stopped",
+        wait_s=0.2,
     ),
     Case(
         name="refuse TP/SL and plans: software stop",
         early=(fault(K.REFUSE, target=STOP, code=40011), fault(K.REFUSE, target=PLAN, code=40011)),
-        policy=ONLY_STOPS, ends="safe", wait_s=0.2, protected=False, unprotected_ms=None,
+        policy=ONLY_STOPS,
+        ends="safe",
+        wait_s=0.2,
+        protected=False,
+        unprotected_ms=None,
     ),
     # What takes its time: not in CI
     Case(
-        name="cloudflare-403: 8 s, then free", faults=(fault(K.CLOUDFLARE_403),), seconds=8, wait_s=75, quick=False,
-        told=(BLOCKED,), sends_at_most=6, tries_closes=True,
+        name="cloudflare-403: 8 s, then free",
+        faults=(fault(K.CLOUDFLARE_403),),
+        seconds=8,
+        wait_s=75,
+        quick=False,
+        told=(BLOCKED,),
+        sends_at_most=6,
+        tries_closes=True,
     ),
-    Case(name="cloudflare-503: 8 s, then free", faults=(fault(K.CLOUDFLARE_503),), seconds=8, wait_s=90, quick=False, told=(BLOCKED,)),
-    Case(name="banned: 8 s, then free", faults=(fault(K.BANNED),), seconds=8, wait_s=75, quick=False, told=(BLOCKED,), sends_at_most=4),
     Case(
-        name="freeze-socket: both, 40 s", faults=(fault(K.FREEZE_SOCKET),), policy=ONLY_STOPS, depth=Decimal("0.02"), ends="held",
-        wait_s=45, quick=False, told=("stream_down",), told_within_s=32,
+        name="cloudflare-503: 8 s, then free",
+        faults=(fault(K.CLOUDFLARE_503),),
+        seconds=8,
+        wait_s=90,
+        quick=False,
+        told=(BLOCKED,),
+    ),
+    Case(
+        name="banned: 8 s, then free",
+        faults=(fault(K.BANNED),),
+        seconds=8,
+        wait_s=75,
+        quick=False,
+        told=(BLOCKED,),
+        sends_at_most=4,
+    ),
+    Case(
+        name="freeze-socket: both, 40 s",
+        faults=(fault(K.FREEZE_SOCKET),),
+        policy=ONLY_STOPS,
+        depth=Decimal("0.02"),
+        ends="held",
+        wait_s=45,
+        quick=False,
+        told=("stream_down",),
+        told_within_s=32,
     ),
     Case(name="cancel-without-data", faults=(fault(K.CANCEL_WITHOUT_DATA),)),
-)  # fmt: skip
+)
 
 
 async def tell(case: Case, verbose: str | None, gate: asyncio.Semaphore) -> tuple[Case, Story | None, list[str]]:
