@@ -32,11 +32,13 @@ from guardd.model.event import (
     OperatorWord,
     OrderPushed,
     OrdersRead,
+    PositionModeRead,
     PositionsPushed,
     PositionsRead,
     Pulse,
     ReadFailed,
     SnapshotFinished,
+    Source,
     StreamName,
 )
 from guardd.model.facts import AccountView, Listener, RuleFired, SnapshotTaken
@@ -100,6 +102,8 @@ class Guard:
         self._on_pulse = on_pulse
         self._tape = tape
         self._confirmation = Confirmation()
+        self._by_ourselves = Confirmation()
+        """The same for software stops, whose doubts end by themselves."""
         self._lookout = Lookout(state)
         self._hands = Hands(
             state=state,
@@ -202,8 +206,14 @@ class Guard:
             case PositionsRead():
                 self._cross_check(event.at)
                 self._balance_follows()
-            case BalanceRead() | PositionsPushed():
+                self._after_read()
+            case BalanceRead():
                 self._cross_check(event.at)
+                self._after_read()
+            case PositionsPushed():
+                self._cross_check(event.at)
+            case PositionModeRead():
+                self._after_read()
             case OrdersRead():
                 self._look_for_another_guard(event)
             case ReadFailed():
@@ -227,6 +237,15 @@ class Guard:
             self._agenda.changed(frozenset({frame.symbol}))
         if self._hands.software_stops:
             self._keep_software_stops(frame)
+
+    def _after_read(self) -> None:
+        """What waited for a read is decided now, not at the next turn; without a stream its marks reach software stops too (I9)."""
+        self._agenda.changed(frozenset(self._hands.waits_for_read))
+        self._hands.waits_for_read.clear()
+        for symbol in sorted({key.symbol for key, stops in self._hands.software_stops.items() if stops}):
+            seen = self.state.marks.get(symbol)
+            if self._deciding and seen is not None and seen.source is Source.REST:
+                self._keep_software_stops(seen)
 
     def _pulse(self, now: Instant) -> None:
         self._on_pulse(now)
@@ -333,6 +352,8 @@ class Guard:
         for symbol in sorted(decided.ask_rest):
             self.reader.want_mark(symbol)
         if decided.read_first:
+            wrong = {risk.key for risk in decided.risks if risk.contradiction}
+            self._hands.waits_for_read |= {key.symbol for key in decided.read_first - wrong}
             self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE)
         for tell in decided.told:
             edge = f"rule/{tell.rule}/{tell.key}" if tell.rule != GUARD else f"guard/{tell.key}/{tell.text[:40]}"
@@ -347,12 +368,18 @@ class Guard:
 
     def _keep_software_stops(self, frame: MarkSeen) -> None:
         """A stop that no form at the venue would take: the guard closes at its price, once the mark is confirmed (I28)."""
-        for key in [key for key in self._hands.software_stops if key.symbol == frame.symbol]:
-            stop = self._hands.software_stop_reached(key, frame.mark)
+        self._by_ourselves.seen(frame)
+        keys = [key for key in self._hands.software_stops if key.symbol == frame.symbol]
+        reached = [
+            (key, stop) for key in keys if (stop := self._hands.software_stop_reached(key, frame.mark)) is not None
+        ]
+        if not reached:
+            self._by_ourselves.settle(frame.symbol)
+        for key, stop in reached:
             held = self.state.held.get(key)
-            if stop is None or held is None:
+            if held is None:
                 continue
-            verdict = self._confirmation.verdict(
+            verdict = self._by_ourselves.verdict(
                 frame,
                 lambda price, key=key: self._hands.software_stop_reached(key, price) is not None,  # type: ignore[misc]
                 frame.at,
@@ -360,6 +387,9 @@ class Guard:
             )
             if verdict is Verdict.ASK_REST:
                 self.reader.want_mark(frame.symbol)
+            if verdict is Verdict.UNCONFIRMED:
+                text = f"{key}: nothing confirms the mark {frame.mark} for a second (software stop at {stop.trigger_price})"
+                self.teller.say(Severity.CRITICAL, f"software-stop/{key}", text, frame.at)
             if verdict is not Verdict.CONFIRMED:
                 continue
             reason = f"software stop at {stop.trigger_price}: mark {frame.mark} ({stop.why})"

@@ -19,7 +19,7 @@ from guardd.execution.sweep import sweep
 from guardd.model.decision import CancelEntries, Close, Decision, OnUnprotected, Protect, Reduce, Tell
 from guardd.model.facts import Refused
 from guardd.model.instant import Instant
-from guardd.model.names import PositionKey, RuleName, Severity
+from guardd.model.names import PositionKey, RuleName, Severity, Symbol
 from guardd.model.order import PlanOrder, ProtectionKind
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
@@ -52,6 +52,8 @@ class Hands:
         self._fired: dict[tuple[PositionKey, str], FiredStop] = {}
         self._unprotected: dict[PositionKey, tuple[Instant, str]] = {}
         self.software_stops: dict[PositionKey, tuple[SoftwareStop, ...]] = {}
+        self.waits_for_read: set[Symbol] = set()
+        """Something on these would go but for a position that was read too long ago."""
         self.leash = Leash()
 
     def act(self, decisions: Iterable[Decision], *, now: Instant, frame_ns: int | None = None) -> None:
@@ -205,6 +207,7 @@ class Hands:
                 self._teller.settled(f"refused/{proposal.key}/{proposal.rule}")
                 self._executor.start(verdict)
             case NeedsRead():
+                self.waits_for_read.add(proposal.key.symbol)
                 self._reader.want(ReadKind.POSITIONS, ReadKind.POSITION_MODE)
             case Refusal():
                 self._refused(verdict, now)

@@ -155,7 +155,8 @@ def _row(state: AccountState, row: Position, event: PositionsRead) -> list[News]
         rest_mark = MarkSeen(row.key.symbol, row.mark_price, event.at, source=Source.REST)
         state.rest_marks[row.key.symbol] = rest_mark
         seen = state.marks.get(row.key.symbol)
-        if seen is None or event.started.seconds_since(seen.at) > MARK_SILENT_S:
+        silent_s = MARK_SILENT_S if seen is not None and seen.source is Source.STREAM else 0.0
+        if seen is None or event.started.seconds_since(seen.at) > silent_s:
             state.marks[row.key.symbol] = rest_mark
     held = state.held.get(row.key)
     if held is None:

@@ -285,6 +285,8 @@ def test_positions_read_by_rest_carry_the_mark_only_while_the_stream_is_silent()
     read(state, later(5), newer(later(5)))
     assert state.marks[BTC].mark == D(89000)
     assert state.marks[BTC].source is Source.REST
+    read(state, later(6), replace(newer(later(6)), mark_price=D(87000)))
+    assert state.marks[BTC].mark == D(87000), "until the stream speaks again, each read brings the newest there is (I9)"
 
 
 def order_update(*, client_id: ClientId, filled: Decimal) -> OrderUpdate:

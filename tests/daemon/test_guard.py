@@ -1,0 +1,180 @@
+"""The guard between its rooms: what waits for a read goes with it, and software stops see every mark that there is."""
+
+import asyncio
+from collections.abc import Coroutine
+from decimal import Decimal
+from typing import Any
+
+from guardd.clock import ManualClock
+from guardd.daemon.guard import Guard
+from guardd.journal.memory import MemoryJournal
+from guardd.model.account import Balance
+from guardd.model.event import (
+    BalanceRead,
+    ClockRead,
+    InstrumentsRead,
+    MarkSeen,
+    OperatorSpoke,
+    OperatorWord,
+    PositionModeRead,
+    PositionsPushed,
+    SnapshotFinished,
+    StreamMoved,
+    StreamName,
+)
+from guardd.model.facts import Fact
+from guardd.model.intent import CloseAtMarket
+from guardd.model.names import PositionMode, VenueName
+from guardd.model.outcome import Reason
+from guardd.model.position import PositionUpdate
+from guardd.model.state import AccountState
+from tests.execution.bench import ACCOUNT, BTC, CAN_ALL, INSTRUMENT, LONG, OPENED_MS, D, position
+from tests.execution.fake_venue import FakeVenue
+from tests.policy.guarded import policy_of, rule
+
+CLOSE = rule("{distance_to_liquidation: {below: 5%}}", "close: {}", name="last-resort")
+STOP = "name: rest\nthen: [stop_loss: {trigger: {price: 90}}]"
+
+
+class GuardBench:
+    """A whole guard on the fake venue. Nothing is read unless a test says so: reads are events that it posts."""
+
+    def __init__(self, *rules: str) -> None:
+        self.clock = ManualClock()
+        self.venue = FakeVenue(self.clock)
+        self.venue.instrument_list = (INSTRUMENT,)
+        self.facts: list[Fact] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        state = AccountState(name=ACCOUNT, venue=VenueName("fake"), capabilities=CAN_ALL)
+        self.guard = Guard(
+            state=state,
+            policy=policy_of(*rules),
+            venue=self.venue,
+            journal=MemoryJournal(),
+            clock=self.clock,
+            listener=self.facts.append,
+            spawn=self.spawn,
+            on_pulse=lambda now: None,
+            tape=lambda account, event: None,
+        )
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self.tasks.append(task)
+        return task
+
+    async def begin(self) -> None:
+        """Everything is read once, CONFIRM is given, the position is far from its end."""
+        self.venue.rows = {LONG: position()}
+        now, post = self.clock.now(), self.guard.inbox.post
+        self.tasks.append(asyncio.create_task(self.guard.run()))
+        post(ClockRead(at=now, offset_ms=0))
+        post(InstrumentsRead(at=now, instruments=(INSTRUMENT,)))
+        post(PositionModeRead(at=now, mode=PositionMode.HEDGE))
+        for stream in StreamName:
+            post(StreamMoved(at=now, stream=stream, up=True, why="acknowledged"))
+        await self.read()
+        post(await self.venue.orders())
+        post(BalanceRead(at=now, balance=_balance()))
+        self.frame("100")
+        await self.settle(0.1)
+        post(PositionsPushed(at=now, updates=(_pushed(),)))
+        post(SnapshotFinished(started=now, at=now))
+        await self.settle(0.1)
+        self.guard.absorb(OperatorSpoke(at=now, word=OperatorWord.CONFIRM, why="test"))
+        self.guard.begin()
+        await self.settle(3)
+
+    async def read(self, mark: str = "100") -> None:
+        self.venue.rows = {
+            key: position(key, int(row.quantity), mark_price=D(mark), notional=row.quantity * D(mark))
+            for key, row in self.venue.rows.items()
+        }
+        self.guard.inbox.post(await self.venue.positions())
+
+    def frame(self, mark: str) -> None:
+        """A frame that confirms itself."""
+        self.guard.inbox.post(MarkSeen(BTC, D(mark), self.clock.now(), index=D(mark), last=D(mark)))
+
+    async def bare(self, mark: str) -> None:
+        """A frame whose last price doesn't confirm it."""
+        self.guard.inbox.post(MarkSeen(BTC, D(mark), self.clock.now(), index=D(100), last=D(100)))
+        await self.settle(0.1)
+
+    async def settle(self, seconds: float) -> None:
+        await self.clock.advance(seconds)
+
+    def closes(self) -> list[Decimal]:
+        return [sent.write.size for sent in self.venue.sent if isinstance(sent.write, CloseAtMarket)]
+
+    async def end(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+async def test_I09_a_close_that_waited_for_a_read_goes_with_the_read_and_not_at_the_next_turn() -> None:
+    bench = GuardBench(CLOSE)
+    await bench.begin()
+    await bench.read()
+    await bench.settle(4)
+    bench.frame("84")
+    await bench.settle(0.05)
+    assert bench.closes() == [], "its position was read four seconds ago"
+    await bench.read("84")
+    await bench.settle(0.05)
+    assert bench.closes() == [D(100)]
+    await bench.end()
+
+
+async def test_I09_a_software_stop_sees_the_marks_that_reads_bring_while_the_stream_is_silent() -> None:
+    bench = GuardBench(STOP)
+    bench.venue.script.extend([Reason.TRIGGER_TOO_FAR] * 20)
+    await bench.begin()
+    assert bench.closes() == []
+    bench.venue.script.clear()
+    await bench.settle(4)
+    for _ in range(3):
+        await bench.read("89")
+        await bench.settle(0.5)
+    assert bench.closes() == [D(100)]
+    await bench.end()
+
+
+async def test_I28_a_software_stop_acts_on_no_single_frame() -> None:
+    bench = GuardBench(STOP)
+    bench.venue.script.extend([Reason.TRIGGER_TOO_FAR] * 20)
+    await bench.begin()
+    for mark in ("100", "89") * 6:
+        await bench.bare(mark)
+    assert bench.closes() == []
+    await bench.read()
+    await bench.bare("89")
+    assert bench.closes() == [D(100)], "the very next frame is past it too"
+    await bench.end()
+
+
+def _balance() -> Balance:
+    return Balance(
+        currency="USDT",
+        equity=D(5000),
+        available=D(3000),
+        frozen=D(0),
+        position_margin=D(2000),
+        unrealized_pnl=D(0),
+    )
+
+
+def _pushed() -> PositionUpdate:
+    row = position()
+    return PositionUpdate(
+        key=LONG,
+        quantity=row.quantity,
+        entry_price=row.entry_price,
+        margin_mode=row.margin_mode,
+        liquidation_price=row.liquidation_price,
+        frozen_quantity=D(0),
+        closed_quantity=D(0),
+        opened_ms=OPENED_MS,
+        venue_ms=OPENED_MS,
+    )
