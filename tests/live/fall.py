@@ -6,6 +6,7 @@ The story is told by the simulator's ledger and request stamps and by the guard'
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -85,7 +86,7 @@ class Case:
     depth: Decimal = LEDGE
     """How far the price falls at first."""
     ends: str = "closed"
-    """`closed`: by the guard's orders above the stops; `stopped`: by resting stops; `held`: nothing is closed; `safe`: either way out."""
+    """`closed`: by the guard's orders above the stops; `stopped`: by resting stops; `held`: nothing; `safe`: either way out."""
     wait_s: float = 6.0
     """How long the guard has at the ledge before the price falls on through the stops."""
     told: tuple[str, ...] = ()
@@ -229,7 +230,7 @@ class _Watcher:
     def look(self) -> None:
         hits = sum(hits for _, hits in self.desk.faults.listed())
         if self.hit_at is None and (hits or self._stands()):
-            self.hit_at = self.desk.server._clock.now().wall_ms / 1000
+            self.hit_at = time.time()
         self.hits = max(self.hits, hits)
         new = [stamp for stamp in self.desk.server.stamps.requests if stamp.sequence > self._seen]
         self._seen = max((stamp.sequence for stamp in new), default=self._seen)
@@ -520,12 +521,26 @@ def did(story: Story) -> str:
     if story.case.told and story.hit_at is not None:
         after = [story.told_after(pattern) for pattern in story.case.told]
         parts.append("told after " + ", ".join("never" if each is None else f"{each:.1f} s" for each in after))
+    if story.case.early and (waited := _first_stops_s(story)):
+        parts.append(
+            "stops rested after " + ", ".join(f"{symbol} {seconds:.1f} s" for symbol, seconds in waited.items())
+        )
     if story.case.sends_at_most is not None:
         parts.append(f"{len(story.block_stamps)} requests during the block")
     bare = {symbol: ms for symbol, ms in unprotected(story).items() if ms}
     if bare and story.case.unprotected_ms is not None:
         parts.append("without a stop " + ", ".join(f"{symbol} {ms / 1000:.1f} s" for symbol, ms in bare.items()))
     return "; ".join(parts)
+
+
+def _first_stops_s(story: Story) -> dict[str, float]:
+    """Seconds from the first word of a position until a stop of it rested, by symbol."""
+    found: dict[str, float] = {}
+    seen = {str(line["position"]).split("/")[0]: _wall_s(line) for line in reversed(story.lines('"position_seen"'))}
+    for row in reversed(_rows(story, RowKind.PLAN)):
+        if row.details["protects"] and row.details["live"] and row.symbol in seen:
+            found[row.symbol] = max(row.at_ms / 1000 - seen[row.symbol], 0.0)
+    return dict(sorted(found.items()))
 
 
 def _who_closed(story: Story) -> str:
