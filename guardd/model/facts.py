@@ -46,16 +46,6 @@ class BlockChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrameReceived:
-    """One frame of a stream arrived; any frame counts as life."""
-
-    account: AccountName
-    venue: VenueName
-    stream: StreamName
-    at: Instant
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamChanged:
     account: AccountName
     venue: VenueName
@@ -216,7 +206,6 @@ class AccountView:
 Fact: TypeAlias = (
     RequestFinished
     | BlockChanged
-    | FrameReceived
     | StreamChanged
     | SnapshotTaken
     | ClockOffsetRead

@@ -18,7 +18,6 @@ from guardd.model.facts import (
     Contested,
     ForcedExit,
     ForcedExitKind,
-    FrameReceived,
     JournalWritten,
     LoopLagged,
     Refused,
@@ -166,7 +165,6 @@ async def test_every_other_fact_moves_its_metric(metrics: Metrics) -> None:
     metrics(BlockChanged(**WHO, kind=BlockKind.EDGE, until_ms=1_767_225_630_000))
     metrics(JournalWritten(seconds=0.002, records=3))
     metrics(LoopLagged(seconds=0.001))
-    metrics(FrameReceived(**WHO, stream=StreamName.PUBLIC, at=START))
     metrics.notification("sent")
     found = await scrape(metrics)
     assert found["guardd_venue_requests_total{endpoint=/positions,result=ok}"] == 1.0
