@@ -69,7 +69,8 @@ def _wait_s(failed: list[Finished]) -> float:
     if (held_s := _held_back_s(last)) is not None:
         return max(held_s, QUICK_S)
     if reason is None:
-        return _doubling_s(FAILED_S, FAILED_S_MAX, count)
+        most_s = CLOSE_S_MAX if isinstance(last.intent.write, CloseAtMarket) else FAILED_S_MAX
+        return _doubling_s(FAILED_S, most_s, count)
     wait_s = _rejected_wait_s(reason, count, last.intent)
     if isinstance(last.intent.write, CloseAtMarket) and reason not in SHUT_OUT:
         return min(wait_s, CLOSE_S_MAX)

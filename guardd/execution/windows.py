@@ -9,7 +9,7 @@ from typing import Final
 
 from guardd.execution.proposal import INPUT_DECISION
 from guardd.model.instant import Instant
-from guardd.model.intent import Action, CloseAtMarket, Intent, Stage
+from guardd.model.intent import Action, CloseAtMarket, Intent, PlaceProtection, Stage
 from guardd.model.names import EpisodeId, PositionKey, RuleName
 from guardd.model.outcome import Reason, Rejected
 from guardd.model.state import AccountState, Finished
@@ -78,11 +78,19 @@ def last_closing(state: AccountState, key: PositionKey, episode: EpisodeId, rule
 
 
 def orders_sent(state: AccountState, now: Instant, within_s: float = MINUTE_S) -> int:
-    """How many writes of this account were decided within the window and weren't proved to have never arrived."""
-    count = sum(1 for pending in state.pending.values() if now.seconds_since(pending.intent.decided) <= within_s)
-    return count + sum(
-        1 for finished in _recent(state, now, within_s) if finished.stage not in (Stage.VOID, Stage.REFUSED)
-    )
+    """How many writes of this account were decided within the window and weren't proved to have never arrived.
+
+    What the limit doesn't bind doesn't use it up either: a start that places thirty stops must not keep a reduction waiting.
+    """
+    intents = [p.intent for p in state.pending.values() if now.seconds_since(p.intent.decided) <= within_s]
+    intents += [each.intent for each in _recent(state, now, within_s) if each.stage not in (Stage.VOID, Stage.REFUSED)]
+    return sum(1 for intent in intents if not _is_exempt(intent))
+
+
+def _is_exempt(intent: Intent) -> bool:
+    """A close, what frees its volume, or a stop that was placed (interfaces.md 2.6)."""
+    placed_stop = intent.action is Action.STOP_LOSS and isinstance(intent.write, PlaceProtection)
+    return placed_stop or intent.action in (Action.CLOSE, Action.FREE_VOLUME)
 
 
 def reduced(state: AccountState, key: PositionKey, now: Instant, within_s: float = HOUR_S) -> Decimal:

@@ -309,6 +309,7 @@ def finish(
     path = {
         Stage.VERIFIED: (Stage.JOURNALLED, Stage.SENT, Stage.ACCEPTED, Stage.VERIFIED),
         Stage.FAILED: (Stage.JOURNALLED, Stage.SENT, Stage.ACCEPTED, Stage.FAILED),
+        Stage.REFUSED: (Stage.REFUSED,),
         Stage.REJECTED: (Stage.JOURNALLED, Stage.SENT, Stage.REJECTED),
         Stage.VOID: (Stage.JOURNALLED, Stage.SENT, Stage.UNKNOWN, Stage.VOID),
         Stage.UNKNOWN: (Stage.JOURNALLED, Stage.SENT, Stage.UNKNOWN),

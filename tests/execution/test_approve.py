@@ -487,6 +487,13 @@ def test_orders_per_minute_bind_everything_but_missing_stops_and_close() -> None
     assert isinstance(judge(stop(), state), ApprovedIntent)
 
 
+def test_what_the_limit_does_not_bind_does_not_use_it_up() -> None:
+    state = account()
+    for number in range(40):
+        finish(state, intent_of(judge(replace(stop(), rule=RuleName(f"stop{number}")), state)), Stage.VERIFIED, NOW)
+    assert isinstance(judge(reduce_by(10), state), ApprovedIntent)
+
+
 def test_the_minute_is_a_sliding_window() -> None:
     state = account()
     spend(state, 30)
@@ -599,6 +606,15 @@ def test_I10_a_close_goes_again_within_five_seconds_whatever_was_refused_before(
     for _ in range(8):
         state.held[LONG].read = now
         finish(state, intent_of(judge(CLOSE, state, now=now)), Stage.REJECTED, now, reason=reason)
+        now = now.later_by(4)
+
+
+@pytest.mark.parametrize("stage", [Stage.FAILED, Stage.REFUSED])
+def test_I10_a_close_that_came_to_nothing_or_met_a_journal_that_failed_goes_again_as_soon(stage: Stage) -> None:
+    state, now = account(), NOW
+    for _ in range(8):
+        state.held[LONG].read = now
+        finish(state, intent_of(judge(CLOSE, state, now=now)), stage, now)
         now = now.later_by(4)
 
 
