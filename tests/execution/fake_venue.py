@@ -99,6 +99,10 @@ class FakeVenue:
             case reason:
                 return Rejected(reason=reason, code="1", text="as told")
 
+    def late_without_client_id(self) -> int:
+        """How many of the writes that may still arrive place a plain plan order, which carries no client id."""
+        return sum(isinstance(write, PlaceProtection) and write.form is PlanForm.PLAN for write, _ in self._late)
+
     def late(self) -> None:
         """What was thought lost arrives after all."""
         for write, client_id in self._late:
