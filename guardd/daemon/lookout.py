@@ -82,7 +82,8 @@ class Lookout:
         """What speaks against a first reducing write of this position (I29).
 
         Once an episode was found sound, what merely can't be checked for a while takes nothing back, but the position mode; nor
-        do marks that part later: in a crash they do, and a mark that decides is confirmed by itself (I28).
+        do marks that part later: in a crash they do, and a mark that decides is confirmed by itself (I28). While a block holds
+        reads back the mode that was last read serves, as the quantity does: closes are tried through it (interfaces.md 6).
         """
         if not self._checked:
             return ("the account was not cross-checked yet",)
@@ -91,7 +92,7 @@ class Lookout:
         return tuple(
             mismatch.text
             for mismatch in self._mismatches
-            if _concerns(mismatch, key) and (not cleared or _takes_back(mismatch))
+            if _concerns(mismatch, key) and (not cleared or _takes_back(mismatch, blocked=bool(self._state.blocks)))
         )
 
     def blindness(self, stale_after_s: float, now: Instant) -> tuple[str, ...]:
@@ -190,5 +191,7 @@ def _concerns(mismatch: Mismatch, key: PositionKey) -> bool:
     return mismatch.key in (key, None) and mismatch.symbol in (key.symbol, None)
 
 
-def _takes_back(mismatch: Mismatch) -> bool:
-    return mismatch.check is Check.POSITION_MODE or (mismatch.proved and mismatch.check is not Check.MARKS)
+def _takes_back(mismatch: Mismatch, *, blocked: bool) -> bool:
+    if mismatch.check is Check.POSITION_MODE:
+        return mismatch.proved or not blocked
+    return mismatch.proved and mismatch.check is not Check.MARKS

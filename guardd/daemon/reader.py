@@ -96,7 +96,8 @@ class Reader:
         self._clock = clock
         self._symbols: frozenset[Symbol] = frozenset()
         self._full_asked: Instant | None = None
-        self._marks_wanted: set[Symbol] = set()
+        self._marks_wanted: dict[Symbol, None] = {}
+        """In the order in which they were asked for: one that is asked for again and again keeps no other waiting."""
         self._mark_wake = asyncio.Event()
         reads: dict[ReadKind, Callable[[], Awaitable[Event | None]]] = {
             ReadKind.POSITIONS: venue.positions,
@@ -126,7 +127,7 @@ class Reader:
 
     def want_mark(self, symbol: Symbol) -> None:
         """Ask for one mark by REST."""
-        self._marks_wanted.add(symbol)
+        self._marks_wanted.setdefault(symbol)
         self._mark_wake.set()
 
     def follow(self, symbols: frozenset[Symbol], *, marked: Container[Symbol] = frozenset()) -> None:
@@ -185,8 +186,8 @@ class Reader:
             await self._mark_wake.wait()
             self._mark_wake.clear()
             while self._marks_wanted:
-                symbol = min(self._marks_wanted)
-                self._marks_wanted.discard(symbol)
+                symbol = next(iter(self._marks_wanted))
+                del self._marks_wanted[symbol]
                 try:
                     self._post(await self._venue.mark(symbol))
                 except (VenueError, CredentialsError) as error:

@@ -25,10 +25,10 @@ def wants_cancel(
 
 def _entries(state: AccountState, view: View, *, whole_account: bool) -> list[RestingOrder | PlanOrder]:
     key = view.held.key
-    cross = {other.symbol for other, held in state.held.items() if held.position.margin_mode is MarginMode.CROSS}
+    isolated = {other.symbol for other, held in state.held.items() if held.position.margin_mode is MarginMode.ISOLATED}
     orders: list[RestingOrder | PlanOrder] = [*state.resting.values(), *state.plans.values()]
     return [
         order
         for order in orders
-        if not order.closes and (order.key == key or (whole_account and order.key.symbol in cross))
+        if not order.closes and (order.key == key or (whole_account and order.key.symbol not in isolated))
     ]

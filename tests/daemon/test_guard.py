@@ -78,7 +78,7 @@ class GuardBench:
         post(BalanceRead(at=now, balance=_balance()))
         self.frame("100")
         await self.settle(0.1)
-        post(PositionsPushed(at=now, updates=(_pushed(),)))
+        post(PositionsPushed(at=now, updates=(pushed(),)))
         post(SnapshotFinished(started=now, at=now))
         await self.settle(0.1)
         self.guard.absorb(OperatorSpoke(at=now, word=OperatorWord.CONFIRM, why="test"))
@@ -165,7 +165,7 @@ def _balance() -> Balance:
     )
 
 
-def _pushed() -> PositionUpdate:
+def pushed() -> PositionUpdate:
     row = position()
     return PositionUpdate(
         key=LONG,

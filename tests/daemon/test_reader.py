@@ -43,3 +43,22 @@ async def test_only_symbols_without_a_mark_are_asked_for_one() -> None:
     marks.cancel()
     assert asked.asked == [ETH]
     assert asked.watched == [BTC, ETH, SOL]
+
+
+async def test_I10_a_mark_that_is_asked_for_again_and_again_keeps_no_other_waiting() -> None:
+    clock = ManualClock()
+    asked = AskedForMarks(clock)
+    venue: Any = asked
+
+    def post(event: object) -> None:
+        if len(asked.asked) < 5:
+            reader.want_mark(BTC)
+
+    reader = Reader(venue=venue, post=post, clock=clock)
+    reader.want_mark(BTC)
+    reader.want_mark(ETH)
+    marks = asyncio.create_task(dict(reader.tasks())["read-marks"]())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    marks.cancel()
+    assert asked.asked[:3] == [BTC, ETH, BTC]

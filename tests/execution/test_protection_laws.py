@@ -41,7 +41,7 @@ class Law:
     broken: list[str] = field(default_factory=list)
     tightest: Decimal | None = None
     came_late: int = 0
-    """Plain plan orders that arrived after looks over three seconds had proved them lost: nothing tells such a one from the next."""
+    """Plain plan orders that arrived after looks over three seconds had proved them lost: nothing tells one from the next."""
 
     def late(self) -> None:
         """What was lost arrives after all. One with a client id is the same order when it is sent again; a plain one isn't."""

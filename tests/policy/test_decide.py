@@ -445,6 +445,15 @@ def test_an_account_wide_condition_takes_cross_positions_one_at_a_time() -> None
     assert acts(here.look()) == []
 
 
+def test_an_account_rule_cancels_entries_of_instruments_that_are_not_held_too() -> None:
+    when = "{account_margin_ratio: {above: 60%}}"
+    here = guarded(policy_of(rule(when, "cancel_entries: {}, close: {}")), cross(quantity="100"), wallet="1020")
+    entry = replace(entry_order(), key=key(symbol=ETH))
+    fold(here.state, OrdersRead(started=here.now, at=here.now, resting=(entry,), plans=()))
+    [cancel] = every(here.mark("80500"), CancelEntries)
+    assert cancel.whole_account
+
+
 def test_legs_of_one_instrument_go_together_net_side_first() -> None:
     rows = (cross(quantity="100"), cross(Side.SHORT, quantity="60"))
     here = guarded(policy_of(ACCOUNT), *rows, wallet="470")
