@@ -43,8 +43,8 @@ class Figures:
     def __str__(self) -> str:
         if len(self.milliseconds) < 2:
             return f"{self.milliseconds}"
-        p99 = quantiles(self.milliseconds, n=100)[98]
-        return f"n {len(self.milliseconds)}, p50 {median(self.milliseconds):.2f} ms, p99 {p99:.2f} ms, max {max(self.milliseconds):.2f} ms"
+        p50, p99 = median(self.milliseconds), quantiles(self.milliseconds, n=100, method="inclusive")[98]
+        return f"n {len(self.milliseconds)}, p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {max(self.milliseconds):.2f} ms"
 
 
 async def board(desk: Desk, contracts: tuple[Contract, ...], rate: int, crossed: set[str]) -> None:
