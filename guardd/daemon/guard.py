@@ -357,6 +357,7 @@ class Guard:
             self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE)
         for tell in decided.told:
             edge = f"rule/{tell.rule}/{tell.key}" if tell.rule != GUARD else f"guard/{tell.key}/{tell.text[:40]}"
+            self.teller.settled(edge)  # the decision itself tells on edges: the same words again are another occasion
             self.teller.say(tell.severity, edge, tell.text, now)
         for fired in decided.fired:
             self.teller.rule(fired.key, fired.rule, fired.text, now)

@@ -19,7 +19,7 @@ from guardd.execution.sweep import sweep
 from guardd.model.decision import CancelEntries, Close, Decision, OnUnprotected, Protect, Reduce, Tell
 from guardd.model.facts import Refused
 from guardd.model.instant import Instant
-from guardd.model.names import PositionKey, RuleName, Severity, Symbol
+from guardd.model.names import EpisodeId, PositionKey, RuleName, Severity, Symbol
 from guardd.model.order import PlanOrder, ProtectionKind
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
@@ -50,7 +50,7 @@ class Hands:
         self._bounds = bounds
         self._doubts = doubts
         self._fired: dict[tuple[PositionKey, str], FiredStop] = {}
-        self._unprotected: dict[PositionKey, tuple[Instant, str]] = {}
+        self._unprotected: dict[PositionKey, tuple[EpisodeId, Instant, str]] = {}
         self.software_stops: dict[PositionKey, tuple[SoftwareStop, ...]] = {}
         self.waits_for_read: set[Symbol] = set()
         """Something on these would go but for a position that was read too long ago."""
@@ -96,7 +96,7 @@ class Hands:
     def unprotected(self, key: PositionKey) -> str:
         """Why no adequate stop rests on a position although the policy wants one; empty when one does."""
         told = self._unprotected.get(key)
-        return told[1] if told is not None else ""
+        return told[2] if told is not None else ""
 
     def software_stop_reached(self, key: PositionKey, price: Decimal) -> SoftwareStop | None:
         """The stop that the guard itself must keep, if `price` is at or through it."""
@@ -131,7 +131,9 @@ class Hands:
             self._fired.setdefault((stop.key, stop.order_id), stop)
         if steps.contested:
             self._teller.contested(decision.key, steps.contested, now)
-        self._note_unprotected(decision.key, steps.unprotected or "; ".join(decision.impossible), now)
+        else:
+            self._teller.settled(f"contested/{decision.key}")
+        self._note_unprotected(decision.key, decision.episode, steps.unprotected or "; ".join(decision.impossible), now)
         self._propose(steps, now=now)
 
     def _reached(self, decision: Protect) -> tuple[SoftwareStop, ...]:
@@ -155,14 +157,16 @@ class Hands:
             for plan in self._state.plans_of(key)
         )
 
-    def _note_unprotected(self, key: PositionKey, why: str, now: Instant) -> None:
+    def _note_unprotected(self, key: PositionKey, episode: EpisodeId, why: str, now: Instant) -> None:
+        """Counted for each life by itself: what one was without is never held against the next (interfaces.md 2.1)."""
         edge = f"unprotected/{key}"
         if not why:
             if self._unprotected.pop(key, None) is not None:
                 self._teller.say(Severity.INFO, edge, f"{key}: protected", now)
             return
-        since = self._unprotected.get(key, (now, why))[0]
-        self._unprotected[key] = (since, why)
+        whose, since, _ = self._unprotected.get(key, (episode, now, why))
+        since = since if whose == episode else now
+        self._unprotected[key] = (episode, since, why)
         if now.seconds_since(since) >= UNPROTECTED_CRITICAL_S:
             self._teller.say(Severity.CRITICAL, edge, f"{key}: without a stop for over a minute: {why}", now)
 
@@ -179,8 +183,8 @@ class Hands:
             del self.software_stops[key]
             self._unprotected.pop(key, None)
         for key, stops in sorted(self.software_stops.items()):
-            since = self._unprotected.get(key, (now, ""))[0]
-            must = [stop for stop in stops if stop.on_unprotected is OnUnprotected.CLOSE]
+            whose, since, _ = self._unprotected.get(key, (EpisodeId(""), now, ""))
+            must = [stop for stop in stops if stop.on_unprotected is OnUnprotected.CLOSE and stop.episode == whose]
             if must and now.seconds_since(since) >= UNPROTECTED_CRITICAL_S:
                 reason = f"unprotected for over a minute and the policy says close: {must[0].why}"
                 found.append(Close(key=key, episode=must[0].episode, rule=must[0].rule, reason=reason))

@@ -12,7 +12,7 @@ from guardd.model.order import OrderAction
 from guardd.model.state import AccountState, News, NewsKind
 
 CONTESTED_CLOSES: Final = 3
-CONTESTED_WITHIN_MS: Final = 3_600_000
+CONTESTED_WITHIN_S: Final = 3_600.0
 """A position opened again after a `close`, three times in an hour: somebody works against the guard (interfaces.md 2.5)."""
 
 
@@ -110,13 +110,11 @@ class Teller:
     def _forced_exit(self, news: News, key: PositionKey, now: Instant) -> None:
         kind = ForcedExitKind.LIQUIDATION if news.action is OrderAction.LIQUIDATION else ForcedExitKind.ADL
         self._forced.add(key)
-        self._exit(key, kind)
-        self.say(
-            Severity.CRITICAL,
-            f"forced/{key}/{news.order_id}",
-            f"{key}: the venue reduced it by {kind} (order {news.order_id})",
-            now,
-        )
+        text = f"{key}: the venue reduced it by {kind} (order {news.order_id})"
+        if self.say(
+            Severity.CRITICAL, f"forced/{key}/{news.order_id}", text, now
+        ):  # an order is pushed with each of its fills
+            self._exit(key, kind)
 
     def _exit(self, key: PositionKey, kind: ForcedExitKind) -> None:
         self._listener(ForcedExit(account=self._state.name, venue=self._state.venue, key=key, kind=kind))
@@ -128,12 +126,12 @@ class Teller:
             if finished.intent.key == key
             and finished.intent.action is Action.CLOSE
             and finished.stage is Stage.VERIFIED
-            and now.wall_ms - finished.at.wall_ms <= CONTESTED_WITHIN_MS
+            and now.seconds_since(finished.at) <= CONTESTED_WITHIN_S
         }
         if len(closed) >= CONTESTED_CLOSES:
             self.contested(key, f"opened again after {len(closed)} closes within an hour", now)
 
     def contested(self, key: PositionKey, why: str, now: Instant) -> None:
-        """Somebody works against the guard."""
-        self._listener(Contested(account=self._state.name, venue=self._state.venue, key=key, why=why))
-        self.say(Severity.CRITICAL, f"contested/{key}", f"{key}: contested: {why}", now)
+        """Somebody works against the guard: told and counted once, and again when it begins anew (`settled`)."""
+        if self.say(Severity.CRITICAL, f"contested/{key}", f"{key}: contested: {why}", now):
+            self._listener(Contested(account=self._state.name, venue=self._state.venue, key=key, why=why))

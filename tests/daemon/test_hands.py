@@ -1,6 +1,6 @@
 """The hands: a stop that the guard keeps itself acts when the mark is past it, and one that rests is looked after then."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -9,9 +9,13 @@ from guardd.daemon.hands import Hands
 from guardd.daemon.reader import ReadKind
 from guardd.daemon.telling import Teller
 from guardd.execution.proposal import Bounds
+from guardd.model.decision import OnUnprotected
 from guardd.model.facts import Fact
+from guardd.model.intent import CloseAtMarket
+from guardd.model.names import EpisodeId
 from guardd.model.outcome import Reason
-from tests.execution.bench import LONG, Bench, D, position, protect, wanted
+from guardd.model.position import episode_id
+from tests.execution.bench import EPISODE, LONG, OPENED_MS, Bench, D, position, protect, wanted
 
 
 @dataclass
@@ -87,3 +91,30 @@ async def test_a_resting_stop_that_the_mark_is_past_is_read_at_once_and_then_twi
     await scene.bench.read()
     scene.sees("89.9")
     assert len(scene.reader.kinds) == 2
+
+
+async def test_the_minute_without_a_stop_is_counted_for_each_life_by_itself(scene: Scene) -> None:
+    """A position that is opened again isn't closed for what the one before it was without (interfaces 2.1)."""
+    scene.bench.venue.script.extend([Reason.TRIGGER_TOO_FAR] * 40)
+    must = replace(wanted("90"), on_unprotected=OnUnprotected.CLOSE)
+
+    async def look(episode: EpisodeId) -> None:
+        scene.hands.act((protect(must, episode=episode),), now=scene.bench.now)
+        scene.hands.follow_up(now=scene.bench.now)
+        await scene.bench.settle(5)
+        await scene.bench.read()
+
+    for _ in range(11):
+        await look(EPISODE)
+    opened_ms = OPENED_MS + 60_000
+    await scene.bench.hold(position(opened_ms=opened_ms))
+    for _ in range(11):
+        await look(episode_id(LONG, opened_ms))
+    assert not _closes(scene)
+    for _ in range(4):
+        await look(episode_id(LONG, opened_ms))
+    assert _closes(scene)
+
+
+def _closes(scene: Scene) -> list[CloseAtMarket]:
+    return [sent.write for sent in scene.bench.venue.sent if isinstance(sent.write, CloseAtMarket)]
