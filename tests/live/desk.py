@@ -281,13 +281,14 @@ async def open_desk(
     ticker_ms: int = 200,
     seed: int = 1,
     position_mode: PositionMode = PositionMode.HEDGE,
+    keys: Mapping[str, str] = KEYS,
     **more: Any,
 ) -> AsyncIterator[Desk]:
     """The exchange with one account, in hedge mode unless told otherwise, prices standing still until told."""
     faults = Faults(seed=seed)
     account = AccountSettings(
         uid="main", deposit=Decimal(deposit), spot=Decimal(1_000), position_mode=position_mode,
-        key=KEYS["BITMART_API_KEY"], secret=KEYS["BITMART_API_SECRET"], passphrase=KEYS["BITMART_API_MEMO"],
+        key=keys["BITMART_API_KEY"], secret=keys["BITMART_API_SECRET"], passphrase=keys["BITMART_API_MEMO"],
     )  # fmt: skip
     options = Options(
         ticker_interval_ms=ticker_ms, position_heartbeat_ms=2_000

@@ -120,15 +120,19 @@ class Api:
         ends_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
         text = None if body is None else wire_text(body)
         mended: set[int] = set()
+        refusal: VenueError | CredentialsError | None = None
         while True:
             answer = await self._transport.read(self._prepared(endpoint, query, text, self._left_s(ends_ns), lane))
+            if isinstance(answer, HeldBack) and isinstance(refusal, CredentialsError):
+                raise refusal  # the second try had no budget: the venue's word on our key stands
             await self._slow_down(answer, self._left_s(ends_ns))
             sealed = envelope(endpoint.name, _reply(endpoint, answer).body)
             self._listen(endpoint, sealed)
             if sealed.ok:
                 return sealed.data
+            refusal = _refusal(endpoint, sealed)
             if not await self._mend(endpoint, sealed.code, mended, self._left_s(ends_ns)):
-                raise _refusal(endpoint, sealed)
+                raise refusal
 
     async def write(
         self,
