@@ -269,8 +269,10 @@ class Transport:
         end_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
         self._in_flight += 1
         try:
+            # A token in the deadline's last millisecond would only make the outcome unknown: some time is the answer's (I7).
+            token_s = deadline_s - min(_ATTEMPT_FLOOR_S, deadline_s / 2)
             permit = await self._limiter.acquire(
-                call.endpoint, call.lane, deadline_s, subject=call.subject or call.endpoint, closes=call.closes
+                call.endpoint, call.lane, token_s, subject=call.subject or call.endpoint, closes=call.closes
             )
             if isinstance(permit, Held):
                 return HeldBack(why=permit.why, kind=permit.kind, until=permit.until)

@@ -282,6 +282,16 @@ async def test_a_write_that_certainly_never_left_is_sent_again_within_its_deadli
     assert all(request.body == b'{"size":1}' for request in wire.requests)
 
 
+async def test_I07_a_write_that_gets_no_token_in_time_for_an_answer_never_leaves() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 429, OK), reply(clock, 200, OK))
+    house = House(clock, wire)
+    assert isinstance(await house.transport.write(WRITE), RateLimited)
+    held = await house.transport.write(replace(WRITE, deadline_s=2.1))
+    assert isinstance(held, HeldBack)
+    assert (held.kind, len(wire.requests)) == (BlockKind.RATE_LIMIT, 1)
+
+
 async def test_a_write_that_cannot_leave_gives_up_at_its_deadline() -> None:
     clock = ManualClock()
     wire = FakeWire(clock, NotSent(why="refused"))
