@@ -18,7 +18,7 @@ from guardd.journal.base import Journal
 from guardd.model.event import Event, InstrumentsRead, IntentMoved
 from guardd.model.facts import IntentStaged, Listener, Said
 from guardd.model.instant import NS_PER_S
-from guardd.model.intent import CancelOrder, CloseAtMarket, Intent, Stage
+from guardd.model.intent import CancelOrder, CloseAtMarket, Intent, PlaceProtection, Stage
 from guardd.model.names import AccountName, ClientId, OrderId, PositionMode, Severity
 from guardd.model.order import OrderUpdate
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
@@ -36,6 +36,7 @@ SEND_BACKSTOP_S: Final = 2.0
 JOURNAL_DEADLINE_S: Final = 5.0
 RESOLVE_PAUSE_S: Final = 1.0
 RESOLVE_PAUSE_S_MAX: Final = 8.0
+"""For what can wait. A close or a stop is asked about each second: once the venue is back it must go within 5 s (I10)."""
 UNRESOLVED_TOLD_AFTER_S: Final = 10.0
 DRAIN_POLL_S: Final = 0.02
 REREAD_FIRST: Final = frozenset(
@@ -239,7 +240,8 @@ class Executor:
                 text = f"{intent.key}: the outcome of {intent.action} {intent.id} is unknown for {waited_s:.0f} s: {finding.detail}"
                 self._say(Severity.CRITICAL, f"unresolved/{intent.id}", text)
             await self._clock.sleep(pause_s)
-            pause_s = min(pause_s * 2, RESOLVE_PAUSE_S_MAX)
+            if not isinstance(intent.write, CloseAtMarket | PlaceProtection):
+                pause_s = min(pause_s * 2, RESOLVE_PAUSE_S_MAX)
 
     async def _pick_up(self, pending: Pending) -> None:
         """An intent whose task is gone: whatever was said of it last, it is unknown until it was looked at (I8)."""

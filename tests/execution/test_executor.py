@@ -179,6 +179,20 @@ async def test_I07_while_nothing_can_be_read_an_intent_stays_unknown_and_people_
     assert bench.stages(intent)[-1] is Stage.VERIFIED
 
 
+async def test_I10_after_an_outage_a_lost_close_goes_again_within_five_seconds(bench: Bench) -> None:
+    """The close was lost and nothing could be read for a minute; proving that it never arrived takes three seconds (I7)."""
+    bench.venue.script.append(Answer.UNKNOWN_LOST)
+    bench.venue.reads_fail = True
+    close(bench)
+    await bench.settle(61.3)
+    bench.venue.reads_fail = False
+    await bench.settle(4.5)
+    await bench.read()
+    close(bench)
+    await bench.settle(0.4)
+    assert LONG not in bench.venue.rows
+
+
 async def test_I07_a_read_that_failed_is_no_evidence_of_absence(bench: Bench) -> None:
     bench.venue.script.append(Answer.UNKNOWN_LOST)
     bench.venue.reads_fail = True
