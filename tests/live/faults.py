@@ -148,11 +148,13 @@ CASES: Final = (
     Case(name="close-socket: again and again", faults=(fault(K.CLOSE_SOCKET),), seconds=5, told=("stream_down",)),
     Case(
         name="refuse-login",
+        at=SHOWN,
         faults=(fault(K.REFUSE_LOGIN), fault(K.CLOSE_SOCKET, target="/user", times=1)),
         told=("stream_down",),
     ),
     Case(
         name="login-unavailable",
+        at=SHOWN,
         faults=(fault(K.LOGIN_UNAVAILABLE), fault(K.CLOSE_SOCKET, target="/user", times=1)),
         told=("stream_down",),
     ),

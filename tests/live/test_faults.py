@@ -22,8 +22,11 @@ QUICK = [case for case in CASES if case.quick]
 def stories(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator["_Stories"]:
     """The story of every case that was selected; under xdist, which spreads the tests itself, none runs ahead."""
 
+    homes = tmp_path_factory.mktemp("falls")
+
     def live(case: Case) -> Story:
-        home: Path = tmp_path_factory.mktemp("fall")
+        home = homes / str(QUICK.index(case))
+        home.mkdir()
         return asyncio.run(live_through(case, home))
 
     chosen = {item.callspec.params["case"].name for item in request.session.items if _is_a_case(item)}  # type: ignore[attr-defined]
