@@ -172,10 +172,18 @@ def approve(
         case NeedsRead():
             return verdict
         case _:
-            if state.position_mode is None:
+            mode = _mode_for(verdict, state)
+            if mode is None:
                 return NeedsRead(key=proposal.key, why="the position mode was never read (I29)")
             intent = _intent(proposal, verdict, state, now)
-            return ApprovedIntent(_SEAL, intent=intent, lane=proposal.lane, position_mode=state.position_mode)
+            return ApprovedIntent(_SEAL, intent=intent, lane=proposal.lane, position_mode=mode)
+
+
+def _mode_for(write: Write, state: AccountState) -> PositionMode | None:
+    """The mode to send in. Where it changes nothing on the wire, a position isn't kept from its stop because it can't be read."""
+    if state.position_mode is None and isinstance(write, PlaceProtection):
+        return None if state.capabilities.close_sides_follow_mode else PositionMode.HEDGE
+    return state.position_mode
 
 
 def _judge(

@@ -22,5 +22,7 @@ class Capabilities:
     top_up: bool
     cross_liquidation_price: bool
     """Gives a liquidation price for cross positions."""
+    close_sides_follow_mode: bool = True
+    """The wire form of a closing order hangs on the position mode: nothing can be sent before that was read."""
     lookup_delay_s: float
     """How long a new order may take to show in a look-up."""

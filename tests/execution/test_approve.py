@@ -269,6 +269,7 @@ def test_a_contract_that_was_never_read_is_not_traded() -> None:
 def test_a_closing_move_needs_a_read_no_older_than_three_seconds() -> None:
     later = NOW.later_by(3.1)
     assert isinstance(judge(CLOSE, account(), now=later), NeedsRead)
+    assert isinstance(judge(CLOSE, account(), now=NOW.later_by(2.9)), ApprovedIntent)
 
 
 def test_I09_a_close_whose_rule_acts_while_blind_goes_from_the_last_confirmed_quantity() -> None:
@@ -276,7 +277,6 @@ def test_I09_a_close_whose_rule_acts_while_blind_goes_from_the_last_confirmed_qu
     intent = intent_of(judge(replace(CLOSE, blind=True), account(), now=later))
     assert isinstance(intent.write, CloseAtMarket)
     assert intent.write.size == 100
-    assert isinstance(judge(CLOSE, account(), now=NOW.later_by(2.9)), ApprovedIntent)
 
 
 def test_where_a_block_holds_reads_back_the_last_confirmed_quantity_serves() -> None:
@@ -288,6 +288,16 @@ def test_where_a_block_holds_reads_back_the_last_confirmed_quantity_serves() -> 
 def test_without_a_position_mode_nothing_is_sent() -> None:
     state = account()
     state.position_mode = None
+    assert isinstance(judge(CLOSE, state), NeedsRead)
+    assert isinstance(judge(stop(), state), NeedsRead)
+
+
+def test_a_stop_does_not_wait_for_a_position_mode_that_changes_nothing_on_the_wire() -> None:
+    """One endpoint that fails must not leave every position naked; the first close is cross-checked all the same (I29)."""
+    state = account()
+    state.position_mode = None
+    state.capabilities = replace(state.capabilities, close_sides_follow_mode=False)
+    assert isinstance(judge(stop(), state), ApprovedIntent)
     assert isinstance(judge(CLOSE, state), NeedsRead)
 
 
