@@ -126,6 +126,8 @@ class _Spoken:
             raise _refusal(400, 'account: missing; flatten takes one account: {"account": "…", "confirm": "CONFIRM"}')
         if body.get("confirm") != "CONFIRM":
             raise _refusal(400, 'confirm: expected "CONFIRM"; nothing was done')
+        if self._board.observes(account):
+            raise _refusal(409, f"{account} is only observed, so nothing would be sent; nothing was done")
         return self._say("flatten", self._operator.flatten, account)
 
     def _say(self, name: str, word: Word, account: AccountName | None) -> web.Response:

@@ -38,6 +38,11 @@ class Board:
                 reasons.append(f"{name}: {view.condition}" + (f", {view.condition_why}" if view.condition_why else ""))
         return tuple(reasons)
 
+    def observes(self, account: AccountName) -> bool:
+        """No signed write leaves for this account, whatever it decides (I22); false while it is still starting."""
+        view = self.views.get(account)
+        return view is not None and view.mode == "observe" and view.condition is not AccountCondition.STARTING
+
     def status(self) -> dict[str, Json]:
         """The body of /status (interfaces.md section 4). Money and prices are decimal strings; what isn't known is null."""
         return {

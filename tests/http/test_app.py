@@ -183,6 +183,15 @@ async def test_flatten_wants_the_account_and_the_word(client: TestClient, heard:
     assert heard.words == [("flatten", "main")]
 
 
+async def test_I22_flatten_is_not_accepted_for_an_account_that_is_only_observed(
+    client: TestClient, heard: Heard
+) -> None:
+    heard.board(view(mode="observe"))
+    answer = await client.post("/flatten", json={"account": "main", "confirm": "CONFIRM"}, headers=BEARER)
+    assert (answer.status, heard.words) == (409, [])
+    assert "nothing would be sent" in (await answer.json())["error"]
+
+
 @pytest.mark.parametrize("word", ["halt", "resume", "flatten"])
 @pytest.mark.parametrize(
     "headers",

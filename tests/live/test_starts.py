@@ -20,16 +20,13 @@ async def test_an_unreachable_venue_ends_with_69_and_says_what_to_look_at(tmp_pa
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("missing", sorted(KEYS))
-async def test_a_missing_credential_ends_with_77_and_is_named_before_anything_is_asked(
-    tmp_path: Path, missing: str
-) -> None:
+async def test_a_missing_credential_ends_with_77_and_is_named_before_anything_is_asked(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         guard = await RunningGuard.start(
-            desk.write(PROTECT_ONLY), {name: value for name, value in KEYS.items() if name != missing}
+            desk.write(PROTECT_ONLY), {name: value for name, value in KEYS.items() if name != "BITMART_API_MEMO"}
         )
         assert await guard.ended() == 77
-        assert f"{missing} missing" in "\n".join(guard.lines)
+        assert "BITMART_API_MEMO missing" in "\n".join(guard.lines)
         assert list(desk.server.stamps.requests) == []
 
 

@@ -4,15 +4,11 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
-
 from guardd.simulator.orders import PositionMode, PositionSide, Side
 from guardd.simulator.truth import exposure_increases
 from tests.live.desk import Desk, open_desk, until
 
 LEGS = (("BTCUSDT", "long", False), ("ETHUSDT", "short", True), ("SOLUSDT", "short", False))
-NEW_STOP_ABOVE = 85_000
-"""An entry at 93,000 wants its stop above, one at 90,000 below."""
 TOKEN = "a-token-for-the-desk"
 
 
@@ -59,9 +55,10 @@ async def test_I13_a_users_tight_stop_counts_a_looser_one_stays_beside_ours_and_
             await guard.stands("halted")
             for plan in desk.own_plans():
                 desk.cancel_plan(plan.plan_id)
+            desk.open("SOLUSDT", "long", 10)  # an event: the orders are read at once
             await guard.until_told("ETHUSDT", "cancelled by hand while halted, and stays cancelled", within_s=15)
             await asyncio.sleep(1)
-            assert desk.own_plans() == []
+            assert [plan.symbol for plan in desk.own_plans()] == ["SOLUSDT"]
             await guard.post("/resume", TOKEN)
             await until(lambda: covered(desk), within_s=5, what="resumed, the stops are restored")
         assert [plan.plan_id for plan in desk.plans() if plan not in desk.own_plans()] == [loose.plan_id]
@@ -97,24 +94,28 @@ async def test_positions_opened_enlarged_cut_closed_and_reopened_by_the_trader_s
         kept_the_law(desk)
 
 
-@pytest.mark.parametrize("isolated", [False, True], ids=["cross", "isolated"])
-async def test_I06_a_position_closed_and_reopened_at_once_ends_with_one_stop_of_its_own(
-    tmp_path: Path, isolated: bool
-) -> None:
+async def test_I06_positions_closed_and_reopened_at_once_end_with_one_stop_each_of_their_own(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
-        desk.open("BTCUSDT", "long", 100, isolated=isolated)
+        desk.open("BTCUSDT", "long", 100)
+        desk.open("ETHUSDT", "long", 100, isolated=True)
         async with desk.guard() as guard:
-            await guard.protected(1)
-            desk.trade("BTCUSDT", Side.SELL, 100, reduce=True)
-            desk.price("BTCUSDT", "93000")
-            desk.open("BTCUSDT", "long", 40, isolated=isolated)
+            await guard.protected(2)
+            old = {plan.symbol: plan.trigger_price for plan in desk.own_plans()}
+            for symbol, isolated, price in (("BTCUSDT", False, "93000"), ("ETHUSDT", True, "3307")):
+                desk.trade(symbol, Side.SELL, 100, reduce=True)
+                desk.price(symbol, price)
+                desk.open(symbol, "long", 40, isolated=isolated)
             await until(
-                lambda: len(desk.own_plans()) == 1 and desk.own_plans()[0].trigger_price > NEW_STOP_ABOVE,
+                lambda: (
+                    covered(desk)
+                    and len(desk.own_plans()) == 2
+                    and all(plan.trigger_price > old[plan.symbol] for plan in desk.own_plans())
+                ),
                 within_s=22,
-                what="one stop rests, where the new entry wants it",
+                what="one stop rests on each, where its new entry wants it",
             )
             await asyncio.sleep(1)
-        assert covered(desk)
+        assert (covered(desk), len(desk.own_plans())) == (True, 2)
         kept_the_law(desk)
 
 
