@@ -12,6 +12,7 @@ from guardd.daemon.hands import Hands
 from guardd.daemon.view import Seen
 from guardd.model.decision import Protect
 from guardd.model.instant import Instant
+from guardd.model.intent import Action
 from guardd.model.names import EpisodeId, PositionKey, Severity, Symbol
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
@@ -26,6 +27,8 @@ from guardd.risk.crosscheck import Check, Mismatch, Standing, cross_check, lasti
 DRIFT_TOLD_FROM: Final = Decimal("0.02")
 """A liquidation price of our own that is this far from the venue's is told (interfaces.md 2.2)."""
 
+REPLACED_WITHIN_S: Final = 0.5
+"""While a stop is on its way, a loss of protection is told only when it lasts: moving one is no alarm, and I21 leaves a second."""
 LOOK_AHEAD_EVERY_NS: Final = 1_000_000_000
 LOOK_AHEAD_AT_ONCE: Final = 2
 """Solving for the next rule takes milliseconds; a few positions at each look."""
@@ -50,6 +53,7 @@ class Lookout:
         self._wanted: dict[PositionKey, Protect] = {}
         self._unprotected_s: dict[PositionKey, float] = {}
         self._protected: dict[PositionKey, bool] = {}
+        self._lost: dict[PositionKey, Instant] = {}
         self._looked: Instant | None = None
         self._ahead_ns: dict[PositionKey, int] = {}
         self._next: dict[PositionKey, NextRule | None] = {}
@@ -137,7 +141,7 @@ class Lookout:
                 next_rule=ahead.rule if ahead is not None else None,
                 next_rule_at=ahead.at_mark_price if ahead is not None else Absent.NONE,
             )
-            alarms.extend(self._alarms(key, risk, covered, hands))
+            alarms.extend(self._alarms(key, risk, covered, hands, now))
         self._forget()
         marks = {key.symbol: risk.mark for key, risk in self.risks.items()}
         return Look(
@@ -154,12 +158,16 @@ class Lookout:
             self._unprotected_s[key] += passed_s
 
     def _alarms(
-        self, key: PositionKey, risk: PositionRisk, covered: Cover, hands: Hands
+        self, key: PositionKey, risk: PositionRisk, covered: Cover, hands: Hands, now: Instant
     ) -> list[tuple[Severity, str, str]]:
         """The loss of protection and a liquidation price that doesn't fit, on their edges (I21)."""
         found: list[tuple[Severity, str, str]] = []
-        before, self._protected[key] = self._protected.get(key), covered.protected
-        if before is True and not covered.protected:
+        before = self._protected.get(key)
+        moving = before is True and not covered.protected and self._being_replaced(key, now)
+        if not moving:
+            self._protected[key] = covered.protected
+            self._lost.pop(key, None)
+        if before is True and not covered.protected and not moving:
             why = hands.unprotected(key) or covered.note
             found.append((Severity.CRITICAL, f"cover/{key}", f"{key}: no longer protected: {why}"))
         elif before is False and covered.protected:
@@ -170,6 +178,11 @@ class Lookout:
         if risk.contradiction:
             found.append((Severity.WARNING, f"contradiction/{key}", f"{key}: {risk.contradiction}"))
         return found
+
+    def _being_replaced(self, key: PositionKey, now: Instant) -> bool:
+        since = self._lost.setdefault(key, now)
+        on_its_way = any(pending.intent.action is Action.STOP_LOSS for pending in self._state.in_flight(key))
+        return on_its_way and now.seconds_since(since) < REPLACED_WITHIN_S
 
     def _why_unguarded(self, key: PositionKey) -> str:
         if key.symbol in self._state.unguardable:
@@ -182,7 +195,15 @@ class Lookout:
     def _forget(self) -> None:
         gone = [key for key in self._unprotected_s if key not in self._state.held]
         for key in gone:
-            for kept in (self._wanted, self._unprotected_s, self._protected, self.risks, self._next, self._ahead_ns):
+            for kept in (
+                self._wanted,
+                self._unprotected_s,
+                self._protected,
+                self._lost,
+                self.risks,
+                self._next,
+                self._ahead_ns,
+            ):
                 kept.pop(key, None)
 
 

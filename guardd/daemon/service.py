@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -316,9 +317,12 @@ class Service:
     async def _stop(self, journal: SqliteJournal, tape: Tape) -> None:
         """Two phases for each account, then everything else. The resting protection stays where it is (I25)."""
         self._manager.send(STOPPING="1", EXTEND_TIMEOUT_USEC=str(20 * NS_PER_S // 1000))
-        await asyncio.gather(*(account.stop() for account in self._accounts), return_exceptions=True)
-        await self._supervisor.stop(deadline_s=STOP_TASKS_S)
-        await journal.close()
-        await tape.close()
-        await self._world.wire.close()
+        async with (
+            AsyncExitStack() as closing
+        ):  # a full disk keeps nothing else from being closed; it is raised at the end
+            closing.push_async_callback(self._world.wire.close)
+            closing.push_async_callback(tape.close)
+            closing.push_async_callback(journal.close)
+            await asyncio.gather(*(account.stop() for account in self._accounts), return_exceptions=True)
+            await self._supervisor.stop(deadline_s=STOP_TASKS_S)
         log.info("stopped")

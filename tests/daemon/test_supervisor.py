@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from guardd.clock import ManualClock
 from guardd.daemon.supervisor import Budget, Supervisor
 from guardd.errors import CredentialsError
@@ -92,3 +94,27 @@ async def test_stopping_cancels_what_still_runs_and_waits_for_it() -> None:
     await supervisor.stop(deadline_s=1)
 
     assert ended == ["closed"]
+
+
+async def test_work_is_cut_off_by_the_end_and_what_it_raises_before_is_raised() -> None:
+    supervisor, stopping = Supervisor(ManualClock()), asyncio.Event()
+    ended: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("waits")
+
+    async def fails() -> None:
+        raise CredentialsError("BITMART_API_KEY missing")
+
+    async def does() -> None:
+        ended.append("does")
+
+    assert await supervisor.unless(stopping, "start", does()) is True
+    with pytest.raises(CredentialsError):
+        await supervisor.unless(stopping, "start", fails())
+    asyncio.get_running_loop().call_later(0.01, stopping.set)
+    assert await supervisor.unless(stopping, "start", waits()) is False
+    assert ended == ["does", "waits"]

@@ -80,6 +80,8 @@ async def test_I23_a_loosened_policy_moves_no_resting_stop_and_a_tightened_one_d
                 within_s=8,
                 what="both stops are where the tightened policy wants them",
             )
+            await asyncio.sleep(1)
+            assert guard.told("no longer protected") == []
         assert len(desk.own_plans()) == 2
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from guardd.simulator.faults import FaultKind
+from guardd.simulator.faults import Fault, FaultKind
 from tests.live.desk import PROTECT_ONLY, Desk, RunningGuard, open_desk, until
 
 STALE_SOON = PROTECT_ONLY.replace("version: 1\n", "version: 1\nlimits: {stale_after: 3s}\n")
@@ -97,6 +97,30 @@ async def test_I21_blindness_is_told_everywhere_within_its_limit_and_a_second(tm
             await guard.stands("live", within_s=30)
             assert (await ready(guard))[0] == 200
         assert len(desk.own_plans()) == 1
+
+
+async def test_I21_a_loss_of_protection_that_can_t_be_mended_is_told_within_a_second_of_its_discovery(
+    tmp_path: Path,
+) -> None:
+    async with receiver() as (hook, got), open_desk(tmp_path) as desk:
+        desk.open("BTCUSDT", "long", 100)
+        async with desk.guard(environ={"HOOK_URL": hook}, extra=NOTIFY) as guard:
+            await guard.protected(1)
+            for path in ("tp-sl", "plan"):
+                desk.faults.set(
+                    Fault(name=path, kind=FaultKind.REFUSE, code=40011, target=f"/contract/private/submit-{path}-order")
+                )
+            desk.cancel_plan(desk.own_plans()[0].plan_id)
+            desk.open("ETHUSDT", "short", 10)  # an event: the orders are read at once
+            await until(
+                lambda: bool(guard.told("cancelled by hand")), within_s=3, what="the guard sees that it is gone"
+            )
+            await until(
+                lambda: any("BTCUSDT/long: no longer protected" in each["text"] for each in got),
+                within_s=1,
+                what="the receiver heard of it",
+            )
+            assert metric(await guard.get("/metrics"), "guardd_position_protected", symbol="BTCUSDT") == 0
 
 
 async def test_I26_no_secret_is_in_the_log_on_a_page_in_the_metrics_or_on_the_disk(tmp_path: Path) -> None:
