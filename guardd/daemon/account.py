@@ -66,6 +66,7 @@ class GuardedAccount:
         self._run("pulse", self._beat)
         for name, body in self.guard.reader.tasks():
             self._run(name, body)
+        self.guard.reader.want_full()
         self.guard.executor.resume(self.guard.state.pending.values())
         if not proved:
             self._run("prove-key", self._prove_later)

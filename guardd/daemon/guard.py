@@ -115,6 +115,8 @@ class Guard:
         )
         self._watch: Watch | None = None
         self._ready = False
+        self._began: Instant | None = None
+        self._missing: tuple[str, ...] = ("the first read",)
         self._deciding = False
         self._agenda = Agenda(state)
         self._acted_ns = 0
@@ -312,7 +314,9 @@ class Guard:
     def _review(self, now: Instant) -> None:
         """Look at one piece anew: decide, act, aim the price comparisons, show. What is left comes after the next events."""
         if not self._ready:
-            self._ready = not waits_for(self.state)
+            self._began = self._began or now
+            self._missing = waits_for(self.state, waited_s=now.seconds_since(self._began))
+            self._ready = not self._missing
         if self._deciding and self._ready:
             piece = self._agenda.next(now)
             if piece is not None:
@@ -434,7 +438,8 @@ class Guard:
 
     def _condition(self, now: Instant) -> tuple[AccountCondition, str]:
         stale = "; ".join(self._lookout.blindness(self._policy.limits.stale_after_s, now)) if self._ready else ""
-        return condition(self.state, ready=self._ready and self._deciding, stale=stale, now=now)
+        missing = self._missing or (() if self._deciding else ("the operator's word",))
+        return condition(self.state, missing=missing, stale=stale, now=now)
 
     def _tell_condition(self, account_condition: tuple[AccountCondition, str], now: Instant) -> None:
         word, why = account_condition

@@ -27,6 +27,10 @@ SETTLING_S: Final = 2.0
 """How long REST and push may disagree about a quantity while a fill makes its way into both."""
 PUSH_REPEATS_S: Final = 11.0
 """The venue repeats each position every 10 s (BitMart reference, 14.8), and a second is grace."""
+STREAM_HAS_S: Final = 15.0
+"""How long the stream has to show a position for the first time. A stream that says nothing at all (a login refused, a socket
+that stays silent) is told as lost; it contradicts nothing, and must not hold back every close for as long as it lasts (I10).
+Reads, notional and marks still have to agree."""
 PUSH_AGE_S_MAX: Final = 25.0
 """Two repetitions missed: an older push says nothing about now."""
 
@@ -69,7 +73,7 @@ def cross_check(state: AccountState, *, now: Instant) -> tuple[Mismatch, ...]:
         found.extend(_notional(state, state.held[key]))
         found.extend(_quantity(state, state.held[key], now))
     for symbol in sorted({key.symbol for key in state.held}):
-        found.extend(_marks(state, symbol))
+        found.extend(_marks(state, symbol, now))
     found.extend(_only_pushed(state, now))
     found.extend(_mode(state, now))
     return tuple(found)
@@ -114,7 +118,8 @@ def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatc
     """REST and push must show the same position."""
     pushed = state.pushed_quantities.get(held.key)
     if pushed is None or now.seconds_since(pushed[1]) > PUSH_AGE_S_MAX:
-        yield _about(held.key, Check.POSITIONS, False, "the stream hasn't shown this position lately")
+        if pushed is not None or now.seconds_since(held.begun) <= STREAM_HAS_S:
+            yield _about(held.key, Check.POSITIONS, False, "the stream hasn't shown this position lately")
         return
     quantity, at = pushed
     if held.missing_since is not None:
@@ -136,9 +141,11 @@ def _only_pushed(state: AccountState, now: Instant) -> Iterator[Mismatch]:
         yield _about(key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
 
 
-def _marks(state: AccountState, symbol: Symbol) -> Iterator[Mismatch]:
+def _marks(state: AccountState, symbol: Symbol, now: Instant) -> Iterator[Mismatch]:
     streamed, read = state.marks.get(symbol), state.rest_marks.get(symbol)
     if streamed is None or read is None or streamed.source is not Source.STREAM:
+        if read is not None and all(now.seconds_since(held.begun) > STREAM_HAS_S for held in state.holds(symbol)):
+            return
         yield Mismatch(check=Check.MARKS, symbol=symbol, key=None, proved=False, text=f"{symbol}: one mark only")
         return
     if abs(streamed.mark - read.mark) > MARKS_TOLERANCE * read.mark:

@@ -25,10 +25,21 @@ async def everything_read() -> Bench:
 
 async def test_a_full_read_after_the_streams_came_up_is_waited_for() -> None:
     bench = await everything_read()
-    assert waits_for(bench.state) == ()
+    assert waits_for(bench.state, waited_s=1) == ()
     bench.clock.pass_time(1)
     fold(bench.state, StreamMoved(at=bench.now, stream=StreamName.PRIVATE, up=True, why="acknowledged again"))
-    assert waits_for(bench.state) == ("one full read after the streams came up",)
+    assert waits_for(bench.state, waited_s=1) == ("one full read after the streams came up",)
+    await bench.end()
+
+
+async def test_streams_that_never_come_up_leave_nothing_naked_the_guard_begins_by_reads_and_says_so() -> None:
+    bench = await everything_read()
+    fold(bench.state, StreamMoved(at=bench.now, stream=StreamName.PRIVATE, up=False, why="login refused"))
+    assert waits_for(bench.state, waited_s=9) == ("the private stream (login refused)",)
+    assert waits_for(bench.state, waited_s=10) == ()
+    bench.clock.pass_time(6)
+    word, why = condition(bench.state, missing=(), stale="", now=bench.now)
+    assert (word, why) == (AccountCondition.STALE, "by reads alone, without the private stream (login refused)")
     await bench.end()
 
 
@@ -36,10 +47,10 @@ async def test_a_contract_that_cannot_be_guarded_keeps_no_other_position_from_it
     bench = await everything_read()
     inverse = PositionKey(LONG.account, Symbol("BTCUSD"), Side.LONG)
     await bench.hold(position(), position(key=inverse))
-    assert waits_for(bench.state) == ("the contract details of BTCUSD",)
+    assert waits_for(bench.state, waited_s=1) == ("the contract details of BTCUSD",)
     asked = frozenset({LONG.symbol, inverse.symbol})
     fold(bench.state, InstrumentsRead(at=bench.now, instruments=(INSTRUMENT,), asked=asked))
-    assert waits_for(bench.state) == ()
+    assert waits_for(bench.state, waited_s=1) == ()
     assert bench.state.unguardable == {inverse.symbol}
     await bench.end()
 
@@ -47,11 +58,11 @@ async def test_a_contract_that_cannot_be_guarded_keeps_no_other_position_from_it
 async def test_an_unresolved_intent_of_an_earlier_run_is_told_but_no_reason_to_keep_a_position_from_its_stop() -> None:
     bench = await everything_read()
     _left_by_an_earlier_run(bench, bench.state)
-    assert waits_for(bench.state) == ()
-    word, why = condition(bench.state, ready=True, stale="", now=bench.now)
+    assert waits_for(bench.state, waited_s=1) == ()
+    word, why = condition(bench.state, missing=(), stale="", now=bench.now)
     assert (word, why) == (AccountCondition.STARTING, "waiting for 1 unfinished intents of an earlier run")
     bench.state.pending.clear()
-    assert condition(bench.state, ready=True, stale="", now=bench.now)[0] is AccountCondition.LIVE
+    assert condition(bench.state, missing=(), stale="", now=bench.now)[0] is AccountCondition.LIVE
     await bench.end()
 
 

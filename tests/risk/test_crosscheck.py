@@ -190,3 +190,10 @@ def test_I29_a_push_of_zero_is_the_first_word_of_a_close_and_contradicts_only_la
 
 def positions_of(found: tuple[Mismatch, ...]) -> Mismatch:
     return only(tuple(each for each in found if each.check is Check.POSITIONS))
+
+
+def test_I29_a_stream_that_never_says_anything_holds_no_close_back_for_ever() -> None:
+    state = checked()
+    state.pushed_quantities.clear()
+    assert positions_of(cross_check(state, now=later(14))).text.startswith("main/BTCUSDT/long: the stream hasn't")
+    assert not [each for each in cross_check(state, now=later(16)) if each.check is Check.POSITIONS]
