@@ -67,18 +67,25 @@ def _is_later_close(other: Intent, intent: Intent) -> bool:
 
 
 def placed_plan(
-    intent: Intent, write: PlaceProtection, read: OrdersRead, order_id: OrderId | None, taken: frozenset[OrderId]
+    intent: Intent,
+    write: PlaceProtection,
+    read: OrdersRead,
+    order_id: OrderId | None,
+    taken: frozenset[OrderId],
+    *,
+    offset_ms: int = 0,
 ) -> PlanOrder | None:
     """The plan order that this intent made: by its ids, or where the venue carries none, by what it is.
 
-    `taken`: orders that are known to be somebody's already, ours or a stranger's.
+    `taken`: orders that are known to be somebody's already, ours or a stranger's. `offset_ms`: the venue's clock minus ours.
     """
+    earliest_ms = intent.decided.wall_ms + offset_ms - CREATED_BEFORE_MS_MAX
     plans = [plan for plan in read.plans or () if plan.key == write.key]
     for plan in plans:
         if plan.client_id == intent.id or (order_id is not None and plan.order_id == order_id):
             return plan
     for plan in sorted(plans, key=lambda plan: (plan.created_ms, plan.order_id)):
-        new = plan.created_ms == 0 or plan.created_ms >= intent.decided.wall_ms - CREATED_BEFORE_MS_MAX
+        new = plan.created_ms == 0 or plan.created_ms >= earliest_ms
         if not plan.client_id and new and plan.order_id not in taken and _is_as_meant(plan, write):
             return plan
     return None

@@ -54,14 +54,15 @@ def made_by_us(state: AccountState, order: PlanOrder | RestingOrder) -> bool:
         return True
     if isinstance(order, RestingOrder) or order.client_id:
         return False
-    return any(_is_late(order, finished) for finished in state.finished)
+    offset_ms = state.clock_offset_ms or 0
+    return any(_is_late(order, finished, offset_ms) for finished in state.finished)
 
 
-def _is_late(order: PlanOrder, finished: Finished) -> bool:
+def _is_late(order: PlanOrder, finished: Finished, offset_ms: int) -> bool:
     write = finished.intent.write
     if finished.stage not in (Stage.VOID, Stage.FAILED) or not isinstance(write, PlaceProtection):
         return False
-    age_ms = order.created_ms - finished.intent.decided.wall_ms
+    age_ms = order.created_ms - finished.intent.decided.wall_ms - offset_ms
     return (
         (order.key, order.protection, order.trigger_price) == (write.key, write.kind, write.trigger_price)
         and order.size == (write.size if write.size is not None else write.position_size)

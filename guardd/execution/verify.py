@@ -115,6 +115,11 @@ class Reader:
             self._failed("find_order", error)
             return None
 
+    @property
+    def offset_ms(self) -> int:
+        """The venue's clock minus ours: its stamps are held against our moments."""
+        return self._state.clock_offset_ms or 0
+
     def taken(self, intent: Intent) -> frozenset[OrderId]:
         """Plan orders that can't be this intent's: ours by another intent, or seen before it was decided."""
         seen = self._state.own_order_ids
@@ -216,7 +221,7 @@ async def _look_at_placed(intent: Intent, write: PlaceProtection, order_id: Orde
     read = await reader.orders(resting=False, plans=True)
     if read is None or read.plans is None:
         return Finding(stage=Stage.UNKNOWN, detail="the plan list could not be read", order_id=order_id)
-    plan = placed_plan(intent, write, read, order_id, taken)
+    plan = placed_plan(intent, write, read, order_id, taken, offset_ms=reader.offset_ms)
     if plan is None:
         return Finding(stage=Stage.FAILED, detail="not in the plan list", order_id=order_id)
     if flaw := differs_from(plan, write):

@@ -20,7 +20,8 @@ def wants_cancel(
     if since is None or now.seconds_since(since) >= rule.cooldown_s:
         remembered.cancelled = now
         return True
-    return any(entry.created_ms <= since.wall_ms for entry in entries)
+    since_ms = since.wall_ms + (state.clock_offset_ms or 0)
+    return any(entry.created_ms <= since_ms for entry in entries)
 
 
 def _entries(state: AccountState, view: View, *, whole_account: bool) -> list[RestingOrder | PlanOrder]:

@@ -9,7 +9,8 @@ from guardd.execution.approve import ApprovedIntent
 from guardd.execution.closing import closing_steps
 from guardd.execution.reconcile import reconcile
 from guardd.model.decision import Close, Reduce
-from guardd.model.event import OrderPushed, OrdersRead, PositionsRead
+from guardd.model.event import ClockRead, OrderPushed, OrdersRead, PositionsRead
+from guardd.model.fold import fold
 from guardd.model.intent import CancelOrder, Stage
 from guardd.model.names import OrderId, RuleName, Severity
 from guardd.model.order import OrderAction, OrderUpdate, PlanForm, ProtectionKind, RestingKind
@@ -27,7 +28,7 @@ from tests.execution.bench import (
     resting,
     wanted,
 )
-from tests.execution.fake_venue import Answer
+from tests.execution.fake_venue import CAN_ALL, Answer
 
 CLOSE = Close(key=LONG, episode=EPISODE, rule=RuleName("last-resort"), reason="the end is near")
 ACCEPTED_PATH = [Stage.DECIDED, Stage.JOURNALLED, Stage.SENT, Stage.ACCEPTED, Stage.VERIFIED]
@@ -253,6 +254,23 @@ async def test_I07_an_unknown_plan_order_without_client_id_is_recognised_by_what
     await bench.settle(6)
     assert bench.stages(intent)[-1] is Stage.VERIFIED
     assert bench.state.own_order_ids == {OrderId("1")}
+    await bench.end()
+
+
+@pytest.mark.parametrize("offset_s", [-45, 45])
+async def test_I07_the_venues_stamps_are_read_by_its_own_clock(offset_s: int) -> None:
+    """A local clock that is off must not make a stop that arrived look lost: it would be placed a second time."""
+    bench = Bench(capabilities=replace(CAN_ALL, whole_position_protection=False, sized_protection=False))
+    fold(bench.state, ClockRead(at=bench.now, offset_ms=offset_s * 1000))
+    await bench.hold(position())
+    bench.venue.script.append(Answer.UNKNOWN_DONE)
+    [intent] = bench.go(reconcile(protect(wanted()), bench.state, BOUNDS, now=bench.now))
+    await bench.settle(0)
+    [placed] = bench.venue.plans.values()
+    created_ms = placed.created_ms + offset_s * 1000
+    bench.venue.plans[placed.order_id] = replace(placed, created_ms=created_ms)
+    await bench.settle(6)
+    assert bench.stages(intent)[-1] is Stage.VERIFIED
     await bench.end()
 
 
