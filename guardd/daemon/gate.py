@@ -54,7 +54,7 @@ def condition(
         return AccountCondition.STARTING, "waiting for " + ", ".join(missing)
     if state.unresolved:
         return AccountCondition.STARTING, f"waiting for {state.unresolved} unfinished intents of an earlier run"
-    held_back = [kind for kind, until in sorted(state.blocks.items()) if until.mono_ns > now.mono_ns]
+    held_back = state.blocks_standing(now)
     if held_back:
         return AccountCondition.BLOCKED, "held back by " + ", ".join(held_back)
     lost = [f"the {name} stream ({stream.why})" for name, stream in state.streams.items() if _is_lost(stream, now)]

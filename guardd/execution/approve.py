@@ -213,7 +213,7 @@ def _judge(
         case CloseAtMarket():
             if doubts and not _reduced_before(state, held):
                 return _No(kind=RefusalKind.CROSS_CHECK, why="I29: " + "; ".join(doubts))
-            known = proposal.blind or proposal.operator or _reads_are_held_back(state, now)
+            known = proposal.blind or proposal.operator or state.reads_held_back(now)
             if now.seconds_since(held.read) > POSITION_AGE_S_MAX and not known:
                 return NeedsRead(key=proposal.key, why="the position's last read is too old for a closing move")
             return _judge_close(proposal, write, held, instrument, state, leash, now, with_opposite=with_opposite)
@@ -296,10 +296,6 @@ def _forbidden_by_history(proposal: Proposal, state: AccountState, now: Instant)
         wait_s = held_back.seconds_since(now)
         return _No(kind=RefusalKind.TOO_EARLY, why=f"the next try is in {wait_s:.1f} s", retry_at=held_back)
     return None
-
-
-def _reads_are_held_back(state: AccountState, now: Instant) -> bool:
-    return any(until.mono_ns > now.mono_ns for until in state.blocks.values())
 
 
 def _reduced_before(state: AccountState, held: Held) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
@@ -24,6 +25,9 @@ from guardd.model.names import (
 from guardd.model.order import OrderAction, PlanOrder, RestingOrder
 from guardd.model.outcome import Outcome
 from guardd.model.position import Episode, Position
+
+PROBED_WITHIN_S: Final = 2.0
+"""So long after a block's time its probe has been answered: by then it moved on, or it is gone."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,6 +155,15 @@ class AccountState:
     @property
     def foreign_guard(self) -> bool:
         return bool(self.foreign_ids)
+
+    def reads_held_back(self, now: Instant) -> bool:
+        """True while a rate limit, Cloudflare or a ban keeps us from reading."""
+        return bool(self.blocks_standing(now))
+
+    def blocks_standing(self, now: Instant) -> tuple[BlockKind, ...]:
+        """What holds us back; at its time a block is probed, not over yet."""
+        standing = [kind for kind, until in self.blocks.items() if now.seconds_since(until) < PROBED_WITHIN_S]
+        return tuple(sorted(standing))
 
     @property
     def unresolved(self) -> int:

@@ -76,7 +76,7 @@ def _view(policy: Policy, state: AccountState, held: Held, now: Instant, whole: 
         allowed = limits(policy.limits.stale_after_s, near=False)
         stale = blind_on(ages, allowed, risk.margin_mode)
     mark_stale = ages.mark_s is None or ages.mark_s > allowed.mark_s
-    if stale and not mark_stale and reads_held_back(state, now):
+    if stale and not mark_stale and state.reads_held_back(now):
         stale = ()  # a block holds reads back: the last confirmed quantity serves (interfaces.md 2.3 "Ages")
     return View(
         held=held,
@@ -88,11 +88,6 @@ def _view(policy: Policy, state: AccountState, held: Held, now: Instant, whole: 
         stale=stale,
         reads_stale=bool(stale) and not mark_stale,
     )
-
-
-def reads_held_back(state: AccountState, now: Instant) -> bool:
-    """True while a rate limit, Cloudflare or a ban keeps us from reading."""
-    return any(until.mono_ns > now.mono_ns for until in state.blocks.values())
 
 
 def _near(on: Ground, risk: PositionRisk, rules: tuple[PolicyRule, ...]) -> bool:

@@ -285,6 +285,14 @@ def test_where_a_block_holds_reads_back_the_last_confirmed_quantity_serves() -> 
     assert isinstance(judge(CLOSE, state, now=later), ApprovedIntent)
 
 
+def test_a_block_whose_time_has_come_is_being_probed_and_still_holds_reads_back() -> None:
+    """Each minute its time passes, and until the probe is answered nothing else has changed."""
+    state, probed = account(), NOW.later_by(60.5)
+    fold(state, BlockMoved(at=NOW, kind=BlockKind.EDGE, until=NOW.later_by(60)))
+    assert isinstance(judge(CLOSE, state, now=probed), ApprovedIntent)
+    assert isinstance(judge(CLOSE, state, now=NOW.later_by(63)), NeedsRead), "a word about its end was lost"
+
+
 def test_without_a_position_mode_nothing_is_sent() -> None:
     state = account()
     state.position_mode = None
