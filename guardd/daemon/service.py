@@ -70,7 +70,9 @@ class Service:
         self._world: World = real_world(clock)
         self._accounts: list[GuardedAccount] = []
         self._stopping = asyncio.Event()
-        self._pulse = clock.now()
+        self._pulses: dict[AccountName, Instant] = {}
+        """When each guard that has begun last turned its loop."""
+        self._began = clock.now()
         self._watchdog = clock.now()
         names = [account_name(account) for account in settings.accounts]
         self._board = Board(
@@ -134,7 +136,7 @@ class Service:
                     journal=journal,
                     supervisor=self._supervisor,
                     listener=self._listener,
-                    on_pulse=self._on_pulse,
+                    on_pulse=partial(self._on_pulse, account_name(account)),
                     tape=tape,
                 )
             )
@@ -273,17 +275,23 @@ class Service:
             self._said(Severity.INFO if same else Severity.WARNING, "policy", f"policy reloaded: {what}")
         self._manager.send(READY="1")
 
-    def _on_pulse(self, now: Instant) -> None:
-        """A guard's loop turned: the service manager's watchdog hangs on this, not on a timer."""
-        self._pulse = now
+    def _on_pulse(self, account: AccountName, now: Instant) -> None:
+        """A guard's loop turned: the service manager's watchdog hangs on this, not on a timer, and on every guard's."""
+        self._pulses[account] = now
         watchdog_s = self._manager.watchdog_s
-        if watchdog_s is not None and now.seconds_since(self._watchdog) >= watchdog_s / 2:
+        due = watchdog_s is not None and now.seconds_since(self._watchdog) >= watchdog_s / 2
+        if due and self._silent() is None:
             self._watchdog = now
             self._manager.send(WATCHDOG="1")
 
     def _silent(self) -> str | None:
-        quiet_s = self._clock.now().seconds_since(self._pulse)
-        return None if quiet_s < SILENT_AFTER_S else f"no guard's pulse for {quiet_s:.1f} s"
+        """Why the daemon counts as hung: one guard that stopped isn't masked by the others."""
+        now = self._clock.now()
+        for account, pulse in sorted(self._pulses.items() or [(AccountName("every account"), self._began)]):
+            quiet_s = now.seconds_since(pulse)
+            if quiet_s >= SILENT_AFTER_S:
+                return f"{account}: no guard's pulse for {quiet_s:.1f} s"
+        return None
 
     def _said(self, severity: Severity, edge: str, text: str) -> None:
         self._listener(Said(account=None, severity=severity, edge=edge, text=text, at=self._clock.now()))
