@@ -7,7 +7,9 @@ from tests.live.desk import open_desk, until
 from tests.live.test_reducing import LADDER, fall
 
 
-async def test_a_login_that_is_refused_from_the_start_leaves_nothing_naked_and_no_breach_unanswered(tmp_path: Path) -> None:
+async def test_a_login_that_is_refused_from_the_start_leaves_nothing_naked_and_no_breach_unanswered(
+    tmp_path: Path,
+) -> None:
     async with open_desk(tmp_path, deposit=1_000) as desk:
         desk.open("BTCUSDT", "long", 100, isolated=True, leverage=10)
         desk.faults.add(FaultKind.REFUSE_LOGIN)
@@ -17,4 +19,4 @@ async def test_a_login_that_is_refused_from_the_start_leaves_nothing_naked_and_n
             await until(lambda: not desk.positions(), within_s=25, what="closed by reads alone")
             states = [event["event"] for event in guard.events() if str(event["event"]).startswith("account_")]
         assert "account_stale" in states
-        assert not [row for row in desk.ledger("liquidated")]
+        assert not list(desk.ledger("liquidated"))
