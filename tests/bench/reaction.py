@@ -97,13 +97,14 @@ async def cross(desk: Desk, contracts: tuple[Contract, ...], crossed: set[str]) 
     """Push one position after the other through its trigger; milliseconds by the exchange's stamps."""
     found: list[float] = []
     for contract in contracts:
-        mark = START * BEYOND
-        before = len(desk.server.stamps.requests)
+        tickers, requests = desk.server.stamps.tickers[-1].sequence, len(desk.server.stamps.requests)
         crossed.add(contract.symbol)
-        desk.price(contract.symbol, mark)
-        sent_ns = next(s.mono_ns for s in reversed(desk.server.stamps.tickers) if s.symbol == contract.symbol)
+        desk.price(contract.symbol, START * BEYOND)
         await asyncio.sleep(PAUSE_S)
-        for stamp in list(desk.server.stamps.requests)[before:]:
+        # The frame is stamped when the socket's writer takes it, after `price` has returned.
+        frames = (s for s in desk.server.stamps.tickers if s.sequence > tickers and s.symbol == contract.symbol)
+        sent_ns = next(frames).mono_ns
+        for stamp in list(desk.server.stamps.requests)[requests:]:
             if stamp.path.endswith("/submit-order") and f'"{contract.symbol}"' in stamp.body:
                 found.append((stamp.mono_ns - sent_ns) / 1e6)
                 break
