@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -16,17 +15,16 @@ from guardd.demo.frame import Show
 from guardd.demo.plain import Plain
 from guardd.demo.play import Wish, run_demo
 from guardd.demo.screen import Screen
+from guardd.simulator.run import SimulatedVenue
 
 PLAIN_WIDTH = 132
 """Columns of the summary's tables where nobody says how wide a page is."""
 
 
-class DemoVenue(StrEnum):
-    BITMART = "bitmart"
-
-
 def demo(
-    venue: Annotated[DemoVenue, typer.Option(help="Whose protocol the simulated exchange speaks.")] = DemoVenue.BITMART,
+    venue: Annotated[
+        SimulatedVenue, typer.Option(help="Whose protocol the simulated exchange speaks.")
+    ] = SimulatedVenue.BITMART,
     seconds: Annotated[
         int,
         typer.Option(
@@ -44,7 +42,7 @@ def demo(
 
     Ends with exit code 0 when the guarded account kept its positions or closed them in time and its twin was liquidated.
     """
-    guarded(lambda: _demo(Wish(seconds=seconds, seed=seed, observe=observe)))
+    guarded(lambda: _demo(Wish(venue=venue, seconds=seconds, seed=seed, observe=observe)))
 
 
 def _demo(wish: Wish) -> int:

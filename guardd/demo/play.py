@@ -23,6 +23,7 @@ from guardd.demo.story import Line
 from guardd.demo.verdict import Verdict, judge
 from guardd.demo.watch import ANSWER_S, Exchange, Log, Status, read_status
 from guardd.simulator import prices
+from guardd.simulator.run import SimulatedVenue
 
 EXCHANGE_START_S: Final = 30.0
 DAEMON_START_S: Final = 60.0
@@ -37,6 +38,7 @@ SETTLE_S: Final = 2.0
 class Wish:
     """What the user asked for."""
 
+    venue: SimulatedVenue
     seconds: int
     seed: int
     observe: bool
@@ -54,7 +56,7 @@ async def run_demo(wish: Wish, clock: Clock, show_at: Callable[[str], Show]) -> 
         home = Path(name)
         exchange = await Child.start(
             "exchange",
-            ["-m", "guardd.demo.exchange", str(wish.seed)],
+            ["-m", "guardd.demo.exchange", wish.venue.value, str(wish.seed)],
             home=home,
             environ=clean_environment({}),
             read_stdout=True,
@@ -62,12 +64,12 @@ async def run_demo(wish: Wish, clock: Clock, show_at: Callable[[str], Show]) -> 
         try:
             line = await exchange.first_line(EXCHANGE_START_S)
             addresses = msgspec.json.decode(line, type=Addresses)
-            file = write_settings(home, addresses=addresses, port=port, observe=wish.observe)
+            file = write_settings(home, venue=wish.venue, addresses=addresses, port=port, observe=wish.observe)
             daemon = await Child.start(
                 "daemon",
                 ["-m", "guardd", "run", "-c", str(file), "--confirm", "CONFIRM"],
                 home=home,
-                environ=clean_environment(credentials()),
+                environ=clean_environment(credentials(wish.venue)),
             )
             try:
                 session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S))
@@ -80,7 +82,7 @@ async def run_demo(wish: Wish, clock: Clock, show_at: Callable[[str], Show]) -> 
                         play=scenario.play(seed=wish.seed, seconds=wish.seconds),
                         children=(exchange, daemon),
                         daemon=daemon,
-                        exchange=Exchange(rest_url=addresses.rest_url, session=session),
+                        exchange=Exchange(rest_url=addresses.rest_url, session=session, lots=addresses.lots),
                         session=session,
                         log=Log(file=daemon.log),
                     )
@@ -122,8 +124,8 @@ class _Stage:
     async def run(self) -> Verdict:
         mode = "observe (it sends nothing)" if self.wish.observe else "enforce"
         self.show.words(
-            f"Two equal accounts at a simulated BitMart, {scenario.DEPOSIT:,} USDT each; guardd guards `{scenario.GUARDED}` "
-            f"in {mode}, nobody guards `{scenario.TWIN}`. Seed {self.wish.seed}."
+            f"Two equal accounts at a simulated {self.wish.venue}, {scenario.DEPOSIT:,} USDT each; guardd guards "
+            f"`{scenario.GUARDED}` in {mode}, nobody guards `{scenario.TWIN}`. Seed {self.wish.seed}."
         )
         self.show.words(f"Status page while it runs: {self.address}/")
         await self._wait_for_the_guard()

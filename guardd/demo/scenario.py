@@ -37,7 +37,7 @@ Points = tuple[tuple[int, Decimal], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
-    """One position that both accounts open before the play. `size` in contracts."""
+    """One position that both accounts open before the play. `size` in the contracts of `contracts()`."""
 
     symbol: str
     side: PositionSide
@@ -112,6 +112,12 @@ def contracts() -> tuple[Contract, ...]:
     return tuple(contract for contract in default_contracts() if contract.symbol in played)
 
 
+def lots(contract: Contract) -> Decimal:
+    """How many contracts of the story are one unit of size at an exchange that lists this one: venues count differently."""
+    told = next(each for each in contracts() if each.symbol == contract.symbol)
+    return contract.contract_size / told.contract_size
+
+
 def starting_prices() -> dict[str, Decimal]:
     every = default_prices()
     return {leg.symbol: every[leg.symbol] for leg in LEGS}
@@ -124,7 +130,8 @@ def open_positions(exchange: Exchange) -> None:
             now_ms = exchange.now_ms
             exchange.set_leverage(uid, leg.symbol, now_ms, leverage=leg.leverage, margin_mode=leg.margin_mode)
             side = Side.BUY if leg.side is PositionSide.LONG else Side.SELL
-            order = OrderRequest(symbol=leg.symbol, side=side, size=leg.size, reduce=False, kind=OrderKind.MARKET)
+            size = leg.size / lots(exchange.query.contract(leg.symbol))
+            order = OrderRequest(symbol=leg.symbol, side=side, size=size, reduce=False, kind=OrderKind.MARKET)
             exchange.place(uid, order, now_ms)
 
 

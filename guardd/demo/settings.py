@@ -11,13 +11,16 @@ from ruamel.yaml import YAML
 from guardd.demo import scenario
 from guardd.demo.exchange import Addresses
 from guardd.errors import ConfigurationError
+from guardd.simulator.run import SimulatedVenue
 
 HERE: Final = Path(__file__).parent
 SETTINGS: Final = "demo.yaml"
 POLICY: Final = "demo-policy.yaml"
+FAMILY: Final = "-unified"
+"""Which family an account is of stands in no settings: the adapter finds it out."""
 
 
-def write_settings(home: Path, *, addresses: Addresses, port: int, observe: bool) -> Path:
+def write_settings(home: Path, *, venue: SimulatedVenue, addresses: Addresses, port: int, observe: bool) -> Path:
     """Write settings and policy into `home`; returns the settings file, for `guardd run -c`."""
     yaml = YAML(typ="rt", pure=True)
     document = yaml.load((HERE / SETTINGS).read_text(encoding="utf-8"))
@@ -27,6 +30,7 @@ def write_settings(home: Path, *, addresses: Addresses, port: int, observe: bool
     document["data_dir"] = "./data"
     if observe:
         document["mode"] = "observe"
+    document["accounts"][0]["venue"] = venue.value.removesuffix(FAMILY)
     document["accounts"][0]["rest_url"] = addresses.rest_url
     document["accounts"][0]["stream_url"] = addresses.stream_url
     file = home / SETTINGS
@@ -36,7 +40,8 @@ def write_settings(home: Path, *, addresses: Addresses, port: int, observe: bool
     return file
 
 
-def credentials() -> dict[str, str]:
+def credentials(venue: SimulatedVenue) -> dict[str, str]:
     """The variables that open the guarded account: keys of the simulator, which open nothing else."""
     account = next(each for each in scenario.accounts() if each.uid == scenario.GUARDED)
-    return {"DEMO_API_KEY": account.key, "DEMO_API_SECRET": account.secret, "DEMO_API_MEMO": account.passphrase}
+    phrase = "DEMO_API_MEMO" if venue is SimulatedVenue.BITMART else "DEMO_API_PASSPHRASE"
+    return {"DEMO_API_KEY": account.key, "DEMO_API_SECRET": account.secret, phrase: account.passphrase}

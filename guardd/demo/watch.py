@@ -28,7 +28,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """A position as the exchange holds it; sizes in contracts."""
+    """A position as the exchange holds it; sizes in contracts of the story."""
 
     symbol: str
     side: PositionSide
@@ -147,10 +147,14 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """The exchange seen through its control routes; `ledger` is a copy that grows with each `look`."""
+    """The exchange seen through its control routes; `ledger` is a copy that grows with each `look`.
+
+    `lots`: contracts of the story in one unit of size of this exchange, by symbol.
+    """
 
     rest_url: str
     session: aiohttp.ClientSession
+    lots: dict[str, Decimal]
     ledger: Ledger = field(default_factory=Ledger)
     _seen: int = 0
 
@@ -173,9 +177,9 @@ class Exchange:
 
     async def look(self) -> tuple[Venue, list[LedgerRow]]:
         """The present state, and what happened since the last look."""
-        venue = msgspec.json.decode(await self._get("state"), type=Venue)
+        venue = self._in_lots(msgspec.json.decode(await self._get("state"), type=Venue))
         found = await self._get(f"ledger?after={self._seen}")
-        rows = [_row(cells) for cells in msgspec.json.decode(found, type=list[dict[str, Cell]])]
+        rows = [_row(cells, self.lots) for cells in msgspec.json.decode(found, type=list[dict[str, Cell]])]
         for row in rows:
             self.ledger.append(
                 sequence=row.sequence,
@@ -195,6 +199,18 @@ class Exchange:
             for sample in samples:
                 self.ledger.sample_equity(uid, sample.at_ms, sample.equity, edge=True)
 
+    def _in_lots(self, venue: Venue) -> Venue:
+        accounts = {
+            uid: msgspec.structs.replace(
+                account,
+                positions=tuple(
+                    msgspec.structs.replace(each, size=each.size * self.lots[each.symbol]) for each in account.positions
+                ),
+            )
+            for uid, account in venue.accounts.items()
+        }
+        return msgspec.structs.replace(venue, accounts=accounts)
+
     async def _get(self, name: str) -> bytes:
         async with self.session.get(self._route(name)) as answer:
             answer.raise_for_status()
@@ -210,9 +226,14 @@ class _EquityRead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _HEAD: Final = frozenset({"sequence", "at_ms", "kind", "uid", "symbol"})
+_SIZES: Final = frozenset({"size", "after"})
 
 
-def _row(cells: dict[str, Cell]) -> LedgerRow:
+def _row(cells: dict[str, Cell], lots: dict[str, Decimal]) -> LedgerRow:
+    symbol = str(cells["symbol"])
+    for name in _SIZES & cells.keys() if symbol in lots else ():
+        if cells[name] is not None:
+            cells[name] = str(Decimal(str(cells[name])) * lots[symbol])
     return LedgerRow(
         sequence=int(cells["sequence"] or 0),
         at_ms=int(cells["at_ms"] or 0),

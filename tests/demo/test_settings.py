@@ -9,10 +9,10 @@ from guardd.config.settings import Mode
 from guardd.demo import settings
 from guardd.demo.exchange import Addresses
 from guardd.policy.load import load_policy
-from guardd.simulator.run import DEFAULT_ACCOUNTS
+from guardd.simulator.run import DEFAULT_ACCOUNTS, SimulatedVenue
 
 CONFIG = Path(__file__).parents[2] / "config"
-ADDRESSES = Addresses(rest_url="http://127.0.0.1:40123", stream_url="ws://127.0.0.1:40123")
+ADDRESSES = Addresses(rest_url="http://127.0.0.1:40123", stream_url="ws://127.0.0.1:40123", lots={})
 
 
 @pytest.mark.parametrize("name", [settings.SETTINGS, settings.POLICY])
@@ -29,7 +29,9 @@ def test_the_readable_pair_is_valid_as_it_stands() -> None:
 
 @pytest.mark.parametrize("observe", [False, True])
 def test_only_addresses_port_place_and_mode_differ_in_what_the_demo_writes(tmp_path: Path, observe: bool) -> None:
-    file = settings.write_settings(tmp_path, addresses=ADDRESSES, port=40999, observe=observe)
+    file = settings.write_settings(
+        tmp_path, venue=SimulatedVenue.BITMART, addresses=ADDRESSES, port=40999, observe=observe
+    )
     written = load_settings(file, environ={}, dotenv=None)
     readable = load_settings(CONFIG / settings.SETTINGS, environ={}, dotenv=None)
     assert written.mode is (Mode.OBSERVE if observe else Mode.ENFORCE)
@@ -43,8 +45,8 @@ def test_only_addresses_port_place_and_mode_differ_in_what_the_demo_writes(tmp_p
 
 
 def test_the_guard_gets_the_keys_of_the_simulator_and_finds_them(tmp_path: Path) -> None:
-    file = settings.write_settings(tmp_path, addresses=ADDRESSES, port=0, observe=False)
+    file = settings.write_settings(tmp_path, venue=SimulatedVenue.BITMART, addresses=ADDRESSES, port=0, observe=False)
     account = load_settings(file, environ={}, dotenv=None).accounts[0]
-    found = Secrets(environ=settings.credentials()).credentials(account)
+    found = Secrets(environ=settings.credentials(SimulatedVenue.BITMART)).credentials(account)
     main = DEFAULT_ACCOUNTS[0]
     assert (found.key, found.secret, found.phrase) == (main.key, main.secret, main.passphrase)
