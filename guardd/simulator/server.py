@@ -201,6 +201,7 @@ class SimulatorServer:
             method=request.method,
             path=request.path,
             query=dict(request.query),
+            raw_query=request.rel_url.raw_query_string,
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,
             peer_ip=request.remote or "",

@@ -16,11 +16,15 @@ TEXT_TYPE = "text/plain; charset=UTF-8"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request. Header names are in lower case; of a repeated query parameter the last one counts."""
+    """One HTTP request. Header names are in lower case; of a repeated query parameter the last one counts.
+
+    `raw_query` is the query as it was sent, for venues whose signature covers it.
+    """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    raw_query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     peer_ip: str = "127.0.0.1"
