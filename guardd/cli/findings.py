@@ -157,8 +157,7 @@ def _of_venue(account: AccountSettings, mode: Mode, window: Window) -> Iterator[
         code = Exit.CREDENTIALS
         weight = Weight.ERROR if grave else Weight.NOTE
         yield Finding(weight=weight, where=account.name, text=text, mend=mended, code=code)
-    balance = window.state.balance
-    if balance is not None and balance.foreign_collateral:
+    if any(balance.foreign_collateral for balance in window.state.balances.values()):
         text = "other coins back this account's equity too: its figures are upper bounds"
         yield Finding(weight=Weight.WARNING, where=account.name, text=text, mend="keep the settlement coin only")
 

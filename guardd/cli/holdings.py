@@ -8,7 +8,7 @@ from guardd.model.intent import is_ours
 from guardd.model.order import PlanOrder, RestingOrder
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Held
-from guardd.risk.assess import PositionRisk, assess_account, assess_position
+from guardd.risk.assess import PositionRisk, assess_accounts, assess_position, worst_ratio
 from guardd.risk.backing import last_mark
 
 POSITION_COLUMNS = (
@@ -49,26 +49,38 @@ def print_holdings(state: AccountState, now: Instant) -> None:
 
 
 def balance_line(state: AccountState, now: Instant) -> str:
-    balance = state.balance
-    if balance is None:
+    """Every balance, and the position mode."""
+    if not state.balances:
         return "balance not read"
-    ratio = assess_account(state, marks={}, now=now).account_margin_ratio
     mode = state.position_mode.value.replace("_", "-") if state.position_mode is not None else "unknown"
-    return (
+    ratios = {currency: risk.account_margin_ratio for currency, risk in assess_accounts(state, now=now).items()}
+    parts = [
         f"equity {money(balance.equity)} {balance.currency}, available {money(balance.available)}, "
-        f"cross margin ratio {share(ratio)}, position mode {mode}"
-    )
+        f"cross margin ratio {share(ratios[balance.currency])}"
+        for balance in state.balances.values()
+    ]
+    return "; ".join([*parts, f"position mode {mode}"])
 
 
 def holdings_json(state: AccountState, now: Instant) -> dict[str, Json]:
     """What `print_holdings` shows, for programs."""
-    balance = state.balance
+    balance = next(iter(state.balances.values()), None)
+    risks = assess_accounts(state, now=now)
     return {
         "position_mode": state.position_mode.value if state.position_mode is not None else None,
         "currency": balance.currency if balance is not None else None,
         "equity": json_reading(balance.equity) if balance is not None else None,
         "available": json_reading(balance.available) if balance is not None else None,
-        "margin_ratio": json_reading(assess_account(state, marks={}, now=now).account_margin_ratio),
+        "margin_ratio": json_reading(worst_ratio(state, risks)),
+        "balances": [
+            {
+                "currency": each.currency,
+                "equity": json_reading(each.equity),
+                "available": json_reading(each.available),
+                "margin_ratio": json_reading(risks[each.currency].account_margin_ratio),
+            }
+            for each in state.balances.values()
+        ],
         "positions": [_position_json(state, held, now) for _, held in sorted(state.held.items())],
         "orders": [_order_json(order) for order in _orders(state)],
     }

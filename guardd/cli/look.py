@@ -12,7 +12,7 @@ from guardd.config import AccountSettings, Secrets, Settings, account_name, venu
 from guardd.config import Venue as SpokenVenue
 from guardd.daemon.wiring import World, real_world, venue_of
 from guardd.errors import VenueRefused
-from guardd.model.event import BalanceRead, ClockRead, InstrumentsRead, PositionModeRead, SnapshotFinished
+from guardd.model.event import BalanceRead, ClockRead, InstrumentsRead, PositionModeRead, SnapshotFinished, VenueLearned
 from guardd.model.facts import Fact, Said
 from guardd.model.fold import fold
 from guardd.model.names import Symbol
@@ -40,6 +40,8 @@ class Window:
     async def measure_clock(self) -> None:
         """Raises `VenueUnreachable`."""
         await self.venue.open()
+        capabilities, family = self.venue.capabilities, self.venue.family
+        fold(self.state, VenueLearned(capabilities=capabilities, family=family, at=self.clock.now()))
         offset_ms = await self.venue.clock_offset_ms()
         fold(self.state, ClockRead(offset_ms=offset_ms, at=self.clock.now()))
 
@@ -65,7 +67,7 @@ class Window:
         venue.watch(symbols)
         if symbols:
             fold(self.state, InstrumentsRead(instruments=await venue.instruments(symbols), at=clock.now()))
-        fold(self.state, BalanceRead(balance=await venue.balance(), at=clock.now()))
+        fold(self.state, BalanceRead(balances=await venue.balances(), at=clock.now()))
         fold(self.state, PositionModeRead(mode=await venue.position_mode(), at=clock.now()))
         fold(self.state, await venue.orders())
         for symbol in sorted(held - set(self.state.marks)):
@@ -75,7 +77,13 @@ class Window:
     async def read_anew(self) -> None:
         """The same, and nothing of earlier reads is believed: a single look can't confirm that a position is gone (I6)."""
         old = self.state
-        self.state = AccountState(name=old.name, venue=old.venue, capabilities=old.capabilities)
+        self.state = AccountState(
+            name=old.name,
+            venue=old.venue,
+            capabilities=old.capabilities,
+            family=old.family,
+            learned_at=old.learned_at,
+        )
         await self.read()
 
     async def listen(self) -> None:

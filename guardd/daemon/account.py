@@ -10,7 +10,7 @@ from guardd.daemon.supervisor import ESSENTIAL, Supervisor
 from guardd.errors import VenueBusy, VenueRefused, VenueUnreachable
 from guardd.execution.awaken import awaken
 from guardd.journal.base import Journal
-from guardd.model.event import ClockRead, Event, OperatorSpoke, OperatorWord, Pulse
+from guardd.model.event import ClockRead, Event, OperatorSpoke, OperatorWord, Pulse, VenueLearned
 from guardd.model.facts import Listener, LoopLagged
 from guardd.model.instant import NS_PER_S
 from guardd.model.names import AccountName, Severity
@@ -56,6 +56,7 @@ class GuardedAccount:
     async def start(self) -> None:
         """Prove the key, remember the last run, start reading. Raises `VenueUnreachable`, `CredentialsError`, `JournalError`."""
         await self.venue.open()
+        self._learn()
         proved = await self._prove_key()
         offset_ms = await self.venue.clock_offset_ms()
         memory = await self._journal.recall(self.name)
@@ -70,6 +71,13 @@ class GuardedAccount:
         self.guard.executor.resume(self.guard.state.pending.values())
         if not proved:
             self._run("prove-key", self._prove_later)
+
+    def _learn(self) -> None:
+        """What the account can do is known once its adapter is open (a venue may have several families of accounts)."""
+        venue = self.venue
+        learned = VenueLearned(at=self._clock.now(), capabilities=venue.capabilities, family=venue.family)
+        self._tape(self.name, learned)
+        self.guard.absorb(learned)
 
     def speak(self, word: OperatorWord, why: str) -> None:
         """An operator's word; acted on by the guard's own task."""

@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from decimal import Decimal
 from typing import Final
 
+from guardd.model.account import Balance
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import MarginMode, Symbol
 from guardd.model.reading import is_value
@@ -93,14 +94,17 @@ class Agenda:
             for plan in sorted(self._state.plans.values(), key=lambda plan: plan.order_id)
             if plan.key.symbol in symbols
         )
-        return positions, plans, self._wallet() if piece == CROSS else None
+        return positions, plans, self._wallets() if piece == CROSS else None
 
-    def _wallet(self) -> Hashable:
-        """What of the balance doesn't move with the marks."""
-        balance = self._state.balance
-        if balance is None or not is_value(balance.equity) or not is_value(balance.unrealized_pnl):
-            return balance
-        return (balance.equity - balance.unrealized_pnl).quantize(_WHOLE_COINS)
+    def _wallets(self) -> Hashable:
+        """What of the balances doesn't move with the marks."""
+        return tuple(_wallet(balance) for balance in self._state.balances.values())
+
+
+def _wallet(balance: Balance) -> Hashable:
+    if not is_value(balance.equity) or not is_value(balance.unrealized_pnl):
+        return balance
+    return balance.currency, (balance.equity - balance.unrealized_pnl).quantize(_WHOLE_COINS)
 
 
 def _figures(held: Held) -> Hashable:

@@ -25,12 +25,16 @@ def waits_for(state: AccountState, *, waited_s: float) -> tuple[str, ...]:
     missing: list[str] = []
     if state.clock_offset_ms is None:
         missing.append("the venue's clock")
+    if state.learned_at is None:
+        missing.append("what the venue can do")
     ups = [stream.since for stream in state.streams.values() if stream.up]
     if len(ups) < len(state.streams) and waited_s < STREAMS_WITHIN_S:
         missing.extend(f"the {name} stream ({stream.why})" for name, stream in state.streams.items() if not stream.up)
     elif state.snapshot_started is None or any(_later(since, state.snapshot_started) for since in ups):
         missing.append("one full read after the streams came up" if ups else "one full read")
-    for symbol in sorted({key.symbol for key in state.held} - state.unguardable):
+    for symbol in sorted({key.symbol for key in state.held}):
+        if state.why_unguarded(symbol):
+            continue
         if symbol not in state.instruments:
             missing.append(f"the contract details of {symbol}")
         elif symbol not in state.marks:

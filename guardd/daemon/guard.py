@@ -282,7 +282,7 @@ class Guard:
 
     def _balance_follows(self) -> None:
         """A balance that is older than a change of quantity says nothing about the account any more."""
-        at = self.state.balance_at
+        at = self.state.balances_at
         if at is not None and any(held.changed.mono_ns > at.mono_ns for held in self.state.held.values()):
             self.reader.want(ReadKind.BALANCE)
 
@@ -424,7 +424,7 @@ class Guard:
             self.state,
             mode=Mode.ENFORCE if self.state.armed and not self.state.foreign_guard else Mode.OBSERVE,
             condition=account_condition,
-            account_risk=look.account,
+            accounts=look.accounts,
             seen=look.seen,
             unprotected_s=look.unprotected_s,
             unguarded=look.unguarded,

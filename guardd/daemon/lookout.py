@@ -19,7 +19,7 @@ from guardd.model.state import AccountState
 from guardd.policy.explain import NextRule, next_rule, view_of
 from guardd.policy.language import Policy
 from guardd.risk.ages import ages_of, blind_on, limits
-from guardd.risk.assess import AccountRisk, PositionRisk, assess_account
+from guardd.risk.assess import AccountRisk, PositionRisk, assess_accounts
 from guardd.risk.backing import last_mark
 from guardd.risk.cover import Cover, cover
 from guardd.risk.crosscheck import Check, Mismatch, Standing, cross_check, lasting, standing
@@ -38,7 +38,8 @@ LOOK_AHEAD_AT_ONCE: Final = 2
 class Look:
     """One look at the account, for people."""
 
-    account: AccountRisk
+    accounts: Mapping[str, AccountRisk]
+    """Each balance by its currency."""
     seen: Mapping[PositionKey, Seen]
     unprotected_s: Mapping[PositionKey, float]
     unguarded: tuple[tuple[Symbol, str], ...]
@@ -145,7 +146,7 @@ class Lookout:
         self._forget()
         marks = {key.symbol: risk.mark for key, risk in self.risks.items()}
         return Look(
-            account=assess_account(self._state, marks=marks, now=now),
+            accounts=assess_accounts(self._state, marks=marks, now=now),
             seen=seen,
             unprotected_s=dict(self._unprotected_s),
             unguarded=tuple(dict.fromkeys(unguarded)),
@@ -185,8 +186,9 @@ class Lookout:
         return on_its_way and now.seconds_since(since) < REPLACED_WITHIN_S
 
     def _why_unguarded(self, key: PositionKey) -> str:
-        if key.symbol in self._state.unguardable:
-            return "its contract can't be guarded"
+        why = self._state.why_unguarded(key.symbol)
+        if why:
+            return why
         if key.symbol not in self._state.instruments:
             return "its contract's details were not read yet"
         mark = last_mark(self._state, self._state.held[key])

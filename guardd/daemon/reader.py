@@ -163,8 +163,8 @@ class Reader:
         self._post(ReadFailed(at=self._clock.now(), endpoint=endpoint, why=str(error), credentials_refused=refused))
 
     async def _balance(self) -> Event:
-        balance = await self._venue.balance()
-        return BalanceRead(at=self._clock.now(), balance=balance)
+        balances = await self._venue.balances()
+        return BalanceRead(at=self._clock.now(), balances=balances)
 
     async def _position_mode(self) -> Event:
         mode = await self._venue.position_mode()

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from guardd.model.account import AccountCondition
-from guardd.model.facts import AccountView, PositionView, RestingView
+from guardd.model.account import AccountCondition, Balance
+from guardd.model.facts import AccountView, BalanceView, PositionView, RestingView
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, RuleName, Symbol
 from guardd.model.order import PlanOrder, ProtectionKind
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
-from guardd.risk.assess import AccountRisk, PositionRisk
+from guardd.risk.assess import AccountRisk, PositionRisk, worst_ratio
 from guardd.risk.cover import Cover, protected_notional_ratio
 
 SHOWN_RATIO: Final = Decimal("0.000001")
@@ -33,7 +33,7 @@ def account_view(
     *,
     mode: str,
     condition: tuple[AccountCondition, str],
-    account_risk: AccountRisk | None,
+    accounts: Mapping[str, AccountRisk],
     seen: Mapping[PositionKey, Seen],
     unprotected_s: Mapping[PositionKey, float],
     unguarded: tuple[tuple[Symbol, str], ...],
@@ -41,16 +41,18 @@ def account_view(
 ) -> AccountView:
     """Everything that /status, the metrics and the status page show of one account."""
     word, why = condition
-    balance = state.balance
+    balance = next(iter(state.balances.values()), None)
     return AccountView(
         account=state.name,
         venue=state.venue,
+        family=state.family,
         mode=mode,
         condition=word,
         condition_why=why,
         currency=balance.currency if balance is not None else "",
         equity=balance.equity if balance is not None else Absent.UNKNOWN,
-        margin_ratio=_ratio(account_risk.account_margin_ratio) if account_risk is not None else Absent.UNKNOWN,
+        balances=tuple(_balance(each, accounts[each.currency]) for each in state.balances.values()),
+        margin_ratio=_ratio(worst_ratio(state, accounts)),
         protected_notional_ratio=protected_notional_ratio(
             (each.risk.notional, each.cover.protected) for each in seen.values()
         ),
@@ -61,6 +63,16 @@ def account_view(
         ),
         unguarded=unguarded,
         at=now,
+    )
+
+
+def _balance(balance: Balance, risk: AccountRisk) -> BalanceView:
+    return BalanceView(
+        currency=balance.currency,
+        equity=balance.equity,
+        margin_ratio=_ratio(risk.account_margin_ratio),
+        pooled=balance.pooled,
+        doubt=risk.doubt,
     )
 
 

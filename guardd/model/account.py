@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from guardd.model.reading import Reading
+from guardd.model.reading import Absent, Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """One settlement coin of an account. `equity` includes unrealised PnL; a push may not carry it (unknown)."""
+    """What stands behind the positions that settle in `currency`; `pooled`: behind all of them.
+
+    `equity` includes unrealised PnL; a push may not carry it (unknown).
+    """
 
     currency: str
     equity: Reading
@@ -19,6 +22,12 @@ class Balance:
     unrealized_pnl: Reading
     foreign_collateral: bool = False
     """Other coins back this equity too: it is an upper bound only (BitMart reference, 8.1)."""
+    maintenance: Reading = Absent.UNKNOWN
+    """The venue's own maintenance margin of the cross positions, an amount in `currency`."""
+    margin_ratio: Reading = Absent.UNKNOWN
+    """The venue's own ratio of the cross positions; 1 is liquidation."""
+    pooled: bool = False
+    """One pool stands behind every settlement coin: a unified account, reckoned in `currency`."""
 
 
 class AccountCondition(StrEnum):

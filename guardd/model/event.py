@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from guardd.model.account import Balance
+from guardd.model.capabilities import Capabilities
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Intent, Stage
@@ -64,12 +65,16 @@ class PositionsPushed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceRead:
+    """Every balance of the account: one of each settlement coin, or the one pool behind all of them."""
+
     at: Instant
-    balance: Balance
+    balances: tuple[Balance, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalancePushed:
+    """One of them."""
+
     at: Instant
     balance: Balance
 
@@ -121,6 +126,15 @@ class StreamMoved:
     stream: StreamName
     up: bool
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueLearned:
+    """The adapter is open: what this account can do there, and which family of accounts it is of (empty: the venue has one)."""
+
+    at: Instant
+    capabilities: Capabilities
+    family: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +233,7 @@ Event: TypeAlias = (
     | InstrumentsRead
     | SnapshotFinished
     | StreamMoved
+    | VenueLearned
     | ClockRead
     | IntentMoved
     | BlockMoved

@@ -184,17 +184,35 @@ class PositionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceView:
+    """What stands behind the positions of one settlement coin, or behind all of them (`pooled`)."""
+
+    currency: str
+    equity: Reading
+    margin_ratio: Reading
+    pooled: bool
+    doubt: str
+    """Why its figures are unknown or may justify no close; empty when they may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
     """An account as people see it; published by its guard whenever something in it changed, at most a few times a second."""
 
     account: AccountName
     venue: VenueName
+    family: str = ""
+    """Which kind of account the venue says this is; empty where it has one kind."""
     mode: str
     condition: AccountCondition
     condition_why: str
     currency: str
     equity: Reading
+    """Of the first balance."""
+    balances: tuple[BalanceView, ...] = ()
+    """Every balance, the first included."""
     margin_ratio: Reading
+    """The worst of the cross accounts."""
     protected_notional_ratio: Reading
     venue_closing: bool
     positions: tuple[PositionView, ...]

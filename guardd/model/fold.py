@@ -32,6 +32,7 @@ from guardd.model.event import (
     Source,
     StreamMoved,
     VenueClosingSeen,
+    VenueLearned,
 )
 from guardd.model.instant import Instant
 from guardd.model.intent import FINISHED, NEXT, Action, CancelOrder, CloseAtMarket, Intent, Stage
@@ -72,7 +73,7 @@ def fold(state: AccountState, event: Event) -> Folded:
         case IntentMoved():
             return _intent(state, event)
         case BalanceRead():
-            state.balance, state.balance_at = event.balance, event.at
+            state.balances, state.balances_at = {each.currency: each for each in event.balances}, event.at
             return _EVERYTHING
         case BalancePushed():
             return _balance_pushed(state, event)
@@ -89,6 +90,7 @@ def _plain(
     event: PositionModeRead
     | InstrumentsRead
     | SnapshotFinished
+    | VenueLearned
     | ClockRead
     | BlockMoved
     | VenueClosingSeen
@@ -105,6 +107,9 @@ def _plain(
             return Folded(symbols=frozenset(instrument.symbol for instrument in event.instruments))
         case SnapshotFinished():
             state.snapshot_started = event.started
+        case VenueLearned():
+            state.capabilities, state.family, state.learned_at = event.capabilities, event.family, event.at
+            return _EVERYTHING
         case ClockRead():
             state.clock_offset_ms = event.offset_ms
         case BlockMoved():
@@ -235,23 +240,24 @@ def _missing(state: AccountState, held: Held, event: PositionsRead) -> list[News
 
 def _margin_is_older(state: AccountState, held: Held) -> bool:
     """True when the margin in use was last read before the position went missing: it can't tell anything yet (I6)."""
-    if state.balance_at is None or held.missing_since is None or not is_value(held.position.margin):
+    if state.balances_at is None or held.missing_since is None or not is_value(held.position.margin):
         return False
-    return state.balance_at.mono_ns < held.missing_since.mono_ns
+    return state.balances_at.mono_ns < held.missing_since.mono_ns
 
 
 def _suspicion(state: AccountState, held: Held) -> str:
     """Why a lost position may still be there; empty when nothing says so."""
     if any(not state.owns(plan) for plan in state.plans_of(held.key)):
         return "an order that isn't ours still rests on it"
-    margin = held.position.margin
-    if state.balance is None or not is_value(margin) or _margin_is_older(state, held):
+    margin, balance = held.position.margin, state.balance_behind(held.key.symbol)
+    if balance is None or not is_value(margin) or _margin_is_older(state, held):
         return ""
     others = Decimal(0)
     for key, other in state.held.items():
-        if key != held.key and is_value(other.position.margin):
+        shares = state.balance_behind(key.symbol) is balance
+        if key != held.key and shares and is_value(other.position.margin):
             others += other.position.margin
-    if state.balance.position_margin - others >= margin / 2:
+    if balance.position_margin - others >= margin / 2:
         return "its margin is still in use"
     return ""
 
@@ -454,16 +460,22 @@ def _stop_verified(state: AccountState, intent: Intent) -> tuple[News, ...]:
 
 
 def _balance_pushed(state: AccountState, event: BalancePushed) -> Folded:
-    """A push has no equity (BitMart reference, 14.10): the last read's stays, at its own age."""
-    if state.balance is None:
+    """A push may have no equity (BitMart reference, 14.10): the last read's stays, at its own age.
+
+    Equity and the unrealised PnL in it are believed together only: the wallet is their difference. It says nothing of a coin
+    that no read has shown.
+    """
+    pushed, known = event.balance, state.balances.get(event.balance.currency)
+    if known is None:
         return _NOTHING
-    pushed = event.balance
-    state.balance = replace(
-        state.balance,
+    whole = is_value(pushed.equity) and (is_value(pushed.unrealized_pnl) or not is_value(known.unrealized_pnl))
+    state.balances[known.currency] = replace(
+        known,
         available=pushed.available,
         frozen=pushed.frozen,
         position_margin=pushed.position_margin,
-        equity=pushed.equity if is_value(pushed.equity) else state.balance.equity,
+        equity=pushed.equity if whole else known.equity,
+        unrealized_pnl=pushed.unrealized_pnl if whole else known.unrealized_pnl,
     )
     return _EVERYTHING
 

@@ -34,6 +34,8 @@ class Instrument:
     taker_fee: Decimal
     tiers: tuple[MarginTier, ...] = ()
     tradable: bool = True
+    unguarded: str = ""
+    """Why guardd sends nothing for it; empty: it is guarded. Its units may be unlike those of linear contracts."""
 
     def notional(self, size: Decimal, price: Decimal) -> Decimal:
         """Value of `size` contracts at `price`, in the settlement coin."""

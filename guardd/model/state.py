@@ -106,6 +106,10 @@ class AccountState:
     name: AccountName
     venue: VenueName
     capabilities: Capabilities
+    """Those of the venue's every account until `learned_at`, then this account's own."""
+    family: str = ""
+    """Which kind of account the venue says this is; empty where it has one kind."""
+    learned_at: Instant | None = None
     instruments: dict[Symbol, Instrument] = field(default_factory=dict)
     unguardable: set[Symbol] = field(default_factory=set)
     """Symbols whose contract was asked for and isn't one that can be guarded (inverse, dated, gone from the venue)."""
@@ -114,8 +118,9 @@ class AccountState:
     """The last mark that came by REST, beside the stream's: for the cross-check (I29)."""
     held: dict[PositionKey, Held] = field(default_factory=dict)
     pushed_quantities: dict[PositionKey, tuple[Decimal, Instant]] = field(default_factory=dict)
-    balance: Balance | None = None
-    balance_at: Instant | None = None
+    balances: dict[str, Balance] = field(default_factory=dict)
+    """By currency, in the order in which the venue's adapter gives them; a unified account has one, which is pooled."""
+    balances_at: Instant | None = None
     position_mode: PositionMode | None = None
     position_mode_at: Instant | None = None
     resting: dict[OrderId, RestingOrder] = field(default_factory=dict)
@@ -174,6 +179,30 @@ class AccountState:
         """The positions on one instrument, long first."""
         found = [held for key, held in self.held.items() if key.symbol == symbol]
         return tuple(sorted(found, key=lambda held: held.key))
+
+    def balance_for(self, settle: str) -> Balance | None:
+        """What stands behind positions that settle in this coin: its own balance, or the pool."""
+        own = self.balances.get(settle)
+        return own if own is not None else next((each for each in self.balances.values() if each.pooled), None)
+
+    def balance_behind(self, symbol: Symbol) -> Balance | None:
+        """What stands behind this instrument's positions; where its details aren't known, the only balance there is."""
+        settle = self.settle_of(symbol)
+        if settle is not None:
+            return self.balance_for(settle)
+        return next(iter(self.balances.values())) if len(self.balances) == 1 else None
+
+    def settle_of(self, symbol: Symbol) -> str | None:
+        """The coin that an instrument settles in; None where its details aren't known."""
+        instrument = self.instruments.get(symbol)
+        return instrument.settle if instrument is not None else None
+
+    def why_unguarded(self, symbol: Symbol) -> str:
+        """Why nothing is decided on and nothing sent for this instrument; empty: it is guarded."""
+        if symbol in self.unguardable:
+            return "its contract can't be guarded"
+        instrument = self.instruments.get(symbol)
+        return instrument.unguarded if instrument is not None else ""
 
     def in_flight(self, key: PositionKey) -> tuple[Pending, ...]:
         """Unfinished intents of one position, oldest first."""

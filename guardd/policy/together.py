@@ -39,18 +39,34 @@ class _Sums:
 
 
 def choose(wishes: Iterable[Wish], state: AccountState, now: Instant) -> tuple[Wish, ...]:
-    """The steps that go together now, of those that the account's danger asks for (one a position); empty: none would help."""
-    accounts = _accounts(state, now)
+    """The steps that go together now, of those that the account's danger asks for (one a position); empty: none would help.
+
+    Positions of different balances don't help each other: the balance that stands worst goes first.
+    """
+    behind: dict[str, list[Wish]] = {}
+    for wish in wishes:
+        balance = state.balance_behind(wish.key.symbol)
+        if balance is not None:
+            behind.setdefault(balance.currency, []).append(wish)
+    helpful = [found for currency, each in sorted(behind.items()) if (found := _of_one(each, state, currency, now))]
+    return max(helpful, key=lambda found: found[0])[1] if helpful else ()
+
+
+def _of_one(
+    wishes: list[Wish], state: AccountState, currency: str, now: Instant
+) -> tuple[Badness, tuple[Wish, ...]] | None:
+    """How bad one balance stands, and the steps that would help it most; None where none would, or it can't be reckoned."""
+    accounts = _accounts(state, currency, now)
     if not accounts:
-        return ()
+        return None
     before = _badness((), accounts)
     ranked: list[tuple[Badness, Badness, int]] = []
-    groups = [group for group in _groups(list(wishes)) if len(group) > 1 or not raises_net(group[0], state)]
+    groups = [group for group in _groups(wishes) if len(group) > 1 or not raises_net(group[0], state)]
     for index, group in enumerate(groups):
         after = _badness(group, accounts)
         if after[0] <= before[0] and max(after) <= max(before):
             ranked.append((max(after), after[0], index))
-    return groups[min(ranked)[2]] if ranked else ()
+    return (max(before), groups[min(ranked)[2]]) if ranked else None
 
 
 def _groups(wishes: list[Wish]) -> list[tuple[Wish, ...]]:
@@ -87,12 +103,13 @@ def _badness(steps: tuple[Wish, ...], accounts: tuple[_Sums, ...]) -> tuple[Badn
     return tuple(found)
 
 
-def _accounts(state: AccountState, now: Instant) -> tuple[_Sums, ...]:
+def _accounts(state: AccountState, currency: str, now: Instant) -> tuple[_Sums, ...]:
     """The cross account at each of `SHIFTS` of all its marks; empty where it can't be reckoned."""
     marks = _marks(state)
     found: list[_Sums] = []
     for shift in SHIFTS:
-        account = assess_account(state, marks={symbol: mark * shift for symbol, mark in marks.items()}, now=now)
+        shifted = {symbol: mark * shift for symbol, mark in marks.items()}
+        account = assess_account(state, marks=shifted, now=now, currency=currency)
         if not is_value(account.margin_balance) or not is_value(account.maintenance):
             return ()
         found.append(_Sums(shift=shift, balance=account.margin_balance, burden=account.maintenance))

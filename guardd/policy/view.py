@@ -53,13 +53,23 @@ def views(
     """Every position that can be assessed, sorted by key. Without an instrument or a mark there is nothing to say about one."""
     wanted = None if symbols is None else frozenset(symbols)
     found: list[View] = []
-    cross = any(held.position.margin_mode is MarginMode.CROSS for held in state.held.values())
-    whole = whole_account(state) if cross else None
+    sums: dict[str, Backing] = {}
     for key in sorted(state.held):
         if wanted is None or key.symbol in wanted:
-            seen = _view(policy, state, state.held[key], now, whole)
+            seen = _view(policy, state, state.held[key], now, _whole(sums, state, state.held[key]))
             found.extend([seen] if seen is not None else [])
     return tuple(found)
+
+
+def _whole(sums: dict[str, Backing], state: AccountState, held: Held) -> Backing | None:
+    """The sums behind a cross position: made once for each balance."""
+    if held.position.margin_mode is not MarginMode.CROSS:
+        return None
+    balance = state.balance_behind(held.key.symbol)
+    name = balance.currency if balance is not None else ""
+    if name not in sums:
+        sums[name] = whole_account(state, held.key.symbol)
+    return sums[name]
 
 
 def _view(policy: Policy, state: AccountState, held: Held, now: Instant, whole: Backing | None) -> View | None:

@@ -224,11 +224,23 @@ def _narrow(made: Watch, view: View, solved: Solved) -> None:
 def _slack(cross: list[View], state: AccountState, now: Instant) -> Decimal | None:
     """How much the rest of the account may change before anybody's comparison could answer otherwise at the present marks.
 
-    None where no rule feels it; zero where one stands on the edge.
+    None where no rule feels it; zero where one stands on the edge. What one balance loses is no more than what is spent in all,
+    so the smallest of their slacks holds for each.
     """
-    felt = [(view, leaves) for view in cross if (leaves := _felt(leaves_of(view.rules)))]
-    account = assess_account(state, marks={}, now=now)
-    if not felt or not is_value(account.margin_balance) or not is_value(account.maintenance):
+    felt: dict[str, list[tuple[View, tuple[Leaf, ...]]]] = {}
+    for view in cross:
+        balance = state.balance_behind(view.held.key.symbol)
+        if balance is not None and (leaves := _felt(leaves_of(view.rules))):
+            felt.setdefault(balance.currency, []).append((view, leaves))
+    slacks = [_slack_of(currency, views, state, now) for currency, views in felt.items()]
+    return min((slack for slack in slacks if slack is not None), default=None)
+
+
+def _slack_of(
+    currency: str, felt: list[tuple[View, tuple[Leaf, ...]]], state: AccountState, now: Instant
+) -> Decimal | None:
+    account = assess_account(state, marks={}, now=now, currency=currency)
+    if not is_value(account.margin_balance) or not is_value(account.maintenance):
         return None
     slack = max(account.margin_balance - account.maintenance, ZERO) * SLACK_SHARE
     shrinks = 0

@@ -51,7 +51,7 @@ def ages_of(state: AccountState, held: Held, now: Instant) -> Ages:
     return Ages(
         mark_s=_since_s(seen.at if seen is not None else None, now),
         position_s=_since_s(held.read, now),
-        account_s=_since_s(state.balance_at, now),
+        account_s=_since_s(state.balances_at, now),
         plans_s=_since_s(state.plans_at, now),
     )
 

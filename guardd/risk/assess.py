@@ -82,8 +82,10 @@ class PositionRisk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRisk:
-    """The account at given marks; money in the settlement coin."""
+    """One cross account at given marks: what stands behind the positions of one settlement coin, or behind all of them."""
 
+    currency: str
+    """What the money is in; empty before a balance was read."""
     equity: Reading
     margin_balance: Reading
     """Of the cross positions: equity less isolated margins and their unrealised PnL."""
@@ -164,13 +166,17 @@ def assess_account(
     marks: Mapping[Symbol, Decimal],
     now: Instant,
     quantities: Mapping[PositionKey, Decimal] | None = None,
+    currency: str | None = None,
 ) -> AccountRisk:
-    """Assess the account; an instrument missing in `marks` stays at its last mark.
+    """Assess what one balance stands behind (None: the first); an instrument missing in `marks` stays at its last mark.
 
     `quantities`: positions as if cut to these quantities at those marks.
     """
-    sums = backing(state, marks=marks, quantities=quantities or {})
+    first = next(iter(state.balances), "")
+    balance = state.balances.get(first if currency is None else currency)
+    sums = backing(state, balance, marks=marks, quantities=quantities or {})
     return AccountRisk(
+        currency=balance.currency if balance is not None else "",
         equity=sums.equity,
         margin_balance=sums.balance,
         maintenance=sums.burden,
@@ -180,6 +186,23 @@ def assess_account(
         doubt=sums.doubt,
         at=now,
     )
+
+
+def assess_accounts(
+    state: AccountState, *, now: Instant, marks: Mapping[Symbol, Decimal] | None = None
+) -> dict[str, AccountRisk]:
+    """Each balance of the account by its currency, in the venue's order; empty before one was read."""
+    return {each: assess_account(state, marks=marks or {}, now=now, currency=each) for each in state.balances}
+
+
+def worst_ratio(state: AccountState, risks: Mapping[str, AccountRisk]) -> Reading:
+    """The highest margin ratio of those behind which positions stand; unknown where one of them is."""
+    behind = {balance.currency for key in state.held if (balance := state.balance_behind(key.symbol)) is not None}
+    ratios = [risk.account_margin_ratio for currency, risk in risks.items() if currency in behind or len(risks) == 1]
+    known = [ratio for ratio in ratios if is_value(ratio)]
+    if len(known) < len(ratios) or not risks:
+        return Absent.UNKNOWN
+    return max(known, default=ZERO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

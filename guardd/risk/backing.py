@@ -1,4 +1,7 @@
-"""What stands behind the cross positions, and what they need: the sums over the whole account.
+"""What stands behind the cross positions, and what they need: the sums over one balance of the account.
+
+Each settlement coin has a balance of its own, or one pool stands behind them all; positions of different balances don't feel
+each other.
 
     balance = wallet − isolated margins + Σ unrealised PnL of cross positions          (BitMart reference, 15)
     wallet  = equity − unrealised PnL, both of one balance read
@@ -12,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
+from guardd.model.account import Balance
 from guardd.model.names import MarginMode, PositionKey, Symbol
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
@@ -31,10 +35,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backing:
-    """Sums of the cross account."""
+    """Sums of one cross account."""
 
     equity: Reading
-    """Of the whole account."""
+    """Of the whole balance, isolated positions included."""
     balance: Reading
     burden: Reading
     """Maintenance margin and closing fees, by the careful basis."""
@@ -42,7 +46,7 @@ class Backing:
     """The basis by which the model reproduces every cross position and the balance; None when it doesn't."""
     closing_burden: Reading
     notional: Reading
-    """Of all positions."""
+    """Of all its positions."""
     doubt: str
     """Why these figures are unknown, or may justify no close; empty when they may."""
     shares: Mapping[Symbol, Share]
@@ -72,21 +76,23 @@ class _Sums:
 
 def backing(
     state: AccountState,
+    balance: Balance | None,
     *,
     marks: Mapping[Symbol, Decimal],
     quantities: Mapping[PositionKey, Decimal],
 ) -> Backing:
-    """Sum up the account at these marks (else the last ones), as if positions had been cut to `quantities` there."""
-    wallet, doubt = wallet_of(state)
-    if not is_value(wallet):
+    """Sum up one balance at these marks (else the last ones), as if positions had been cut to `quantities` there."""
+    members = members_of(state, balance)
+    wallet, doubt = wallet_of(state, balance, members)
+    if balance is None or not is_value(wallet):
         return _unknown(doubt)
     sums = _Sums(wallet, wallet, {})
-    for key in sorted(state.held):
-        held = state.held[key]
-        missing = _add(sums, state, held, marks.get(key.symbol), quantities.get(key))
+    for held in members:
+        key = held.key
+        missing = _add(sums, state, balance, held, marks.get(key.symbol), quantities.get(key))
         if missing:
             return _unknown(missing)
-    basis, doubt = _closing_basis(state, sums.bases)
+    basis, doubt = _closing_basis(balance, sums.bases)
     burdens = {each: sum((share.burdens[each] for share in sums.shares.values()), ZERO) for each in Basis}
     return Backing(
         equity=sums.equity,
@@ -100,24 +106,32 @@ def backing(
     )
 
 
-def wallet_of(state: AccountState) -> tuple[Reading, str]:
+def members_of(state: AccountState, balance: Balance | None) -> tuple[Held, ...]:
+    """The positions that this balance stands behind, sorted by key; one whose contract isn't known may be anybody's."""
+    return tuple(
+        state.held[key]
+        for key in sorted(state.held)
+        if balance is None or key.symbol not in state.instruments or state.balance_behind(key.symbol) is balance
+    )
+
+
+def wallet_of(state: AccountState, balance: Balance | None, members: tuple[Held, ...]) -> tuple[Reading, str]:
     """Equity without unrealised PnL; or unknown, and why."""
-    balance = state.balance
-    if balance is None or state.balance_at is None:
+    if balance is None or state.balances_at is None:
         return Absent.UNKNOWN, "the balance was never read"
     if balance.foreign_collateral:
         return Absent.UNKNOWN, "other coins back this equity: it is an upper bound only"
     if not is_value(balance.equity) or balance.equity <= 0:
         return Absent.UNKNOWN, "the venue gave no possible equity"
-    for held in state.held.values():
+    for held in members:
         if held.missing_since is not None or held.close_seen is not None:
             return Absent.UNKNOWN, f"{held.key} may be gone: its PnL would count twice"
-        if held.changed.mono_ns > state.balance_at.mono_ns and held.changed != held.begun:
+        if held.changed.mono_ns > state.balances_at.mono_ns and held.changed != held.begun:
             return Absent.UNKNOWN, f"{held.key} changed after the balance was read"
     unrealized = balance.unrealized_pnl
     if is_value(unrealized):
         return balance.equity - unrealized, ""
-    return _wallet_by_rows(state, balance.equity)
+    return _wallet_by_rows(members, balance.equity)
 
 
 def leg_of(state: AccountState, held: Held) -> Leg | None:
@@ -135,9 +149,9 @@ def last_mark(state: AccountState, held: Held) -> Reading:
     return seen.mark if seen is not None else held.position.mark_price
 
 
-def _wallet_by_rows(state: AccountState, equity: Decimal) -> tuple[Reading, str]:
+def _wallet_by_rows(members: tuple[Held, ...], equity: Decimal) -> tuple[Reading, str]:
     wallet = equity
-    for held in state.held.values():
+    for held in members:
         unrealized = held.position.unrealized_pnl
         if not is_value(unrealized):
             return Absent.UNKNOWN, f"{held.key}: its unrealised PnL isn't known"
@@ -145,7 +159,9 @@ def _wallet_by_rows(state: AccountState, equity: Decimal) -> tuple[Reading, str]
     return wallet, ""
 
 
-def _add(sums: _Sums, state: AccountState, held: Held, mark: Decimal | None, quantity: Decimal | None) -> str:
+def _add(
+    sums: _Sums, state: AccountState, balance: Balance, held: Held, mark: Decimal | None, quantity: Decimal | None
+) -> str:
     """Add one position; returns what is missing for that, in words."""
     position = held.position
     cross = position.margin_mode is MarginMode.CROSS
@@ -165,7 +181,7 @@ def _add(sums: _Sums, state: AccountState, held: Held, mark: Decimal | None, qua
         released = leg.share_cut(rest)
         sums.balance += (position.margin + pnl) * released - position.margin - cost
         return ""
-    sums.bases &= reproduced_bases(position, leg, state.balance)
+    sums.bases &= reproduced_bases(position, leg, balance)
     sums.balance += pnl - cost
     share = sums.shares.setdefault(held.key.symbol, Share())
     share.balance += pnl - cost
@@ -178,8 +194,8 @@ def _less(total: Reading, part: Decimal) -> Reading:
     return total - part if is_value(total) else total
 
 
-def _closing_basis(state: AccountState, bases: frozenset[Basis]) -> tuple[Basis | None, str]:
-    if state.balance is None or not adds_up(state.balance):
+def _closing_basis(balance: Balance, bases: frozenset[Basis]) -> tuple[Basis | None, str]:
+    if not adds_up(balance):
         return None, "the parts of the balance don't make its equity"
     basis = preferred(bases)
     return basis, "" if basis is not None else "the model doesn't reproduce the venue's figures of every cross position"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from guardd.model.instant import MS_PER_S, Instant
-from guardd.model.names import MarginMode
+from guardd.model.names import MarginMode, Symbol
 from guardd.model.position import Position
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
@@ -52,7 +52,7 @@ class Ground:
 def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | None = None) -> Ground:
     """Sum up what doesn't change with this position's own mark and quantity.
 
-    `whole` is `whole_account(state)` of the same state, made once where many positions are asked about.
+    `whole` is `whole_account` of the same state for this position, made once where many positions are asked about.
     """
     leg = leg_of(state, held)
     partners: tuple[Leg, ...] = ()
@@ -64,7 +64,7 @@ def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | No
             case MarginMode.ISOLATED:
                 balance, near, closing = _isolated(held, leg)
             case MarginMode.CROSS:
-                rest = (whole or whole_account(state)).without(held.key.symbol)
+                rest = (whole or whole_account(state, held.key.symbol)).without(held.key.symbol)
                 balance, near, closing = _cross(rest)
                 partners = _partners(state, held)
     seen = state.marks.get(held.key.symbol)
@@ -84,9 +84,9 @@ def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | No
     )
 
 
-def whole_account(state: AccountState) -> Backing:
-    """The sums over the account at its last marks."""
-    return backing(state, marks={}, quantities={})
+def whole_account(state: AccountState, symbol: Symbol) -> Backing:
+    """The sums over the balance that stands behind this instrument, at the last marks."""
+    return backing(state, state.balance_behind(symbol), marks={}, quantities={})
 
 
 def solve(legs: list[Leg], balance_apart: Reading, number: Number | None) -> Reading:

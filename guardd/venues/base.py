@@ -13,7 +13,7 @@ from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead, StreamName
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Write
-from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
+from guardd.model.names import ClientId, MarginMode, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
 from guardd.venues.limiter import Lane
@@ -26,10 +26,17 @@ class Venue(Protocol):
     def name(self) -> VenueName: ...
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """What every account of the venue can do; after `open` what this one can."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """Which kind of account this is, where the venue has several and `open` found out; else empty."""
+        ...
 
     async def open(self) -> None:
-        """Learn the clock offset; warm the order connection. Raises `VenueUnreachable`."""
+        """Learn the clock offset and the account's family; warm the order connection. Raises `VenueUnreachable`."""
         ...
 
     async def close(self) -> None:
@@ -48,14 +55,19 @@ class Venue(Protocol):
         ...
 
     async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
-        """Contract details, fees and margin tiers of these symbols. Unguardable ones (inverse) are left out."""
+        """Contract details, fees and margin tiers of these symbols.
+
+        One that the adapter knows and can't guard (inverse) is given with its reason (`Instrument.unguarded`), or left out.
+        """
         ...
 
     async def positions(self) -> PositionsRead:
         """Every open position, from the authority."""
         ...
 
-    async def balance(self) -> Balance: ...
+    async def balances(self) -> tuple[Balance, ...]:
+        """What stands behind the positions: one of each settlement coin, the first configured first, or one pool."""
+        ...
 
     async def position_mode(self) -> PositionMode: ...
 
@@ -112,5 +124,13 @@ class OperatorVenue(Protocol):
         ...
 
     async def set_leverage(self, symbol: Symbol, *, leverage: Decimal, isolated: bool) -> Outcome: ...
+
+    async def live_leverage(self, symbol: Symbol, deadline_s: float) -> tuple[Decimal, MarginMode] | None:
+        """Leverage and margin mode as they stand at the venue, a position or not; None where it doesn't say."""
+        ...
+
+    async def close(self) -> None:
+        """Let what is being sent finish. The wire belongs to whoever built it."""
+        ...
 
     async def transfer(self, *, amount: Decimal, into_futures: bool) -> Outcome: ...

@@ -4,18 +4,20 @@ from guardd.daemon.gate import condition, waits_for
 from guardd.execution.closing import closing_steps
 from guardd.model.account import AccountCondition
 from guardd.model.decision import Close
-from guardd.model.event import ClockRead, InstrumentsRead, SnapshotFinished, StreamMoved, StreamName
+from guardd.model.event import ClockRead, InstrumentsRead, SnapshotFinished, StreamMoved, StreamName, VenueLearned
 from guardd.model.fold import fold
 from guardd.model.intent import Stage
 from guardd.model.names import PositionKey, Side, Symbol
 from guardd.model.state import AccountState, Pending
 from tests.execution.bench import BOUNDS, EPISODE, INSTRUMENT, LONG, Bench, position
+from tests.execution.fake_venue import CAN_ALL
 from tests.model.intents import RULE
 
 
 async def everything_read() -> Bench:
     bench = Bench()
     await bench.hold(position())
+    fold(bench.state, VenueLearned(at=bench.now, capabilities=CAN_ALL, family=""))
     fold(bench.state, ClockRead(at=bench.now, offset_ms=0))
     for stream in StreamName:
         fold(bench.state, StreamMoved(at=bench.now, stream=stream, up=True, why="acknowledged"))

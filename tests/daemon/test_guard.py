@@ -21,6 +21,7 @@ from guardd.model.event import (
     SnapshotFinished,
     StreamMoved,
     StreamName,
+    VenueLearned,
 )
 from guardd.model.facts import Fact
 from guardd.model.intent import CloseAtMarket
@@ -68,6 +69,7 @@ class GuardBench:
         self.venue.rows = {LONG: position()}
         now, post = self.clock.now(), self.guard.inbox.post
         self.tasks.append(asyncio.create_task(self.guard.run()))
+        post(VenueLearned(at=now, capabilities=self.venue.capabilities, family=self.venue.family))
         post(ClockRead(at=now, offset_ms=0))
         post(InstrumentsRead(at=now, instruments=(INSTRUMENT,)))
         post(PositionModeRead(at=now, mode=PositionMode.HEDGE))
@@ -75,7 +77,7 @@ class GuardBench:
             post(StreamMoved(at=now, stream=stream, up=True, why="acknowledged"))
         await self.read()
         post(await self.venue.orders())
-        post(BalanceRead(at=now, balance=_balance()))
+        post(BalanceRead(at=now, balances=(_balance(),)))
         self.frame("100")
         await self.settle(0.1)
         post(PositionsPushed(at=now, updates=(pushed(),)))

@@ -20,7 +20,7 @@ class AskedForMarks:
         self.watched: list[Symbol] = []
         self._clock = clock
 
-    positions = balance = orders = position_mode = clock_offset_ms = instruments = None
+    positions = balances = orders = position_mode = clock_offset_ms = instruments = None
 
     def watch(self, symbols: list[Symbol]) -> None:
         self.watched = symbols

@@ -56,6 +56,7 @@ class FakeVenue:
     """One account. `script` answers the next writes (a `Reason` rejects); then everything is accepted."""
 
     name = VenueName("fake")
+    family = ""
 
     def __init__(self, clock: Clock, *, capabilities: Capabilities = CAN_ALL) -> None:
         self.clock = clock
@@ -143,7 +144,7 @@ class FakeVenue:
     async def clock_offset_ms(self) -> int:
         return 0
 
-    async def balance(self) -> Balance:
+    async def balances(self) -> tuple[Balance, ...]:
         raise VenueUnreachable("the fake keeps no balance")
 
     async def position_mode(self) -> PositionMode:

@@ -143,7 +143,7 @@ def account(*rows: Position, wallet: str = "2000", instruments: tuple[Instrument
         assert isinstance(r.mark_price, Decimal)
         fold(state, MarkSeen(r.key.symbol, r.mark_price, START))
     fold(state, PositionsRead(started=START, at=START, positions=rows))
-    fold(state, BalanceRead(at=START, balance=balance(*rows, wallet=wallet)))
+    fold(state, BalanceRead(at=START, balances=(balance(*rows, wallet=wallet),)))
     return state
 
 

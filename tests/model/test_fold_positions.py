@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import pytest
 
-from guardd.model.account import Balance
 from guardd.model.event import (
     BalancePushed,
     BalanceRead,
@@ -34,8 +33,8 @@ def read(state: AccountState, at: Instant, *rows: Position, took_s: float = 0.1)
 
 
 def used(state: AccountState, at: Instant, margin: str) -> None:
-    assert state.balance is not None
-    fold(state, BalanceRead(at=at, balance=replace(state.balance, position_margin=D(margin))))
+    (before,) = state.balances.values()
+    fold(state, BalanceRead(at=at, balances=(replace(before, position_margin=D(margin)),)))
 
 
 def push(
@@ -309,9 +308,8 @@ def order_update(*, client_id: ClientId, filled: Decimal) -> OrderUpdate:
 
 def test_a_balance_that_is_pushed_keeps_the_equity_that_was_read() -> None:
     state = account(row())
-    before = state.balance
-    assert isinstance(before, Balance)
+    (before,) = state.balances.values()
     pushed = replace(balance(row()), equity=Absent.UNKNOWN, available=D(5))
     fold(state, BalancePushed(at=later(1), balance=pushed))
-    assert state.balance == replace(before, available=D(5))
-    assert state.balance_at == START
+    assert state.balances == {"USDT": replace(before, available=D(5))}
+    assert state.balances_at == START

@@ -95,7 +95,7 @@ class Guarded:
         self.rows = rows or self.rows
         self.rows = tuple(replace(each, venue_ms=self.now.wall_ms) for each in self.rows)
         fold(self.state, PositionsRead(started=self.now, at=self.now, positions=self.rows))
-        fold(self.state, BalanceRead(at=self.now, balance=balance(*self.rows, wallet=self.wallet)))
+        fold(self.state, BalanceRead(at=self.now, balances=(balance(*self.rows, wallet=self.wallet),)))
 
     def send(self, decision: Reduce | Close, *stages: Stage) -> Intent:
         """What execution would tell of this decision."""

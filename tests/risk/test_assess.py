@@ -250,7 +250,7 @@ def test_legs_of_one_symbol_in_cross_are_judged_by_their_net_side() -> None:
 def test_an_impossible_or_foreign_equity_is_unknown_and_closes_nothing(spoilt: dict[str, object]) -> None:
     position = row(mode=CROSS)
     state = account(position)
-    fold(state, BalanceRead(at=START, balance=replace(balance(position), **spoilt)))  # type: ignore[arg-type]
+    fold(state, BalanceRead(at=START, balances=(replace(balance(position), **spoilt),)))  # type: ignore[arg-type]
     risk = assess(state, "89000")
     assert risk.account_margin_ratio is risk.closing_account_margin_ratio is Absent.UNKNOWN
     assert risk.liquidation is risk.closing_liquidation is Absent.UNKNOWN
@@ -260,7 +260,7 @@ def test_an_impossible_or_foreign_equity_is_unknown_and_closes_nothing(spoilt: d
 def test_a_balance_whose_parts_do_not_make_its_equity_warns_but_closes_nothing() -> None:
     position = row(mode=CROSS)
     state = account(position)
-    fold(state, BalanceRead(at=START, balance=replace(balance(position), available=D(400))))
+    fold(state, BalanceRead(at=START, balances=(replace(balance(position), available=D(400)),)))
     risk = assess(state, "89000")
     assert is_value(risk.account_margin_ratio)
     assert risk.closing_account_margin_ratio is risk.closing_liquidation is Absent.UNKNOWN
@@ -272,7 +272,7 @@ def test_a_fill_after_the_balance_was_read_makes_the_account_unknown_until_it_is
     half = row(mode=CROSS, quantity="50", venue_ms=later(2).wall_ms)
     fold(state, PositionsRead(started=later(2), at=later(2), positions=(half,)))
     assert assess(state, "89000").account_margin_ratio is Absent.UNKNOWN
-    fold(state, BalanceRead(at=later(3), balance=balance(half, wallet="1950")))
+    fold(state, BalanceRead(at=later(3), balances=(balance(half, wallet="1950"),)))
     assert is_value(assess(state, "89000").account_margin_ratio)
 
 

@@ -74,6 +74,11 @@ class BitmartVenue:
     def capabilities(self) -> Capabilities:
         return CAPABILITIES
 
+    @property
+    def family(self) -> str:
+        """It has one kind of account."""
+        return ""
+
     async def open(self) -> None:
         """Learn the clock offset and warm the order connection; tell of announced maintenance."""
         try:
@@ -108,8 +113,8 @@ class BitmartVenue:
         fresh = {symbol: side for symbol, (side, at_ns) in self._pushed.items() if now_ns - at_ns <= fresh_ns}
         return await self._reads.positions(fresh)
 
-    async def balance(self) -> Balance:
-        return await self._reads.balance()
+    async def balances(self) -> tuple[Balance, ...]:
+        return (await self._reads.balance(),)
 
     async def position_mode(self) -> PositionMode:
         return await self._reads.position_mode()

@@ -120,7 +120,7 @@ async def test_the_account_reads_as_the_exchange_holds_it(margin: SimulatedMargi
         assert held[LONG_BTC].margin_mode.value == margin.value
         assert held[LONG_BTC].mark_price == 90000
         assert held[LONG_BTC].notional == 9000
-        balance = await on.venue.balance()
+        (balance,) = await on.venue.balances()
         assert balance.currency == "USDT"
         assert Decimal(9_900) < balance.equity < Decimal(10_000)  # type: ignore[operator]
         assert await on.venue.position_mode() is PositionMode.HEDGE
@@ -313,7 +313,7 @@ async def test_a_wrong_secret_is_rejected_and_a_wrong_key_is_a_credentials_error
         assert outcome.reason is Reason.CREDENTIALS
     async with stand(credentials=Credentials(key="wrong", secret="wrong", memo="wrong")) as on:
         with pytest.raises(CredentialsError):
-            await on.venue.balance()
+            await on.venue.balances()
 
 
 async def test_both_streams_come_up_and_carry_marks_positions_orders_and_balance() -> None:
@@ -424,9 +424,9 @@ async def test_an_operator_opens_closes_switches_and_transfers() -> None:
         assert isinstance(refused, Rejected)
         assert isinstance(await operator.close_position(LONG_BTC, size=Decimal(5), price=None), Accepted)
         assert on.held(LONG_BTC) == 0
-        before = (await on.venue.balance()).available
+        before = (await on.venue.balances())[0].available
         assert isinstance(await operator.transfer(amount=Decimal("100.5"), into_futures=True), Accepted)
-        assert (await on.venue.balance()).available == before + Decimal("100.5")
+        assert (await on.venue.balances())[0].available == before + Decimal("100.5")
         await operator.close()
 
 

@@ -294,7 +294,7 @@ async def test_a_refused_key_is_a_credentials_error_that_names_no_secret(code: i
     on = bench()
     on.network.on("assets-detail", refusal(code, status=401))
     with pytest.raises(CredentialsError) as raised:
-        await on.venue.balance()
+        await on.venue.balances()
     assert str(code) in str(raised.value)
     assert not [secret for secret in ("the-key", "the-secret", "the#memo") if secret in str(raised.value)]
 

@@ -271,7 +271,7 @@ async def test_an_announced_delisting_is_told() -> None:
 async def test_equity_that_is_not_the_sum_of_its_parts_is_told_and_fails_nothing() -> None:
     on = bench()
     on.network.on("assets-detail", samples.plain("assets_detail.json"))
-    assert (await on.venue.balance()).equity == 100
+    assert (await on.venue.balances())[0].equity == 100
     assert on.said("equity-gap")
 
 
