@@ -27,7 +27,6 @@ from guardd.venues.bitmart.hosts import Hosts
 from guardd.venues.bitmart.parse.envelope import Envelope, accepted_order_id, envelope
 from guardd.venues.bitmart.parse.market import server_time_ms
 from guardd.venues.bitmart.sign import Credentials, keyed_headers, signed_headers
-from guardd.venues.bitmart.venue_time import VenueTime
 from guardd.venues.limiter import Lane, Usage
 from guardd.venues.transport import (
     Answer,
@@ -41,6 +40,7 @@ from guardd.venues.transport import (
     Reply,
     Transport,
 )
+from guardd.venues.venue_time import VenueTime
 from guardd.venues.wire import Ambiguous, NotSent
 
 Query: TypeAlias = tuple[tuple[str, str], ...]

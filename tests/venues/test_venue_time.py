@@ -1,7 +1,7 @@
 """The venue's clock, estimated from one answer and carried by the monotonic clock."""
 
 from guardd.clock import ManualClock
-from guardd.venues.bitmart.venue_time import ERROR_S_MAX, VenueTime
+from guardd.venues.venue_time import ERROR_S_MAX, VenueTime
 
 MS = 1_000_000
 

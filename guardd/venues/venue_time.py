@@ -1,6 +1,7 @@
-"""What time it is at the venue. A timestamp more than a minute off is refused (reference, 3.4), and we keep ours within a second.
+"""What time it is at the venue. A signature whose timestamp is too far off is refused (by BitMart from a minute on, reference 3.4; by
+Bitget from 30 s, reference 3), and we keep ours within a second.
 
-Measured at one answer of `/system/time`, carried on by the monotonic clock: an administrator's step of the wall clock moves nothing
+Measured at one answer that tells the venue's time, carried on by the monotonic clock: an administrator's step of the wall clock moves nothing
 here, and delays no close (I24).
 """
 
@@ -11,7 +12,7 @@ from guardd.clock import Clock
 from guardd.model.instant import NS_PER_MS, NS_PER_S
 
 ERROR_S_MAX: Final = 5.0
-"""No write is signed while our estimate may be further off than this (3.4)."""
+"""No write is signed while our estimate may be further off than this: a sixth of what the strictest venue puts up with."""
 _DRIFT: Final = 200e-6
 """Seconds that a bad quartz may gain on the venue's clock in a second."""
 
