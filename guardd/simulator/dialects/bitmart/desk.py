@@ -7,10 +7,10 @@ from random import Random
 from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitmart.arguments import Body, Query
 from guardd.simulator.dialects.bitmart.envelope import Success, VenueError
-from guardd.simulator.dialects.bitmart.tape import Tape
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import Faults
 from guardd.simulator.refusals import RefusalReason, Refused
+from guardd.simulator.tape import Tape
 from guardd.simulator.wire import Request
 
 

@@ -7,12 +7,12 @@ from guardd.simulator.dialects.bitmart.auth import ApiKey, Keyring
 from guardd.simulator.dialects.bitmart.desk import Desk, Options
 from guardd.simulator.dialects.bitmart.session import PRIVATE_PATH, PUBLIC_PATH, Session
 from guardd.simulator.dialects.bitmart.stream import BitmartStreams
-from guardd.simulator.dialects.bitmart.tape import Tape, next_funding_ms
 from guardd.simulator.dialects.bitmart.venue import BitmartVenue
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import Faults
 from guardd.simulator.happenings import Happening
 from guardd.simulator.limits import Limits
+from guardd.simulator.tape import Tape, next_funding_ms
 from guardd.simulator.wire import Push, Reply, Request, StreamSession
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from guardd.simulator.dialects.bitmart.envelope import Json
 from guardd.simulator.dialects.bitmart.rows import (
+    FUNDING_LIMIT,
     ORDER_TYPES,
     POSITION_MODE_WORDS,
     SIDE_CODES,
@@ -19,10 +20,10 @@ from guardd.simulator.dialects.bitmart.rows import (
     position_type,
     rounded,
 )
-from guardd.simulator.dialects.bitmart.tape import FUNDING_LIMIT, Candle, Print, Tape, next_funding_ms
 from guardd.simulator.happenings import OrderAction, PlanAction
 from guardd.simulator.orders import MarginMode, Order, OrderKind, OrderStatus, Plan, PlanKind, PriceSource
 from guardd.simulator.records import Balance, PositionView, Quote, Trade
+from guardd.simulator.tape import Candle, Print, Tape, next_funding_ms
 
 ACTIONS = {
     OrderAction.FILL: 1,

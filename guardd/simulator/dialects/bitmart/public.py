@@ -5,10 +5,10 @@ from decimal import Decimal
 from guardd.simulator.contracts import Contract, ContractStatus
 from guardd.simulator.dialects.bitmart.desk import Call, Desk
 from guardd.simulator.dialects.bitmart.envelope import Json, Success, VenueError
-from guardd.simulator.dialects.bitmart.rows import Row, number, rounded
-from guardd.simulator.dialects.bitmart.tape import FUNDING_INTERVAL_HOURS, FUNDING_LIMIT, HOUR_MS, next_funding_ms
+from guardd.simulator.dialects.bitmart.rows import FUNDING_LIMIT, Row, number, rounded
 from guardd.simulator.orders import Side
 from guardd.simulator.records import Quote
+from guardd.simulator.tape import FUNDING_INTERVAL_HOURS, HOUR_MS, next_funding_ms
 
 STEPS_MIN = (1, 3, 5, 15, 30, 60, 120, 240, 360, 720, 1440, 4320, 10080)
 _LISTED_MS = 1_594_080_000_000

@@ -27,6 +27,7 @@ Row = dict[str, Json]
 
 STATE_APPROVAL, STATE_CHECK, STATE_FINISHED = 1, 2, 4
 ACCOUNT = "futures"
+FUNDING_LIMIT = "0.0375"
 _LIQUIDATION_PLACES = Decimal("1E-8")
 
 SIDES: dict[int, tuple[Side, bool]] = {

@@ -9,7 +9,6 @@ from guardd.simulator.dialects.bitmart.desk import Desk
 from guardd.simulator.dialects.bitmart.envelope import Json
 from guardd.simulator.dialects.bitmart.rows import Row, number
 from guardd.simulator.dialects.bitmart.session import Session, Subscription
-from guardd.simulator.dialects.bitmart.tape import MINUTE_MS, Print
 from guardd.simulator.dialects.bitmart.topics import Family
 from guardd.simulator.faults import FaultKind
 from guardd.simulator.happenings import (
@@ -22,6 +21,7 @@ from guardd.simulator.happenings import (
 )
 from guardd.simulator.orders import Side
 from guardd.simulator.records import Quote
+from guardd.simulator.tape import MINUTE_MS, Print
 from guardd.simulator.wire import Push
 
 TICKER = f"futures/{Family.TICKER}"

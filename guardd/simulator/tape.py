@@ -16,7 +16,6 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 FUNDING_INTERVAL_HOURS = 8
 FUNDING_RATE = Decimal("0.0001")
-FUNDING_LIMIT = "0.0375"
 _CANDLES_MAX = 1_500  # a day and an hour of minutes
 _PRINTS_MAX = 100  # the largest `limit` of market-trade
 _SETTLEMENTS_MAX = 100
