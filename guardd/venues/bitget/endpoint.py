@@ -1,0 +1,43 @@
+"""One call at Bitget, and the calls and limits that both families share (Bitget reference, 4 and 6.1).
+
+The limits of a family's own calls stand beside them, in `classic/endpoints.py` and `unified/endpoints.py`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from guardd.venues.limiter import EVERY_ENDPOINT, Limit, Scope
+
+_PLACEMENTS: Final = frozenset(
+    {"place-order", "close-positions", "place-tpsl-order", "place-pos-tpsl", "place-strategy-order"}
+)
+"""The last words of the paths that place an order or a stop (3: the broker's code goes with these alone)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One call. `name` is its name in limits, metrics and errors; `path` begins at the host."""
+
+    name: str
+    method: str
+    path: str
+    signed: bool
+
+    @property
+    def places(self) -> bool:
+        """True for the calls that carry the broker's attribution."""
+        return self.path.rpartition("/")[2] in _PLACEMENTS
+
+
+TIME: Final = Endpoint("time", "GET", "/api/v2/public/time", signed=False)
+"""Serves both families (UTA reference, 1)."""
+
+OVERALL_CALLS: Final = 6_000
+OVERALL_WINDOW_S: Final = 60.0
+OVERALL_RECOVERY_S: Final = 300.0
+"""So long the venue turns an address away that went over its overall limit (4, 19.39)."""
+
+LIMITS: Final = (
+    Limit(endpoint=TIME.name, calls=20, window_s=1.0, scope=Scope.IP),
+    Limit(endpoint=EVERY_ENDPOINT, calls=OVERALL_CALLS, window_s=OVERALL_WINDOW_S, scope=Scope.IP),
+)

@@ -1,0 +1,91 @@
+"""The wrapping of every REST answer (Bitget reference, 2; UTA reference, 1), and what it says of an order that was taken.
+
+Judged by `code`, a text, whatever the HTTP status. `msg` is translated and parameterised: it is shown and never decided on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from guardd.errors import PayloadError
+from guardd.model.names import OrderId
+from guardd.venues.bitget.errors import SUCCESS
+from guardd.venues.rows import Row, as_row, json_value, shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """One answer of the API; `data` is None where it is absent or null, as on a failure."""
+
+    code: str
+    text: str
+    data: object
+
+    @property
+    def ok(self) -> bool:
+        return self.code == SUCCESS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One part of an answer to a call that names several orders or positions: refused though the whole was taken."""
+
+    code: str
+    """Empty where the venue gives only words."""
+    text: str
+
+
+def envelope(where: str, body: bytes | str) -> Envelope:
+    """Raises `PayloadError` when the body isn't JSON or carries no code: such an answer is nobody's verdict (2)."""
+    row = as_row(where, json_value(where, body))
+    code = row.get("code")
+    if isinstance(code, bool) or not isinstance(code, str | int) or code == "":
+        raise row.wrong("code", "the venue's code as text")
+    return Envelope(code=str(code), text=_words(row, "msg"), data=row.get("data"))
+
+
+def accepted_order_id(data: object) -> OrderId | None:
+    """The id in the answer to a write, that of its only leg where it has legs. Code 00000 alone decides that it was taken, so a
+    strange id is no id, not an error; a reduce-only order may be acknowledged without one (fact 6)."""
+    rows = tuple(_legs(data)) if _has_legs(data) else (data,)
+    if len(rows) != 1 or not isinstance(rows[0], dict):
+        return None
+    try:
+        return Row("answer.data", rows[0]).optional_order_id("orderId")
+    except PayloadError:
+        return None
+
+
+def refused_legs(data: object) -> tuple[Leg, ...]:
+    """What an answer with 00000 refuses all the same (2): V2 keeps a `failureList`, V3 puts a code into the leg."""
+    if isinstance(data, dict) and isinstance(failures := data.get("failureList"), list):
+        return tuple(_leg(each, "errorCode", "errorMsg") for each in failures)
+    legs = (_leg(each, "code", "msg") for each in _legs(data))
+    return tuple(leg for leg in legs if leg.code not in {"", "0", SUCCESS})
+
+
+def _has_legs(data: object) -> bool:
+    if isinstance(data, dict):
+        return isinstance(data.get("list"), list) or isinstance(data.get("successList"), list)
+    return isinstance(data, list)
+
+
+def _legs(data: object) -> Iterator[object]:
+    """V3 has `data.list` or a bare array, V2 a `successList`."""
+    found = data
+    if isinstance(data, dict):
+        found = data.get("list") or data.get("successList")
+    if isinstance(found, list):
+        yield from found
+
+
+def _leg(value: object, code_name: str, text_name: str) -> Leg:
+    if not isinstance(value, dict):
+        return Leg(code="", text=shown(value))
+    row = Row("answer.data", value)
+    return Leg(code=_words(row, code_name), text=_words(row, text_name))
+
+
+def _words(row: Row, name: str) -> str:
+    """A text for people; any of them may be missing."""
+    value = row.get(name)
+    return value if isinstance(value, str) else "" if value is None else shown(value)
