@@ -69,8 +69,14 @@ def _no_dialect_imports_another(house: House, module: Module) -> Iterator[tuple[
             continue
         for imported in module.imports:
             theirs = _dialect(house, root, imported.target)
-            if theirs and not within(theirs, ours) and not within(ours, theirs):
+            if theirs and not within(theirs, ours) and not within(ours, theirs) and not shared_by_venue(theirs, ours):
                 yield imported.line, f"dialect `{ours}` imports dialect `{theirs}`"
+
+
+def shared_by_venue(folder: str, dialect: str) -> bool:
+    """`bitget_common` holds what the dialects of one venue, `bitget` and `bitget_unified`, say alike."""
+    venue = folder.removesuffix("_common")
+    return venue != folder and (dialect == venue or dialect.startswith(f"{venue}_"))
 
 
 def _dialect(house: House, root: str, dotted: str, *, is_package: bool = False) -> str | None:

@@ -15,6 +15,7 @@ FILE_LINES_MAX = 600
 KINDS_OF_THING = frozenset(
     {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc", "stuff", "shared"}
 )
+DIALECTS = "guardd.simulator.dialects"
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bfor now\b")
 # Bases that make a class a declaration rather than a machine; one may build on another of the same sort.
 DECLARATIONS = (
@@ -43,7 +44,9 @@ def _file_size(house: House, module: Module) -> Iterator[tuple[int, str]]:
 
 
 def _idea_names(house: House, module: Module) -> Iterator[tuple[int, str]]:
-    name = module.dotted.rpartition(".")[2]
+    parent, _, name = module.dotted.rpartition(".")
+    if module.is_package and parent == DIALECTS:
+        name = name.removesuffix("_common")  # what the dialects of one venue share
     if not KINDS_OF_THING.isdisjoint(name.strip("_").split("_")):
         yield 1, f"module `{name}`"
 

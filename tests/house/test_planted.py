@@ -50,6 +50,7 @@ NEIGHBOURS = {
     "guardd/simulator/dialects/__init__.py": '"""Dialects."""\n',
     "guardd/simulator/dialects/bitmart/__init__.py": '"""BitMart."""\n',
     "guardd/simulator/dialects/bitget/__init__.py": '"""Bitget."""\n',
+    "guardd/simulator/dialects/bitget_common/__init__.py": '"""Both families."""\n',
 }
 
 LONG_BODY = "    x = 1\n"
@@ -104,6 +105,13 @@ PLANTS = (
         "no-dialect-imports-another", "guardd/venues/bitget/sign.py", "from guardd.venues.bitget.classic import venue\n"
     ),
     free("no-dialect-imports-another", "guardd/venues/bitmart/venue.py", "from guardd.venues import base\n"),
+    free(
+        "no-dialect-imports-another", "guardd/simulator/dialects/bitget/rest.py", "from ..bitget_common import auth\n"
+    ),
+    caught(
+        "no-dialect-imports-another", "guardd/simulator/dialects/bitmart/r.py", "from ..bitget_common import auth\n"
+    ),
+    caught("no-dialect-imports-another", "guardd/simulator/dialects/bitget_common/r.py", "from ..bitget import rest\n"),
     # libraries
     caught("quiet-libraries", "guardd/model/event.py", "import msgspec\n"),
     caught("quiet-libraries", "guardd/risk/tiers.py", "from pydantic import BaseModel\n"),
@@ -205,6 +213,8 @@ PLANTS = (
     caught("idea-names", "guardd/daemon/order_manager.py", "X = 1\n"),
     caught("idea-names", "guardd/daemon/_helpers/__init__.py", '"""X."""\n'),
     free("idea-names", "guardd/risk/margin.py", "X = 1\n"),
+    free("idea-names", "guardd/simulator/dialects/bitget_common/__init__.py", '"""X."""\n'),
+    caught("idea-names", "guardd/simulator/dialects/bitget/common.py", "X = 1\n"),
     # inheritance
     caught("composition", "guardd/risk/tiers.py", "class A:\n    pass\nclass B(A):\n    pass\n", 3),
     caught(
