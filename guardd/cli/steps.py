@@ -14,16 +14,14 @@ from guardd.cli.exits import Exit, talk
 from guardd.cli.given import settings_from, the_account
 from guardd.cli.holdings import holdings_json, print_holdings
 from guardd.cli.look import Window, window_on, world_of
+from guardd.cli.operators import operator_of
 from guardd.cli.show import decimal_of, print_json, print_line
 from guardd.clock import SystemClock
 from guardd.config import AccountSettings, Secrets
-from guardd.daemon.wiring import bitmart_access
 from guardd.model.facts import Fact
 from guardd.model.names import MarginMode, Symbol
 from guardd.model.outcome import Accepted, Outcome, Rejected, Unknown
-from guardd.venues.bitmart.connection import connection
-from guardd.venues.bitmart.operator import BitmartOperator
-from guardd.venues.bitmart.reads import Reads
+from guardd.venues.base import OperatorVenue
 
 SETTLES_WITHIN_S: Final = 1.0
 """How long the venue is given before the state after a step is read."""
@@ -36,12 +34,11 @@ class Desk:
 
     account: AccountSettings
     window: Window
-    operator: BitmartOperator
-    reads: Reads
+    operator: OperatorVenue
 
     async def live(self, symbol: Symbol) -> tuple[Decimal, MarginMode] | None:
         """Leverage and margin mode as they stand at the venue, a position or not; None where it doesn't say."""
-        return await self.reads.live_leverage(symbol, LIVE_DEADLINE_S)
+        return await self.operator.live_leverage(symbol, LIVE_DEADLINE_S)
 
     async def live_line(self, symbol: Symbol) -> str:
         found = await self.live(symbol)
@@ -55,15 +52,9 @@ async def desk_of(config: Path | None, name: str | None) -> AsyncIterator[Desk]:
     account = the_account(settings, name)
     secrets = Secrets.of(settings)
     async with world_of(SystemClock()) as world, window_on(account, settings, secrets, world) as window:
-        access = bitmart_access(account, settings, secrets, world, _unheard)
-        operator = BitmartOperator(access)
+        operator = operator_of(account, settings, secrets, world, _unheard)
         try:
-            yield Desk(
-                account=account,
-                window=window,
-                operator=operator,
-                reads=connection(access, lambda event: None).reads,
-            )
+            yield Desk(account=account, window=window, operator=operator)
         finally:
             await operator.close()
 

@@ -16,15 +16,15 @@ import aiohttp
 
 from guardd.clock import SystemClock
 from guardd.simulator.control import AccountSettings
-from guardd.simulator.dialects.bitmart.desk import Options
-from guardd.simulator.faults import Faults
+from guardd.simulator.faults import Fault, Faults
 from guardd.simulator.orders import OrderKind, OrderRequest, Plan, PlanKind, PlanRequest, PositionMode, Side
 from guardd.simulator.run import ServeSettings, build
 from guardd.simulator.server import SimulatorServer
 from guardd.simulator.stamps import RequestStamp
+from tests.live.places import BITMART, Place, lot
 
 OURS = "gd1"
-KEYS = {"BITMART_API_KEY": "desk-key", "BITMART_API_SECRET": "desk-secret", "BITMART_API_MEMO": "desk-memo"}
+KEYS = BITMART.environ()
 PROTECT_ONLY = """\
 version: 1
 rules:
@@ -36,12 +36,21 @@ rules:
 
 @dataclass(slots=True)
 class Desk:
-    """One account named `main` on the simulator; `guard` starts daemons for it in `home`."""
+    """One account named `main` on the simulator; `guard` starts daemons for it in `home`. Sizes are in BitMart's contracts."""
 
     server: SimulatorServer
     faults: Faults
     home: Path
+    place: Place = BITMART
     guards: list["RunningGuard"] = field(default_factory=list)
+
+    def lot(self, symbol: str) -> Decimal:
+        """How many of the tests' contracts are one unit of this venue's size."""
+        return lot(self.server.exchange.query.contract(symbol))
+
+    def fault(self, fault: Fault) -> None:
+        """Switch a fault on, its target in this venue's words."""
+        self.faults.set(self.place.fault(fault))
 
     def open(self, symbol: str, side: str, size: int, *, isolated: bool = False, leverage: int = 10) -> None:
         """The trader opens a position."""
@@ -52,14 +61,16 @@ class Desk:
             "main", symbol, now_ms,
             leverage=Decimal(leverage), margin_mode=MarginMode.ISOLATED if isolated else MarginMode.CROSS,
         )  # fmt: skip
-        order = OrderRequest(symbol=symbol, side=Side.BUY if side == "long" else Side.SELL, size=Decimal(size))
+        units = Decimal(size) / self.lot(symbol)
+        order = OrderRequest(symbol=symbol, side=Side.BUY if side == "long" else Side.SELL, size=units)
         exchange.place("main", order, now_ms)
 
     def trade(self, symbol: str, side: Side, size: int, *, reduce: bool = False, price: int | None = None) -> str:
         """An order of the trader's own hand, at market or resting at `price`; its id."""
         kind = OrderKind.MARKET if price is None else OrderKind.LIMIT
         limit = None if price is None else Decimal(price)
-        order = OrderRequest(symbol=symbol, side=side, size=Decimal(size), reduce=reduce, kind=kind, price=limit)
+        units = Decimal(size) / self.lot(symbol)
+        order = OrderRequest(symbol=symbol, side=side, size=units, reduce=reduce, kind=kind, price=limit)
         return self.server.exchange.place("main", order, self.server.now_ms()).order_id
 
     def stop(self, symbol: str, side: Side, trigger: str) -> Plan:
@@ -98,7 +109,7 @@ class Desk:
     def positions(self) -> dict[tuple[str, str], Decimal]:
         """What is truly held: (symbol, side) to contracts."""
         return {
-            (position.symbol, str(position.side)): position.size
+            (position.symbol, str(position.side)): position.size * self.lot(position.symbol)
             for position in self.server.exchange.query.positions("main")
             if position.size
         }
@@ -121,7 +132,7 @@ class Desk:
         config.write_text(
             f"mode: {mode}\npolicy: policy.yaml\ndata_dir: ./data\nhttp: {{host: 127.0.0.1, port: {http}}}\n"
             f"log: {{level: info, format: json}}\n{extra}"
-            f"accounts:\n  - name: main\n    venue: bitmart\n    rest_url: {self.server.rest_url}\n"
+            f"accounts:\n  - name: main\n    venue: {self.place.settings_name}\n    rest_url: {self.server.rest_url}\n"
             f"    stream_url: {self.server.stream_url}\n"
         )
         return config
@@ -141,7 +152,9 @@ class Desk:
     ) -> AsyncIterator["RunningGuard"]:
         """`guardd run` in a process of its own, ended by SIGTERM at the end unless it ended before."""
         config = self.write(policy, mode=mode, http=http, extra=extra, home=home)
-        guard = await RunningGuard.start(config, {**KEYS, **(environ or {})}, confirm=confirm, terminal=terminal)
+        guard = await RunningGuard.start(
+            config, {**self.place.environ(), **(environ or {})}, confirm=confirm, terminal=terminal
+        )
         self.guards.append(guard)
         try:
             yield guard
@@ -170,7 +183,7 @@ class RunningGuard:
         word = [] if confirm is None else ["--confirm", confirm]
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "guardd", "run", "-c", str(config), *word,
-            env={**{k: v for k, v in os.environ.items() if not k.startswith(("GUARDD_", "BITMART_"))}, **environ},
+            env={**{k: v for k, v in os.environ.items() if not k.startswith(("GUARDD_", "BITMART_", "BITGET_"))}, **environ},
             stdin=terminal if terminal is not None else asyncio.subprocess.DEVNULL,
             stderr=terminal if terminal is not None else asyncio.subprocess.PIPE, cwd=config.parent,
         )  # fmt: skip
@@ -281,19 +294,19 @@ async def open_desk(
     ticker_ms: int = 200,
     seed: int = 1,
     position_mode: PositionMode = PositionMode.HEDGE,
-    keys: Mapping[str, str] = KEYS,
+    keys: Mapping[str, str] | None = None,
+    place: Place = BITMART,
     **more: Any,
 ) -> AsyncIterator[Desk]:
     """The exchange with one account, in hedge mode unless told otherwise, prices standing still until told."""
     faults = Faults(seed=seed)
+    key, secret, phrase = ((keys or place.environ())[name] for name in place.keys)
     account = AccountSettings(
         uid="main", deposit=Decimal(deposit), spot=Decimal(1_000), position_mode=position_mode,
-        key=keys["BITMART_API_KEY"], secret=keys["BITMART_API_SECRET"], passphrase=keys["BITMART_API_MEMO"],
+        key=key, secret=secret, passphrase=phrase,
     )  # fmt: skip
-    options = Options(
-        ticker_interval_ms=ticker_ms, position_heartbeat_ms=2_000
-    )  # so that a test needn't wait 10 s (14.8)
-    settings = ServeSettings(accounts=(account,), seed=seed, walk=False, options=options, **more)
+    options = place.options(ticker_ms=ticker_ms)
+    settings = ServeSettings(venue=place.venue, accounts=(account,), seed=seed, walk=False, options=options, **more)
     server = build(settings, SystemClock(), faults)
     async with server:
-        yield Desk(server=server, faults=faults, home=home)
+        yield Desk(server=server, faults=faults, home=home, place=place)

@@ -20,6 +20,7 @@ from guardd.simulator.ledger import Ledger, LedgerRow, RowKind
 from guardd.simulator.orders import PositionSide
 from guardd.simulator.stamps import RequestStamp
 from tests.live.desk import Desk, RunningGuard, open_desk, until
+from tests.live.places import BITMART, Place
 
 OURS: Final = "gd1"
 STANDING: Final = frozenset({FaultKind.FREEZE_SOCKET, FaultKind.CLOCK_OFFSET, FaultKind.PARTIAL_FILL})
@@ -126,6 +127,9 @@ class Story:
     hit_at: float | None
     """Wall seconds of the first hit."""
     block_stamps: list[RequestStamp]
+    place: Place
+    lots: Mapping[str, Decimal]
+    """Of the tests' contracts in one unit of this venue's size, by symbol."""
     held: Mapping[tuple[str, str], Decimal]
     left_over: int
     """Plan orders of ours that rest on nothing."""
@@ -154,13 +158,13 @@ class Story:
         return "?"
 
 
-async def live_through(case: Case, home: Path) -> Story:
+async def live_through(case: Case, home: Path, place: Place = BITMART) -> Story:
     """Run one case from a fresh exchange to its end."""
-    async with open_desk(home, deposit=DEPOSIT) as desk:
+    async with open_desk(home, deposit=DEPOSIT, place=place) as desk:
         desk.open("SOLUSDT", "long", int(HELD["SOLUSDT"]), isolated=True)
         desk.open("BTCUSDT", "long", int(HELD["BTCUSDT"]))
         for fault in case.early:
-            desk.faults.set(fault)
+            desk.fault(fault)
         watcher = _Watcher(desk=desk, case=case)
         watching = asyncio.get_running_loop().create_task(watcher.watch())
         async with desk.guard(case.policy) as guard:
@@ -181,6 +185,8 @@ async def live_through(case: Case, home: Path) -> Story:
             hits=watcher.hits,
             hit_at=watcher.hit_at,
             block_stamps=watcher.during,
+            place=place,
+            lots={symbol: desk.lot(symbol) for symbol in STARTS},
             held=held,
             left_over=left_over,
             ended_ms=ended_ms,
@@ -252,7 +258,7 @@ async def _play(desk: Desk, case: Case, watcher: _Watcher) -> None:
         if share >= case.at and not watcher.standing and not watcher.struck:
             watcher.look()
             for fault in case.faults:
-                desk.faults.set(fault)
+                desk.fault(fault)
             watcher.standing = watcher.struck = True
             ends_at = loop.time() + case.seconds if case.seconds is not None else None
         if ends_at is not None and loop.time() >= ends_at and watcher.standing:
@@ -337,7 +343,7 @@ def _sizes(story: Story) -> Iterator[str]:
                 working[order] -= row.decimal("size")
             name = str(row.details["client_id"])
             if name.startswith(OURS) and story.rule_of(name) == "trim":
-                trims[name] = trims.get(name, Decimal(0)) + row.decimal("size")
+                trims[name] = trims.get(name, Decimal(0)) + row.decimal("size") * story.lots[row.symbol]
         elif row.kind is RowKind.ORDER_ACCEPTED and _ours(row):
             working[row.symbol, str(row.details["order_id"])] = row.decimal("size")
             in_flight = sum(rest for (symbol, _), rest in working.items() if symbol == row.symbol)
@@ -386,17 +392,18 @@ def _sends(story: Story) -> Iterator[str]:
 def _waits(story: Story) -> Iterator[str]:
     """A 429 pauses its own bucket only; a Cloudflare page doesn't keep a protective close from being tried (interfaces.md 6)."""
     case = story.case
-    if case.tries_closes and not any(stamp.path.endswith("/submit-order") for stamp in story.block_stamps):
+    if case.tries_closes and not any(stamp.path == story.place.word("{close}") for stamp in story.block_stamps):
         yield "no close was tried behind the block"
     refusal = next((stamp for stamp in story.stamps if stamp.status == 429), None)
     if case.pauses is None or refusal is None:
         return
+    pauses = story.place.word(case.pauses)
     after = [
         stamp for stamp in story.stamps if refusal.mono_ns + IN_FLIGHT_NS < stamp.mono_ns < refusal.mono_ns + PAUSE_NS
     ]
-    if any(stamp.path == case.pauses for stamp in after):
-        yield f"{case.pauses} was asked again within its pause"
-    if not any(stamp.path != case.pauses for stamp in after):
+    if any(stamp.path == pauses for stamp in after):
+        yield f"{pauses} was asked again within its pause"
+    if not any(stamp.path != pauses for stamp in after):
         yield "the pause held everything back"
 
 
@@ -407,7 +414,7 @@ def _unknowns(story: Story) -> Iterator[str]:
             yield f"I7: the outcome of {name} ({story.rule_of(name)}) is still unknown"
     sent: dict[str, RequestStamp] = {}
     for stamp in story.stamps:
-        found = re.search(r'"client_order_id"\s*:\s*"(\w+)"', stamp.body)
+        found = re.search(rf'"{story.place.client_id_field}"\s*:\s*"(\w+)"', stamp.body)
         if found is None:
             continue
         earlier = sent.get(found[1])
@@ -437,7 +444,7 @@ def _maybe_arrived(stamp: RequestStamp) -> bool:
 
 def _read_between(story: Story, earlier: RequestStamp, later: RequestStamp) -> bool:
     return any(
-        stamp.method == "GET" and "/private/" in stamp.path and earlier.sequence < stamp.sequence < later.sequence
+        stamp.method == "GET" and story.place.reads in stamp.path and earlier.sequence < stamp.sequence < later.sequence
         for stamp in story.stamps
     )
 
@@ -488,7 +495,7 @@ def closers(story: Story) -> dict[str, dict[str, Decimal]]:
         if "/free/" in name or "fired" in name:
             name = "rest of the stop"
         hands = found.setdefault(row.symbol, {})
-        hands[name] = hands.get(name, Decimal(0)) + row.decimal("size")
+        hands[name] = hands.get(name, Decimal(0)) + (row.decimal("size") * story.lots[row.symbol]).normalize()
     return found
 
 

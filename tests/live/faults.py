@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Final
 
 from guardd.simulator.faults import Fault, FaultKind
+from guardd.simulator.run import SimulatedVenue
 from tests.live.fall import NO_TRIM, ONLY_STOPS, Case, Story, did, live_through, verdict, wrongs
+from tests.live.places import PLACES, Place
 
-CLOSE: Final = "/contract/private/submit-order"
-STOP: Final = "/contract/private/submit-tp-sl-order"
-PLAN: Final = "/contract/private/submit-plan-order"
-POSITIONS: Final = "/contract/private/position-v2"
-PLAN_LIST: Final = "/contract/private/current-plan-order"
-PRIVATE: Final = "/contract/private/*"
-TICKERS: Final = "futures/ticker*"
+CLOSE: Final = "{close}"
+STOP: Final = "{stop}"
+PLAN: Final = "{plan}"
+POSITIONS: Final = "{positions}"
+PLAN_LIST: Final = "{plan_list}"
+PRIVATE: Final = "{private}"
+TICKERS: Final = "{tickers}"
 BLOCKED: Final = "account_blocked|block_began"
 
 
@@ -58,7 +60,7 @@ CASES: Final = (
     ),
     Case(name="slow: writes 1.5 s", faults=(fault(K.SLOW, target=CLOSE, delay_ms=1500),)),
     Case(name="slow: writes 3 s", faults=(fault(K.SLOW, target=CLOSE, delay_ms=3000),), policy=NO_TRIM),
-    Case(name="slow: reads 0.8 s", quick=False, faults=(fault(K.SLOW, target="/contract/private/*-v2", delay_ms=800),)),
+    Case(name="slow: reads 0.8 s", quick=False, faults=(fault(K.SLOW, target="{slow_reads}", delay_ms=800),)),
     # Cloudflare
     Case(
         name="cloudflare-403",
@@ -105,11 +107,13 @@ CASES: Final = (
     Case(name="error-html: reads", quick=False, faults=(fault(K.ERROR_HTML, target=POSITIONS, rate=0.5),)),
     Case(name="maintenance: everything, 4 s", faults=(fault(K.MAINTENANCE),), seconds=4, ends="safe"),
     Case(name="maintenance: close", quick=False, faults=(fault(K.MAINTENANCE, target=CLOSE, times=2),), policy=NO_TRIM),
-    Case(name="refuse 40012: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40012),), policy=NO_TRIM),
-    Case(name="refuse 30007: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=30007),), policy=NO_TRIM),
-    Case(name="refuse 40015: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40015),), policy=NO_TRIM),
     Case(
-        name="refuse 40020: close",
+        name="refuse, system error: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40012),), policy=NO_TRIM
+    ),
+    Case(name="refuse, clock: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=30007),), policy=NO_TRIM),
+    Case(name="refuse, paused: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40015),), policy=NO_TRIM),
+    Case(
+        name="refuse, volume: close",
         quick=False,
         faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40020),),
         policy=NO_TRIM,
@@ -122,10 +126,10 @@ CASES: Final = (
     Case(name="empty-read: plan list", faults=(fault(K.EMPTY_READ, target=PLAN_LIST),), swept=False),
     # Streams
     Case(name="drop-push: tickers", faults=(fault(K.DROP_PUSH, target=TICKERS),)),
-    Case(name="drop-push: private", faults=(fault(K.DROP_PUSH, target="futures/[opa]*"),), at=SHOWN),
+    Case(name="drop-push: private", faults=(fault(K.DROP_PUSH, target="{private_pushes}"),), at=SHOWN),
     Case(
         name="drop-push: private, from the start",
-        early=(fault(K.DROP_PUSH, target="futures/[opa]*"),),
+        early=(fault(K.DROP_PUSH, target="{private_pushes}"),),
         ends="stopped",
         told=("is not sent: I29",),
         told_within_s=20.0,
@@ -136,26 +140,31 @@ CASES: Final = (
     Case(
         name="late-push: private 2 s",
         quick=False,
-        faults=(fault(K.LATE_PUSH, target="futures/[opa]*", delay_ms=2000),),
+        faults=(fault(K.LATE_PUSH, target="{private_pushes}", delay_ms=2000),),
         at=SHOWN,
     ),
     Case(name="duplicate-push", faults=(fault(K.DUPLICATE_PUSH),)),
     Case(name="reorder-push", faults=(fault(K.REORDER_PUSH, rate=0.5),)),
-    Case(name="freeze-socket: public", quick=False, faults=(fault(K.FREEZE_SOCKET, target="/api"),)),
-    Case(name="freeze-socket: private", quick=False, faults=(fault(K.FREEZE_SOCKET, target="/user"),), at=SHOWN),
+    Case(name="freeze-socket: public", quick=False, faults=(fault(K.FREEZE_SOCKET, target="{public_socket}"),)),
+    Case(
+        name="freeze-socket: private",
+        quick=False,
+        faults=(fault(K.FREEZE_SOCKET, target="{private_socket}"),),
+        at=SHOWN,
+    ),
     Case(name="freeze-socket: both", faults=(fault(K.FREEZE_SOCKET),), at=SHOWN),
     Case(name="close-socket: both, once", faults=(fault(K.CLOSE_SOCKET, times=2),), told=("stream_down",)),
     Case(name="close-socket: again and again", faults=(fault(K.CLOSE_SOCKET),), seconds=5, told=("stream_down",)),
     Case(
         name="refuse-login",
         at=SHOWN,
-        faults=(fault(K.REFUSE_LOGIN), fault(K.CLOSE_SOCKET, target="/user", times=1)),
+        faults=(fault(K.REFUSE_LOGIN), fault(K.CLOSE_SOCKET, target="{private_socket}", times=1)),
         told=("stream_down",),
     ),
     Case(
         name="login-unavailable",
         at=SHOWN,
-        faults=(fault(K.LOGIN_UNAVAILABLE), fault(K.CLOSE_SOCKET, target="/user", times=1)),
+        faults=(fault(K.LOGIN_UNAVAILABLE), fault(K.CLOSE_SOCKET, target="{private_socket}", times=1)),
         told=("stream_down",),
     ),
     # Prices that lie
@@ -263,12 +272,14 @@ CASES: Final = (
 )
 
 
-async def tell(case: Case, verbose: str | None, gate: asyncio.Semaphore) -> tuple[Case, Story | None, list[str]]:
+async def tell(
+    case: Case, verbose: str | None, gate: asyncio.Semaphore, place: Place
+) -> tuple[Case, Story | None, list[str]]:
     async with gate:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as home:
             try:
-                story = await live_through(case, Path(home))
+                story = await live_through(case, Path(home), place)
             except AssertionError as error:
                 return case, None, [str(error)]
     found = wrongs(story)
@@ -283,10 +294,10 @@ async def tell(case: Case, verbose: str | None, gate: asyncio.Semaphore) -> tupl
     return case, story, found
 
 
-async def main(names: list[str], at_once: int, verbose: str | None) -> int:
+async def main(names: list[str], at_once: int, verbose: str | None, place: Place) -> int:
     chosen = [case for case in CASES if not names or any(name in case.name for name in names)]
     gate = asyncio.Semaphore(at_once)
-    told = await asyncio.gather(*(tell(case, verbose, gate) for case in chosen))
+    told = await asyncio.gather(*(tell(case, verbose, gate, place) for case in chosen))
     print("| fault | what the guard did | verdict |\n|---|---|---|")
     for case, story, found in told:
         print(f"| {case.name} | {did(story) if story is not None else 'the scene never came up'} | {verdict(found)} |")
@@ -298,5 +309,6 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", help="only cases whose name contains one of these")
     parser.add_argument("--at-once", type=int, default=3)
     parser.add_argument("--logs", metavar="DIR", help="write log, ledger and requests of each case here")
+    parser.add_argument("--venue", type=SimulatedVenue, choices=tuple(PLACES), default=SimulatedVenue.BITMART)
     given = parser.parse_args()
-    sys.exit(asyncio.run(main(given.names, given.at_once, given.logs)))
+    sys.exit(asyncio.run(main(given.names, given.at_once, given.logs, PLACES[given.venue])))

@@ -18,15 +18,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from guardd.errors import JournalError
 from guardd.model.intent import Stage
-from guardd.simulator.faults import FaultKind
+from guardd.simulator.faults import Fault, FaultKind
 from guardd.simulator.orders import PlanKind, PositionSide
-from tests.live.desk import KEYS, Desk, RunningGuard, open_desk
+from guardd.simulator.run import SimulatedVenue
+from tests.live.desk import Desk, RunningGuard, open_desk
 from tests.live.kill_verdict import (
     POLICY,
     PROTECTED_S_MAX,
@@ -42,6 +44,7 @@ from tests.live.kill_verdict import (
     unfinished,
     wanted,
 )
+from tests.live.places import BITMART, PLACES, Place
 
 STARTS: Final = {"BTCUSDT": Decimal(90_000), "ETHUSDT": Decimal(3_200), "SOLUSDT": Decimal(180)}
 HELD: Final = Decimal(100)
@@ -256,14 +259,17 @@ class Story:
     # Killing and starting
 
     def _slow(self, drawn: Round) -> None:
-        self.desk.faults.add(FaultKind.SLOW, target="*submit-*", delay_ms=drawn.slow_ms)
+        self._answer(FaultKind.SLOW, "{submit}", delay_ms=drawn.slow_ms)
 
     def _spoil(self, drawn: Round) -> None:
         self._slow(drawn)
         if drawn.answer is Answer.LOST_BEFORE:
-            self.desk.faults.add(FaultKind.TIMEOUT_BEFORE, target="*submit-order")
+            self._answer(FaultKind.TIMEOUT_BEFORE, "{close}")
         if drawn.answer is Answer.LOST_AFTER:
-            self.desk.faults.add(FaultKind.TIMEOUT_AFTER, target="*submit-order")
+            self._answer(FaultKind.TIMEOUT_AFTER, "{close}")
+
+    def _answer(self, kind: FaultKind, target: str, *, delay_ms: int = 0) -> None:
+        self.desk.fault(Fault(name=str(kind), kind=kind, target=target, delay_ms=delay_ms))
 
     async def _kill_after_crossing(self, figures: Figures, against: Decimal) -> None:
         loop, tickers = asyncio.get_running_loop(), self.desk.server.stamps.tickers
@@ -293,7 +299,10 @@ class Story:
 
             def written() -> bool:
                 return any(
-                    each.sequence > known and each.method == "POST" and "submit-" in each.path for each in requests
+                    each.sequence > known
+                    and each.method == "POST"
+                    and fnmatch(each.path, self.desk.place.word("{submit}"))
+                    for each in requests
                 )
 
             while not written() and loop.time() < deadline:  # noqa: ASYNC110
@@ -308,7 +317,7 @@ class Story:
     async def _start(self) -> None:
         self.starts_ms.append(self.desk.server.now_ms())
         self.started_s = asyncio.get_running_loop().time()
-        self.guard = await RunningGuard.start(self.desk.write(POLICY), KEYS)
+        self.guard = await RunningGuard.start(self.desk.write(POLICY), self.desk.place.environ())
         self.desk.guards.append(self.guard)
 
     async def _kill(self) -> None:
@@ -405,14 +414,16 @@ def _tells(record: Mapping[str, object]) -> bool:
 # The loop
 
 
-async def loop(*, times: int, seed: int, only: int | None = None, say: bool = True) -> list[Figures]:
+async def loop(
+    *, times: int, seed: int, only: int | None = None, say: bool = True, place: Place = BITMART
+) -> list[Figures]:
     """`times` rounds, two to a story; `only`: just the story that this round belongs to."""
     played: list[Figures] = []
     for number in range((times + 1) // 2):
         if only is not None and number != only // 2:
             continue
         home = Path(tempfile.mkdtemp(prefix="guardd-kill-"))
-        async with open_desk(home, deposit=10_000, seed=seed) as desk:
+        async with open_desk(home, deposit=10_000, seed=seed, place=place) as desk:
             story = Story(desk, seed, number)
             figures = await story.play(min(2, times - 2 * number))
             ledger = desk.ledger()
@@ -424,7 +435,8 @@ async def loop(*, times: int, seed: int, only: int | None = None, say: bool = Tr
             (home / "requests.log").write_text("\n".join(map(str, desk.server.stamps.requests)))
             for name, guard in enumerate(desk.guards):
                 (home / f"guard-{name}.log").write_text("\n".join(guard.lines))
-            again = f"python -m tests.live.kill_loop --times {times} --seed {seed} --only {figures[-1].round.number}"
+            again = f"python -m tests.live.kill_loop --venue {place.venue} --times {times} --seed {seed}"
+            again += f" --only {figures[-1].round.number}"
             print(f"    kept in {home}; again: {again}", flush=True)
         else:
             shutil.rmtree(home)
@@ -474,8 +486,9 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, help="play only the story of this round")
+    parser.add_argument("--venue", type=SimulatedVenue, choices=tuple(PLACES), default=SimulatedVenue.BITMART)
     given = parser.parse_args()
-    played = asyncio.run(loop(times=given.times, seed=given.seed, only=given.only))
+    played = asyncio.run(loop(times=given.times, seed=given.seed, only=given.only, place=PLACES[given.venue]))
     print("\n".join(summary(played)))
     in_flight = sum(bool(each.left) for each in played)
     short = given.only is None and in_flight < IN_FLIGHT_MIN_SHARE * given.times

@@ -86,6 +86,9 @@ class BitmartOperator:
         body: Body = {"symbol": symbol, "leverage": decimal_text(leverage), "open_type": _open_type(isolated)}
         return await self._step(endpoints.SUBMIT_LEVERAGE, body)
 
+    async def live_leverage(self, symbol: Symbol, deadline_s: float) -> tuple[Decimal, MarginMode] | None:
+        return await self._reads.live_leverage(symbol, deadline_s)
+
     async def transfer(self, *, amount: Decimal, into_futures: bool) -> Outcome:
         """Between spot and futures wallet. It has no id of its own, so an unknown outcome is looked up and never sent again
         (12.4, 18.5)."""

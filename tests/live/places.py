@@ -1,0 +1,79 @@
+"""What differs between the simulated venues for a test that looks on from outside: names of keys, paths, topics, codes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from guardd.simulator.contracts import Contract, default_contracts
+from guardd.simulator.dialects.bitmart.desk import Options as BitmartOptions
+from guardd.simulator.faults import Fault
+from guardd.simulator.run import SimulatedVenue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One simulated venue. `words`: what `{close}` and the like in a fault's target stand for here."""
+
+    venue: SimulatedVenue
+    settings_name: str
+    keys: tuple[str, str, str]
+    """The variables of key, secret and phrase."""
+    words: Mapping[str, str]
+    client_id_field: str
+    reads: str
+    """A part of every signed read's path."""
+    codes: Mapping[int, int]
+    """This venue's word for a refusal, by BitMart's, in which the cases are told."""
+
+    def environ(
+        self, key: str = "desk-key", secret: str = "desk-secret", phrase: str = "desk-phrase"
+    ) -> dict[str, str]:
+        """Credentials of the one account, as the daemon reads them."""
+        return dict(zip(self.keys, (key, secret, phrase), strict=True))
+
+    def fault(self, told: Fault) -> Fault:
+        """The fault in this venue's words."""
+        code = None if told.code is None else self.codes.get(told.code, told.code)
+        return replace(told, target=self.word(told.target), code=code)
+
+    def word(self, told: str) -> str:
+        return told.format_map(self.words) if "{" in told else told
+
+    def options(self, *, ticker_ms: int) -> Any:
+        """The dialect's options for a desk: tickers as told, positions repeated so often that a test needn't wait 10 s."""
+        match self.venue:
+            case SimulatedVenue.BITMART:
+                return BitmartOptions(ticker_interval_ms=ticker_ms, position_heartbeat_ms=2_000)
+
+
+BITMART: Final = Place(
+    venue=SimulatedVenue.BITMART,
+    settings_name="bitmart",
+    keys=("BITMART_API_KEY", "BITMART_API_SECRET", "BITMART_API_MEMO"),
+    words={
+        "close": "/contract/private/submit-order",
+        "stop": "/contract/private/submit-tp-sl-order",
+        "plan": "/contract/private/submit-plan-order",
+        "submit": "*submit-*",
+        "positions": "/contract/private/position-v2",
+        "slow_reads": "/contract/private/*-v2",
+        "plan_list": "/contract/private/current-plan-order",
+        "private": "/contract/private/*",
+        "tickers": "futures/ticker*",
+        "private_pushes": "futures/[opa]*",
+        "public_socket": "/api",
+        "private_socket": "/user",
+    },
+    client_id_field="client_order_id",
+    reads="/private/",
+    codes={},
+)
+PLACES: Final = {place.venue: place for place in (BITMART,)}
+
+_STORY: Final = {contract.symbol: contract.contract_size for contract in default_contracts()}
+
+
+def lot(contract: Contract) -> Decimal:
+    """How many of BitMart's contracts, in which the tests count, are one unit of size of this one."""
+    return contract.contract_size / _STORY.get(contract.symbol, contract.contract_size)
