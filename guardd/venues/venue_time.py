@@ -1,8 +1,8 @@
 """What time it is at the venue. A signature whose timestamp is too far off is refused (BitMart: 60 s, Bitget: 30 s), and
 we keep ours within a second.
 
-Measured at one answer that tells it, carried on by the monotonic clock: an administrator's step of the wall clock moves nothing here,
-and delays no close (I24).
+Measured at one answer that tells it, carried on by the monotonic clock: an administrator's step of the wall clock moves nothing
+here, and delays no close (I24).
 """
 
 from dataclasses import dataclass

@@ -72,7 +72,7 @@ Notice: TypeAlias = BlockMoved | FamilyDenied
 
 
 def _judge(status: int, code: str) -> Judgement:
-    """What a code means for the rate (4); everything else about it is in `errors.py`. Anything but 2xx with 00000 is a failure (2)."""
+    """What a code means for the rate (4); everything else about it is in `errors.py`. Only 2xx with 00000 is success."""
     if code == SUCCESS and 200 <= status < 300:
         return Judgement.OK
     return Judgement.RATE_LIMITED if code and action_for(code) is GuardAction.SLOW else Judgement.REJECTED

@@ -1,0 +1,46 @@
+"""How Bitget's sockets want to be treated (Bitget reference, 13.1; the same for V3), and a link that does."""
+
+from collections.abc import Callable
+from typing import Final
+
+from guardd.model.event import StreamName
+from guardd.venues.bitget.api import USER_AGENT
+from guardd.venues.bitget.connection import VENUE, Access
+from guardd.venues.bitget.frames import PING_FRAME
+from guardd.venues.stream import Conversation, Link, LinkTerms
+
+PING_EVERY_S: Final = 25.0
+"""Protocol pings don't count here, and after two minutes without this text the venue closes (13.1, 19.38)."""
+SILENCE_S: Final = 35.0
+"""A pong is the least that arrives in this time."""
+ACKNOWLEDGE_WITHIN_S: Final = 10.0
+
+
+def link(
+    access: Access,
+    *,
+    stream: StreamName,
+    path: str,
+    conversation: Callable[[], Conversation],
+    pause_s: Callable[[], float] | None = None,
+) -> Link:
+    """One socket of the account, `path` being one of `hosts.*_SOCKET`."""
+    terms = LinkTerms(
+        stream=stream,
+        url=f"{access.hosts.stream}{path}",
+        headers={"User-Agent": USER_AGENT},
+        ping_frame=PING_FRAME,
+        ping_every_s=PING_EVERY_S,
+        silence_s=SILENCE_S,
+        acknowledge_within_s=ACKNOWLEDGE_WITHIN_S,
+    )
+    return Link(
+        terms=terms,
+        conversation=conversation,
+        wire=access.wire,
+        clock=access.clock,
+        random=access.random,
+        account=access.account,
+        venue=VENUE,
+        listener=access.listener,
+    )
