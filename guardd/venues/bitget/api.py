@@ -18,6 +18,7 @@ from guardd.errors import CredentialsError, PayloadError, VenueBusy, VenueError,
 from guardd.model.event import BlockKind, BlockMoved
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
+from guardd.venues import retry
 from guardd.venues.bitget.endpoint import TIME, Endpoint
 from guardd.venues.bitget.envelope import Envelope, accepted_order_id, envelope, refused_legs
 from guardd.venues.bitget.errors import (
@@ -122,7 +123,7 @@ class Api:
     ) -> object:
         """The `data` of an answer. Raises `VenueError`, and `CredentialsError` when the venue refuses our key."""
         ends_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
-        mended = False
+        mended, failures = False, 0
         while True:
             call = self._prepared(endpoint, query, None, self._left_s(ends_ns), lane)
             reply = _reply(endpoint, await self._transport.read(call))
@@ -130,9 +131,14 @@ class Api:
             self._listen(endpoint, sealed)
             if sealed.ok and reply.status < 300:
                 return sealed.data
-            if mended or not await self._mend(endpoint, sealed.code, self._left_s(ends_ns)):
+            if not mended and await self._mend(endpoint, sealed.code, self._left_s(ends_ns)):
+                mended = True
+                continue
+            failures += 1
+            wait_s = retry.read_s(failures, jitter=0.0)
+            if action_for(sealed.code) is not GuardAction.RETRY or not self._worth(failures, wait_s, ends_ns):
                 raise _refusal(endpoint, sealed)
-            mended = True
+            await self._clock.sleep(wait_s)
 
     async def write(
         self,
@@ -264,6 +270,10 @@ class Api:
         if left_s <= 0 or not endpoint.signed or action_for(code) is not GuardAction.CLOCK:
             return False
         return await self._measured(left_s)
+
+    def _worth(self, failures: int, wait_s: float, ends_ns: int) -> bool:
+        """Whether a read that met a passing fault of the venue's is to be made again."""
+        return failures < retry.READ_TRIES and wait_s < self._left_s(ends_ns)
 
     async def _measured(self, left_s: float) -> bool:
         try:

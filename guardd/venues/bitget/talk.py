@@ -1,6 +1,6 @@
 """What is said on one connection of Bitget's sockets, and what the answers change, for both families. No I/O.
 
-A family gives the topics and reads the pushes; login, acknowledgements, refusals and budgets are the same (Bitget reference, 13; the
+A family gives topics and reads pushes; login, acknowledgements, refusals and budgets are the same (Bitget reference, 13; the
 UTA reference, 11, names no other rules). Neither socket replays what was missed, so whoever listens takes a full snapshot whenever
 the private stream comes up.
 """
@@ -105,7 +105,7 @@ class _Subscriptions:
 class PublicTalk:
     """One connection of a public socket: one price topic a watched symbol.
 
-    `price` reads a price frame, or gives None for any other frame; `tell` hears, in words, of symbols that are refused and of frames
+    `price` reads a price frame and gives None for any other; `tell` hears, in words, of symbols that are refused and of frames
     that can't be read.
     """
 
@@ -182,8 +182,8 @@ class PublicTalk:
 class PrivateTalk:
     """One connection of a private socket: login, then the same topics whatever is held.
 
-    `now_s` is the venue's time: the login expires 30 s after it (13.2). `read` turns a push into events; what it can't read ends the
-    connection, so that the next one begins from a snapshot. `optional` topics may be refused; any other refusal ends the connection.
+    `now_s` is the venue's time: the login expires 30 s after it (13.2). `read` makes events of a push; what it cannot read ends the
+    connection, so that the next one begins from a snapshot. `optional` topics may be refused; any other refusal ends it.
     """
 
     def __init__(
