@@ -1,0 +1,1 @@
+"""Bitget V2's words made into guardd's: strict, synchronous, Decimal only. Everything malformed is a `PayloadError`."""

@@ -1,0 +1,242 @@
+"""Frames of the two V2 sockets: acknowledgements, pongs, pushes (Bitget reference, 13). Prices have a file of their own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from guardd.model.account import Balance
+from guardd.model.instant import Instant
+from guardd.model.names import AccountName, OrderId, PositionKey, PositionMode, Side, Symbol
+from guardd.model.order import OrderAction, OrderUpdate, RestingKind
+from guardd.model.position import PositionUpdate
+from guardd.venues.bitget.classic.parse.account import pushed_balances
+from guardd.venues.bitget.classic.parse.orders import aim_of, kind_of
+from guardd.venues.bitget.classic.parse.plans import plan_side, protection_named
+from guardd.venues.bitget.classic.parse.positions import liquidation_price
+from guardd.venues.bitget.classic.parse.words import (
+    HOLD_SIDES,
+    MARGIN_MODES,
+    ORDER_LIVES,
+    POSITION_MODES,
+    SHORT_PLAN_WORDS,
+    Product,
+    client_id_of,
+    forced_action,
+    list_of,
+    plain,
+    symbol_of,
+    word,
+)
+from guardd.venues.rows import Row, as_row, json_value
+
+POSITIONS: Final = "positions"
+ORDERS: Final = "orders"
+PLANS: Final = "orders-algo"
+WALLET: Final = "account"
+PONG: Final = "pong"
+LOGIN: Final = "login"
+_SUCCESS: Final = "0"
+_PLAN_ACTIONS: Final = {
+    "executing": OrderAction.SUBMITTED,
+    "executed": OrderAction.FILLED,
+    "fail_execute": OrderAction.CANCELLED,
+    "cancelled": OrderAction.CANCELLED,
+    "canceled": OrderAction.CANCELLED,
+}
+_FIRED: Final = frozenset({"executing", "executed", "fail_execute"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pong:
+    """The answer to our ping; the one frame that isn't JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """The venue's word on the login (`topic` empty), a subscription, or a frame that it didn't take."""
+
+    event: str
+    topic: str
+    code: str
+    text: str
+
+    @property
+    def good(self) -> bool:
+        return self.event != "error" and self.code in {"", _SUCCESS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionList:
+    """Every open position of one product type, each time anew (13.5): what isn't in it is closed."""
+
+    product: Product
+    updates: tuple[PositionUpdate, ...]
+    modes: Mapping[Symbol, PositionMode]
+    pushed_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderUpdates:
+    product: Product
+    updates: tuple[OrderUpdate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanUpdates:
+    """What became of plan orders: `failed` are those whose trigger fired and which made no order."""
+
+    product: Product
+    updates: tuple[OrderUpdate, ...]
+    failed: tuple[OrderId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletUpdates:
+    product: Product
+    balances: tuple[Balance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherPush:
+    """A channel that nobody here acts on."""
+
+    topic: str
+
+
+Frame: TypeAlias = Pong | Word | PositionList | OrderUpdates | PlanUpdates | WalletUpdates | OtherPush
+
+
+def topic_of(argument: Mapping[str, object]) -> str:
+    """A subscription as one word: `USDT-FUTURES/positions/default`. Answers repeat the argument in any order of keys."""
+    selector = argument.get("instId") or argument.get("coin") or ""
+    return "/".join(str(each) for each in (argument.get("instType", ""), argument.get("channel", ""), selector))
+
+
+def parse_frame(account: AccountName, text: str | bytes, one_way: Mapping[Symbol, Side]) -> Frame:
+    """What a frame says. `one_way`: the positions held in one-way mode, for plan orders that name no side."""
+    if text in (PONG, PONG.encode()):
+        return Pong()
+    row = as_row("frame", json_value("frame", text))
+    if "event" in row.fields:
+        return _word(row)
+    argument = row.row("arg")
+    channel, product = plain(argument, "channel"), plain(argument, "instType").upper()
+    if channel not in (POSITIONS, ORDERS, PLANS, WALLET) or product not in set(Product):
+        return OtherPush(topic=topic_of(argument.fields))
+    rows = list(list_of(f"{product}.{channel}.data", row.get("data")))
+    return _push(account, Product(product), channel, rows, row, one_way)
+
+
+def _push(
+    account: AccountName, product: Product, channel: str, rows: list[Row], frame: Row, one_way: Mapping[Symbol, Side]
+) -> Frame:
+    match channel:
+        case "positions":
+            pushed_ms = frame.milliseconds("ts")
+            return PositionList(
+                product=product,
+                updates=tuple(_position(account, each, pushed_ms) for each in rows),
+                modes={symbol_of(each, "instId"): word(each, "posMode", POSITION_MODES) for each in rows},
+                pushed_ms=pushed_ms,
+            )
+        case "orders":
+            return OrderUpdates(product=product, updates=tuple(_order(account, each) for each in rows))
+        case "orders-algo":
+            ended = [each for each in rows if plain(each, "status") in _PLAN_ACTIONS]
+            return PlanUpdates(
+                product=product,
+                updates=tuple(_plan(account, each, one_way) for each in ended),
+                failed=tuple(each.order_id("orderId") for each in ended if plain(each, "status") == "fail_execute"),
+            )
+        case _:
+            return WalletUpdates(product=product, balances=pushed_balances(product, rows))
+
+
+def _word(row: Row) -> Word:
+    argument = row.get("arg")
+    code = row.get("code")
+    return Word(
+        event=plain(row, "event"),
+        topic=topic_of(argument) if isinstance(argument, dict) else "",
+        code="" if code is None else str(code),
+        text=row.optional_text("msg") or "",
+    )
+
+
+def _position(account: AccountName, row: Row, pushed_ms: int) -> PositionUpdate:
+    quantity = row.zero_or_more("total")
+    return PositionUpdate(
+        key=PositionKey(account, symbol_of(row, "instId"), word(row, "holdSide", HOLD_SIDES)),
+        quantity=quantity,
+        entry_price=row.above_zero("openPriceAvg") if quantity else Decimal(0),
+        margin_mode=word(row, "marginMode", MARGIN_MODES),
+        liquidation_price=liquidation_price(row),
+        frozen_quantity=row.optional_number("frozen") or Decimal(0),
+        closed_quantity=Decimal(0),  # the venue doesn't count it: `known.py` does
+        opened_ms=row.optional_milliseconds("cTime"),
+        venue_ms=row.optional_milliseconds("uTime") or pushed_ms,
+    )
+
+
+def _order(account: AccountName, row: Row) -> OrderUpdate:
+    """`accBaseVolume` is what was filled in all; `baseVolume` here is the last fill alone (13.7)."""
+    aim, kind = aim_of(row), kind_of(row)
+    size = row.zero_or_more("size")
+    filled = row.optional_number("accBaseVolume") or Decimal(0)
+    if not 0 <= filled <= size:
+        raise row.wrong("accBaseVolume", "not below zero and not more than the order's size")
+    live = word(row, "status", ORDER_LIVES)
+    return OrderUpdate(
+        order_id=row.order_id("orderId"),
+        client_id=client_id_of(row),
+        plan_order_id=None,  # which plan order it came from is told by `orders-algo` alone (13.8)
+        key=PositionKey(account, symbol_of(row, "instId"), aim.side),
+        closes=aim.closes,
+        action=forced_action(plain(row, "tradeSide")) or _action(row, live),
+        live=live,
+        kind=kind,
+        price=row.price("price") if kind is RestingKind.LIMIT else None,
+        size=size,
+        filled=filled,
+        average_price=row.price("priceAvg"),
+        venue_ms=row.milliseconds("uTime"),
+    )
+
+
+def _action(row: Row, live: bool) -> OrderAction:
+    match plain(row, "status"):
+        case "filled" | "partially_filled":
+            return OrderAction.FILLED
+        case _:
+            return OrderAction.SUBMITTED if live else OrderAction.CANCELLED
+
+
+def _plan(account: AccountName, row: Row, one_way: Mapping[Symbol, Side]) -> OrderUpdate:
+    """A plan order that fired or ended, as an order event without a client id: what an order of its id filled isn't told here.
+
+    `plan_order_id` says that it fired, also where it made no order: then nothing stands any more where it stood, and whoever
+    finishes a stop that fired closes what it left (12.8).
+    """
+    status = plain(row, "status")
+    short = plain(row, "planType")
+    closes = protection_named(SHORT_PLAN_WORDS.get(short, short)) is not None or "close" in plain(row, "tradeSide")
+    kind = kind_of(row)
+    order_id = row.order_id("orderId")
+    key_row = Row(row.where, {**row.fields, "symbol": row.get("instId")})
+    filled = min(row.optional_number("actualSize") or Decimal(0), row.optional_number("size") or Decimal(0))
+    return OrderUpdate(
+        order_id=order_id,
+        client_id=None,
+        plan_order_id=order_id if status in _FIRED else None,
+        key=PositionKey(account, symbol_of(key_row), plan_side(key_row, one_way, closes=closes)),
+        closes=closes,
+        action=_PLAN_ACTIONS[status],
+        live=False,
+        kind=kind,
+        price=row.price("executePrice") if kind is RestingKind.LIMIT else None,
+        size=row.optional_number("size") or Decimal(0),
+        filled=filled,
+        average_price=None,
+        venue_ms=row.milliseconds("uTime"),
+    )

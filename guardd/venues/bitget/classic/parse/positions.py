@@ -1,0 +1,155 @@
+"""Positions as the account's reads tell them (Bitget reference, 9), and where each of their fields goes."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+from guardd.errors import PayloadError
+from guardd.model.names import AccountName, PositionKey, PositionMode, Side, Symbol
+from guardd.model.position import Position
+from guardd.model.reading import Absent, Reading, is_value
+from guardd.venues.bitget.classic.parse.words import (
+    HOLD_SIDES,
+    MARGIN_MODES,
+    POSITION_MODES,
+    SWITCHES,
+    Product,
+    coin_of,
+    list_of,
+    plain,
+    symbol_of,
+    word,
+)
+from guardd.venues.rows import Row
+
+USED: Final = MappingProxyType(
+    {
+        "symbol": "Position.key",
+        "holdSide": "Position.key",
+        "marginCoin": "HeldRow.margin_coin",
+        "total": "Position.quantity",
+        "openPriceAvg": "Position.entry_price",
+        "marginMode": "Position.margin_mode",
+        "leverage": "Position.leverage",
+        "marginSize": "Position.margin",
+        "keepMarginRate": "Position.maintenance_margin",
+        "liquidationPrice": "Position.liquidation_price",
+        "markPrice": "Position.mark_price",
+        "unrealizedPL": "Position.unrealized_pnl",
+        "cTime": "Position.opened_ms",
+        "uTime": "Position.venue_ms",
+        "posMode": "HeldRow.mode",
+        "marginRatio": "HeldRow.margin_ratio",
+        "assetMode": "HeldRow.union",
+        "autoMargin": "HeldRow.auto_margin",
+    }
+)
+"""Where each field of a row arrives."""
+UNUSED: Final = MappingProxyType(
+    {
+        "openDelegateSize": "orders that open are read from the order lists, each with its size",
+        "available": "what resting closes hold is summed from the order list, each with its id (I13)",
+        "locked": "as `available`; the socket's `frozen` is the same figure, newer",
+        "achievedProfits": "what was realised is in the wallet already",
+        "breakEvenPrice": "no risk hangs on it",
+        "totalFee": "funding is in the wallet already",
+        "deductedFee": "fees are in the wallet already",
+        "grant": "a voucher amount; the equity of the account is what counts",
+        "cashDividend": "is in the wallet already",
+        "takeProfit": "position-wide ones only: the plan lists show every take-profit with its id",
+        "takeProfitId": "as `takeProfit`",
+        "stopLoss": "position-wide ones only: the plan lists show every stop with its id, kind and trigger",
+        "stopLossId": "as `stopLoss`",
+    }
+)
+"""Fields that nothing is done with, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRow:
+    """One open position with what orders for it need to say."""
+
+    product: Product
+    position: Position
+    margin_coin: str
+    mode: PositionMode
+    union: bool
+    """Several coins back it (5.1)."""
+    auto_margin: bool
+    """The exchange adds margin to it by itself (7.7)."""
+    margin_ratio: Reading
+    """1 is liquidation; of the position where it is isolated, of the whole cross account else (10)."""
+
+
+def held_rows(account: AccountName, product: Product, data: object, *, asked_ms: int) -> tuple[HeldRow, ...]:
+    """The open positions of one product type. `asked_ms` (the venue's time) dates rows that carry no time of their own."""
+    rows: dict[PositionKey, HeldRow] = {}
+    for row in list_of(f"{product}.position.data", data):
+        if row.zero_or_more("total") == 0:
+            continue  # may be shown for a moment (9.2)
+        held = _held(account, product, row, asked_ms)
+        if held.position.key in rows:
+            raise PayloadError(
+                where=row.where, found=f"a second row of {held.position.key}", expected="one row a position"
+            )
+        rows[held.position.key] = held
+    return tuple(rows[key] for key in sorted(rows))
+
+
+def liquidation_price(row: Row) -> Reading:
+    """Zero or less: the venue says that there is none now (9.2). A far one is a fact, not an error (10)."""
+    number = row.optional_number("liquidationPrice")
+    if number is None:
+        return Absent.UNKNOWN
+    return number if number > 0 else Absent.NONE
+
+
+def adl_ranks(account: AccountName, data: object) -> dict[PositionKey, Decimal]:
+    """The nearer to 1, the nearer to being auto-deleveraged (9.4)."""
+    return {
+        PositionKey(account, symbol_of(row), word(row, "holdSide", HOLD_SIDES)): row.number("rank")
+        for row in list_of("adlRank.data", data)
+    }
+
+
+def _held(account: AccountName, product: Product, row: Row, asked_ms: int) -> HeldRow:
+    key = PositionKey(account, symbol_of(row), word(row, "holdSide", HOLD_SIDES))
+    return HeldRow(
+        product=product,
+        position=_position(row, key, product, asked_ms),
+        margin_coin=coin_of(row),
+        mode=word(row, "posMode", POSITION_MODES),
+        union=plain(row, "assetMode") == "union",
+        auto_margin=SWITCHES.get(plain(row, "autoMargin"), False),
+        margin_ratio=row.reading("marginRatio"),
+    )
+
+
+def _position(row: Row, key: PositionKey, product: Product, asked_ms: int) -> Position:
+    """Money of a Coin-M row is in its base coin and its size has no sure unit: unknown, never wrong."""
+    quantity, mark = row.above_zero("total"), row.reading_above_zero("markPrice")
+    notional = quantity * mark if is_value(mark) and product.linear else Absent.UNKNOWN
+    rate = row.reading_above_zero("keepMarginRate")
+    known = product.linear
+    return Position(
+        key=key,
+        quantity=quantity,
+        entry_price=row.above_zero("openPriceAvg"),
+        margin_mode=word(row, "marginMode", MARGIN_MODES),
+        leverage=row.reading_above_zero("leverage"),
+        margin=row.reading_above_zero("marginSize") if known else Absent.UNKNOWN,
+        maintenance_margin=notional * rate if is_value(notional) and is_value(rate) else Absent.UNKNOWN,
+        liquidation_price=liquidation_price(row),
+        mark_price=mark,
+        notional=notional,
+        unrealized_pnl=row.reading("unrealizedPL") if known else Absent.UNKNOWN,
+        opened_ms=row.optional_milliseconds("cTime"),
+        closed_quantity=Decimal(0),  # the venue doesn't count it: `known.py` does
+        venue_ms=row.optional_milliseconds("uTime") or asked_ms,
+    )
+
+
+def one_way_sides(rows: tuple[HeldRow, ...]) -> dict[Symbol, Side]:
+    """The side of each position held in one-way mode."""
+    return {row.position.key.symbol: row.position.key.side for row in rows if row.mode is PositionMode.ONE_WAY}
