@@ -17,7 +17,6 @@ _TOO_SMALL: Final = Decimal("1e-30")
 
 class _Argument(msgspec.Struct, gc=False):
     channel: str = ""
-    inst_type: str = msgspec.field(default="", name="instType")
 
 
 class _Ticker(msgspec.Struct, gc=False):
@@ -37,8 +36,8 @@ class _Frame(msgspec.Struct, gc=False):
 _DECODER: Final = msgspec.json.Decoder(_Frame)
 
 
-def ticker(frame: str | bytes, at: Instant) -> tuple[MarkSeen, ...] | None:
-    """The marks in a ticker frame; None when the frame is something else, for the slower parser to say what.
+def ticker(frame: str | bytes, at: Instant) -> MarkSeen | None:
+    """The mark in a ticker frame, of its newest row; None when the frame is something else, for the slower parser to say what.
 
     A row without a mark above zero is a `PayloadError`; the other prices only confirm the mark (I28), so an absent one is None.
     """
@@ -46,9 +45,9 @@ def ticker(frame: str | bytes, at: Instant) -> tuple[MarkSeen, ...] | None:
         decoded = _DECODER.decode(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    if decoded.arg.channel != TICKER:
+    if decoded.arg.channel != TICKER or not decoded.data:
         return None
-    return tuple([_seen(row, at) for row in decoded.data])
+    return _seen(decoded.data[-1], at)
 
 
 def _seen(row: _Ticker, at: Instant) -> MarkSeen:

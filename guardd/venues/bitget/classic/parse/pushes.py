@@ -1,12 +1,12 @@
-"""Frames of the two V2 sockets: acknowledgements, pongs, pushes (Bitget reference, 13). Prices have a file of their own."""
+"""What the private V2 socket pushes: positions, orders, plan orders, wallets (Bitget reference, 13.5-13.8)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias
 
+from guardd.errors import PayloadError
 from guardd.model.account import Balance
-from guardd.model.instant import Instant
 from guardd.model.names import AccountName, OrderId, PositionKey, PositionMode, Side, Symbol
 from guardd.model.order import OrderAction, OrderUpdate, RestingKind
 from guardd.model.position import PositionUpdate
@@ -28,15 +28,13 @@ from guardd.venues.bitget.classic.parse.words import (
     symbol_of,
     word,
 )
-from guardd.venues.rows import Row, as_row, json_value
+from guardd.venues.bitget.frames import Push
+from guardd.venues.rows import Row
 
 POSITIONS: Final = "positions"
 ORDERS: Final = "orders"
 PLANS: Final = "orders-algo"
 WALLET: Final = "account"
-PONG: Final = "pong"
-LOGIN: Final = "login"
-_SUCCESS: Final = "0"
 _PLAN_ACTIONS: Final = {
     "executing": OrderAction.SUBMITTED,
     "executed": OrderAction.FILLED,
@@ -45,25 +43,6 @@ _PLAN_ACTIONS: Final = {
     "canceled": OrderAction.CANCELLED,
 }
 _FIRED: Final = frozenset({"executing", "executed", "fail_execute"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pong:
-    """The answer to our ping; the one frame that isn't JSON."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
-    """The venue's word on the login (`topic` empty), a subscription, or a frame that it didn't take."""
-
-    event: str
-    topic: str
-    code: str
-    text: str
-
-    @property
-    def good(self) -> bool:
-        return self.event != "error" and self.code in {"", _SUCCESS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,70 +76,49 @@ class WalletUpdates:
     balances: tuple[Balance, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OtherPush:
-    """A channel that nobody here acts on."""
-
-    topic: str
+Heard: TypeAlias = PositionList | OrderUpdates | PlanUpdates | WalletUpdates
 
 
-Frame: TypeAlias = Pong | Word | PositionList | OrderUpdates | PlanUpdates | WalletUpdates | OtherPush
-
-
-def topic_of(argument: Mapping[str, object]) -> str:
-    """A subscription as one word: `USDT-FUTURES/positions/default`. Answers repeat the argument in any order of keys."""
-    selector = argument.get("instId") or argument.get("coin") or ""
-    return "/".join(str(each) for each in (argument.get("instType", ""), argument.get("channel", ""), selector))
-
-
-def parse_frame(account: AccountName, text: str | bytes, one_way: Mapping[Symbol, Side]) -> Frame:
-    """What a frame says. `one_way`: the positions held in one-way mode, for plan orders that name no side."""
-    if text in (PONG, PONG.encode()):
-        return Pong()
-    row = as_row("frame", json_value("frame", text))
-    if "event" in row.fields:
-        return _word(row)
-    argument = row.row("arg")
-    channel, product = plain(argument, "channel"), plain(argument, "instType").upper()
-    if channel not in (POSITIONS, ORDERS, PLANS, WALLET) or product not in set(Product):
-        return OtherPush(topic=topic_of(argument.fields))
-    rows = list(list_of(f"{product}.{channel}.data", row.get("data")))
-    return _push(account, Product(product), channel, rows, row, one_way)
-
-
-def _push(
-    account: AccountName, product: Product, channel: str, rows: list[Row], frame: Row, one_way: Mapping[Symbol, Side]
-) -> Frame:
-    match channel:
+def read_push(account: AccountName, push: Push, one_way: Mapping[Symbol, Side]) -> Heard | None:
+    """What a push says; None for a channel that nobody here asked for. `one_way`: the positions held in one-way mode, for plan
+    orders that name no side."""
+    if push.inst_type not in set(Product):
+        return None
+    product = Product(push.inst_type)
+    rows = list(list_of(f"{product}.{push.where}", push.rows))
+    match push.channel:
         case "positions":
-            pushed_ms = frame.milliseconds("ts")
-            return PositionList(
-                product=product,
-                updates=tuple(_position(account, each, pushed_ms) for each in rows),
-                modes={symbol_of(each, "instId"): word(each, "posMode", POSITION_MODES) for each in rows},
-                pushed_ms=pushed_ms,
-            )
+            if push.ts_ms is None:
+                raise PayloadError(where=push.where, found="no ts", expected="the moment of the list")
+            return _position_list(account, product, rows, push.ts_ms)
         case "orders":
             return OrderUpdates(product=product, updates=tuple(_order(account, each) for each in rows))
         case "orders-algo":
-            ended = [each for each in rows if plain(each, "status") in _PLAN_ACTIONS]
-            return PlanUpdates(
-                product=product,
-                updates=tuple(_plan(account, each, one_way) for each in ended),
-                failed=tuple(each.order_id("orderId") for each in ended if plain(each, "status") == "fail_execute"),
-            )
-        case _:
+            return _plan_updates(account, product, rows, one_way)
+        case "account":
             return WalletUpdates(product=product, balances=pushed_balances(product, rows))
+        case _:
+            return None
 
 
-def _word(row: Row) -> Word:
-    argument = row.get("arg")
-    code = row.get("code")
-    return Word(
-        event=plain(row, "event"),
-        topic=topic_of(argument) if isinstance(argument, dict) else "",
-        code="" if code is None else str(code),
-        text=row.optional_text("msg") or "",
+def _position_list(account: AccountName, product: Product, rows: list[Row], pushed_ms: int) -> PositionList:
+    return PositionList(
+        product=product,
+        updates=tuple(_position(account, each, pushed_ms) for each in rows),
+        modes={symbol_of(each, "instId"): word(each, "posMode", POSITION_MODES) for each in rows},
+        pushed_ms=pushed_ms,
+    )
+
+
+def _plan_updates(
+    account: AccountName, product: Product, rows: list[Row], one_way: Mapping[Symbol, Side]
+) -> PlanUpdates:
+    """A plan order that waits is no event: the plan lists tell it."""
+    ended = [each for each in rows if plain(each, "status") in _PLAN_ACTIONS]
+    return PlanUpdates(
+        product=product,
+        updates=tuple(_plan(account, each, one_way) for each in ended),
+        failed=tuple(each.order_id("orderId") for each in ended if plain(each, "status") == "fail_execute"),
     )
 
 
