@@ -1,4 +1,4 @@
-"""How long from a price frame to the order: `python -m tests.bench.reaction [--symbols 100] [--ticks 1000] [--crossings 60]`.
+"""How long from a price frame to the order: `python -m tests.bench.reaction [--venue bitmart] [--symbols 100] [--ticks 1000]`.
 
 The simulated exchange runs in this process and `guardd run` in another. Every symbol holds an isolated position under a policy
 that trims at a distance; marks move all over the board at the given rate, and one position after the other is pushed through
@@ -15,8 +15,10 @@ from decimal import Decimal
 from pathlib import Path
 from statistics import median, quantiles
 
-from guardd.simulator.contracts import Contract, synthetic_contracts
+from guardd.simulator.contracts import Contract
+from guardd.simulator.run import SimulatedVenue
 from tests.live.desk import Desk, RunningGuard, open_desk, until
+from tests.live.places import PLACES
 
 POLICY = """\
 version: 1
@@ -61,14 +63,15 @@ async def board(desk: Desk, contracts: tuple[Contract, ...], rate: int, crossed:
         await asyncio.sleep(BATCH_S)
 
 
-async def measure(symbols: int, ticks: int, crossings: int) -> None:
-    contracts = synthetic_contracts(symbols, seed=1)
+async def measure(venue: SimulatedVenue, symbols: int, ticks: int, crossings: int) -> None:
+    place = PLACES[venue]
+    contracts = place.synthetic(symbols)
     prices = {contract.symbol: START for contract in contracts}
     with tempfile.TemporaryDirectory() as home:
-        async with open_desk(Path(home), deposit=100_000_000, ticker_ms=0, contracts=contracts, prices=prices) as desk:
-            for contract in contracts:
-                size = max(4, int(10_000 / (contract.contract_size * START)))
-                desk.open(contract.symbol, "long", size, isolated=True, leverage=10)
+        async with open_desk(
+            Path(home), deposit=100_000_000, ticker_ms=0, contracts=contracts, prices=prices, place=place
+        ) as desk:
+            hold_all(desk, contracts)
             async with desk.guard(POLICY) as guard:
                 await until(lambda: bool(guard.events("ready")), within_s=60, what="the daemon is ready")
                 crossed: set[str] = set()
@@ -82,7 +85,7 @@ async def measure(symbols: int, ticks: int, crossings: int) -> None:
                 mover.cancel()
                 metrics = await guard.get("/metrics")
                 reactions = [r["reaction_ms"] for r in guard.events("reduce_accepted") if "reaction_ms" in r]
-    print(f"{symbols} positions, {ticks} ticks/s, guardd at {cpu:.0%} of a core")
+    print(f"{venue}: {symbols} positions, {ticks} ticks/s, guardd at {cpu:.0%} of a core")
     print(f"exchange: frame sent -> order read   {Figures(seen)}")
     print(f"guardd:   frame read -> order sent   {Figures(reactions)}")
     count = re.search(r"guardd_reaction_seconds_count\{[^}]*\} (\S+)", metrics)
@@ -91,6 +94,13 @@ async def measure(symbols: int, ticks: int, crossings: int) -> None:
         print(
             f"metric:   guardd_reaction_seconds    n {float(count[1]):.0f}, mean {1000 * float(total[1]) / float(count[1]):.2f} ms"
         )
+
+
+def hold_all(desk: Desk, contracts: tuple[Contract, ...]) -> None:
+    """An isolated long position of about 10,000 USDT in each."""
+    for contract in contracts:
+        size = max(4, int(10_000 / (contract.contract_size * START)))
+        desk.open(contract.symbol, "long", size, isolated=True, leverage=10)
 
 
 async def cross(desk: Desk, contracts: tuple[Contract, ...], crossed: set[str]) -> list[float]:
@@ -105,7 +115,7 @@ async def cross(desk: Desk, contracts: tuple[Contract, ...], crossed: set[str]) 
         frames = (s for s in desk.server.stamps.tickers if s.sequence > tickers and s.symbol == contract.symbol)
         sent_ns = next(frames).mono_ns
         for stamp in list(desk.server.stamps.requests)[requests:]:
-            if stamp.path.endswith("/submit-order") and f'"{contract.symbol}"' in stamp.body:
+            if stamp.path == desk.place.word("{close}") and f'"{contract.symbol}"' in stamp.body:
                 found.append((stamp.mono_ns - sent_ns) / 1e6)
                 break
     return found
@@ -119,11 +129,12 @@ async def cpu_s(guard: RunningGuard) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--venue", type=SimulatedVenue, choices=tuple(PLACES), default=SimulatedVenue.BITMART)
     parser.add_argument("--symbols", type=int, default=100)
     parser.add_argument("--ticks", type=int, default=1000)
     parser.add_argument("--crossings", type=int, default=60)
     given = parser.parse_args()
-    asyncio.run(measure(given.symbols, given.ticks, min(given.crossings, given.symbols)))
+    asyncio.run(measure(given.venue, given.symbols, given.ticks, min(given.crossings, given.symbols)))
 
 
 if __name__ == "__main__":

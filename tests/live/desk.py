@@ -162,6 +162,22 @@ class Desk:
             await guard.stop()
 
 
+def write_several(home: Path, policy: str, desks: Mapping[str, Desk]) -> tuple[Path, dict[str, str]]:
+    """Settings of one daemon that guards an account at each desk, named as here; and its credentials."""
+    (home / "policy.yaml").write_text(policy)
+    lines = ["mode: enforce", "policy: policy.yaml", "data_dir: ./data", "http: {host: 127.0.0.1, port: 0}"]
+    lines += ["log: {level: info, format: json}", "accounts:"]
+    environ: dict[str, str] = {}
+    for number, (name, desk) in enumerate(desks.items()):
+        lines += [f"  - name: {name}", f"    venue: {desk.place.settings_name}", f"    credentials: DESK{number}"]
+        lines += [f"    rest_url: {desk.server.rest_url}", f"    stream_url: {desk.server.stream_url}"]
+        for variable, value in desk.place.environ().items():
+            environ[f"DESK{number}_{variable.split('_', 1)[1]}"] = value
+    config = home / "guardd.yaml"
+    config.write_text("\n".join(lines) + "\n")
+    return config, environ
+
+
 @dataclass(slots=True)
 class RunningGuard:
     """A daemon, its log as it is written, and its HTTP address once it told it."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from guardd.simulator.contracts import Contract, default_contracts
+from guardd.simulator.contracts import Contract, default_contracts, synthetic_contracts
 from guardd.simulator.dialects.bitmart.desk import Options as BitmartOptions
 from guardd.simulator.faults import Fault
 from guardd.simulator.run import SimulatedVenue
@@ -31,6 +31,14 @@ class Place:
     ) -> dict[str, str]:
         """Credentials of the one account, as the daemon reads them."""
         return dict(zip(self.keys, (key, secret, phrase), strict=True))
+
+    def synthetic(self, count: int) -> tuple[Contract, ...]:
+        """Made-up contracts for load; in base coin where the venue counts so."""
+        made = synthetic_contracts(count, seed=1)
+        if self.venue is SimulatedVenue.BITMART:
+            return made
+        fine = Decimal("0.001")
+        return tuple(replace(each, contract_size=Decimal(1), step=fine, min_size=fine) for each in made)
 
     def fault(self, told: Fault) -> Fault:
         """The fault in this venue's words."""
