@@ -2,6 +2,10 @@
 
 A dialect supplies a `Conversation`: what to say and what the frames mean, without any I/O. A `Link` holds it over a `Wire`, and
 `keep_connected` merges the events of several links.
+
+Where a venue cuts every connection after a time, an heir is made before that: it logs in and subscribes beside the connection that
+serves, and takes over only then. Both hear the same meanwhile, so what the heir hears moves its own state alone; the take-over is
+told as another `StreamMoved` upwards, and whoever reads it takes a snapshot as after any other.
 """
 
 import asyncio
@@ -29,8 +33,14 @@ ATTEMPTS_MAX: Final = 30
 ATTEMPTS_WINDOW_S: Final = 60.0
 EVENTS_WAITING_MAX: Final = 10_000
 """Beyond this the links stop reading, so that a slow reader slows the venue and not the memory."""
+HEIR_PAUSE_S: Final = 60.0
+"""Between two tries to make an heir: the connection that serves has some time left."""
 _FRAMES_BETWEEN_TURNS: Final = 64
 """Frames that may be read in a row from the buffer before other tasks get a turn."""
+
+
+def _no_pause() -> float:
+    return 0.0
 
 
 class Conversation(Protocol):
@@ -80,6 +90,12 @@ class LinkTerms:
     """No frame at all for this long: the connection is given up."""
     acknowledge_within_s: float = 10.0
     connect_within_s: float = 10.0
+    messages_per_s_max: int | None = None
+    """Frames that the venue takes from us in any second, pings included; None where nobody counts."""
+    renew_after_s: float | None = None
+    """An heir takes over from a connection of this age; None where the venue lets connections live."""
+    keep_away_s: Callable[[], float] = _no_pause
+    """Asked after each loss: the least time until the next connection, beyond the backoff."""
 
 
 class Mailbox:
@@ -140,7 +156,7 @@ class Link:
         self._symbols_changed = asyncio.Event()
         self._attempts_ns: deque[int] = deque(maxlen=ATTEMPTS_MAX)
         self._up: bool | None = None
-        self.last_frame_ns = 0
+        self._serving: _Session | None = None
         self.frames = 0
 
     @property
@@ -151,6 +167,10 @@ class Link:
     def up(self) -> bool:
         """Connected, logged in and every subscription acknowledged."""
         return self._up is True
+
+    @property
+    def last_frame_ns(self) -> int:
+        return 0 if self._serving is None else self._serving.heard_ns
 
     def watch(self, symbols: Collection[Symbol]) -> None:
         """Carry these symbols from now on; a live connection is told at once, each new one from its start."""
@@ -172,7 +192,8 @@ class Link:
             lasted_s = (self._clock.monotonic_ns() - began_ns) / NS_PER_S
             failures = 0 if self.up and lasted_s >= STEADY_S else failures + 1
             self._move(mailbox, up=False, why=why)
-            await self._clock.sleep(retry.reconnect_s(max(0, failures - 1), self._random.random()))
+            backoff_s = retry.reconnect_s(max(0, failures - 1), self._random.random())
+            await self._clock.sleep(max(backoff_s, self._terms.keep_away_s()))
 
     async def _pace(self) -> None:
         """Never more attempts in a minute than the venue puts up with."""
@@ -182,25 +203,47 @@ class Link:
         self._attempts_ns.append(self._clock.monotonic_ns())
 
     async def _one_life(self, mailbox: Mailbox) -> str:
-        """One connection from beginning to end; why it ended."""
+        """A connection, and the heirs that take over from it without a gap; why the last of them ended."""
+        session = await self._connected()
+        while isinstance(session, _Session):
+            self._serving = session
+            try:
+                ended = await self._serve(session, mailbox)
+            except BaseException:
+                if session.heir is not None:
+                    await session.heir.socket.close()
+                raise
+            if isinstance(ended, _Session):
+                self._tell(mailbox, up=True, why="renewed before the venue would have cut it, without a gap")
+            session = ended
+        return session
+
+    async def _connected(self) -> "_Session | str":
         terms = self._terms
         socket = await self._wire.connect(terms.url, terms.headers, terms.connect_within_s)
         if isinstance(socket, Unconnected):
             return socket.why
-        session = _Session(socket=socket, talk=self._conversation(), opened_ns=self._clock.monotonic_ns())
-        self.last_frame_ns = session.opened_ns
+        return _Session(socket=socket, talk=self._conversation(), opened_ns=self._clock.monotonic_ns())
+
+    async def _serve(self, session: "_Session", mailbox: Mailbox) -> "_Session | str":
+        """One connection from its beginning, or from its take-over, to its end: the heir, or why it ended."""
         why = "the connection ended"
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pulse(session))
                 group.create_task(self._follow_symbols(session))
-                await self._say(session, session.talk.opening(self._clock.now()))
+                group.create_task(self._renew(session))
+                await self._open(session)
                 await self._listen(session, mailbox)
         except* _Lost as lost:
             why = str(_first(lost))
         finally:
-            await socket.close()
-        return why
+            await session.socket.close()
+        return why if session.heir is None else session.heir
+
+    async def _open(self, session: "_Session") -> None:
+        if not session.settled:
+            await self._say(session, session.talk.opening(self._clock.now()))
 
     async def _listen(self, session: "_Session", mailbox: Mailbox) -> None:
         """The path of every tick: no task, no log and no fact for a frame."""
@@ -211,7 +254,7 @@ class Link:
             if isinstance(frame, Closed):
                 raise _Lost(frame.why)
             at = now()
-            self.last_frame_ns = at.mono_ns
+            session.heard_ns = at.mono_ns
             self.frames += 1
             for event in on_frame(frame, at):
                 put(event)
@@ -223,30 +266,82 @@ class Link:
                     await mailbox.room()
 
     async def _settle_in(self, session: "_Session", mailbox: Mailbox) -> None:
-        """Before the stream is up: subscribe once the login is acknowledged; up once every subscription is."""
+        if not session.settled:
+            await self._settle(session)
+            if session.settled:
+                self._move(mailbox, up=True, why="every subscription is acknowledged")
+
+    async def _settle(self, session: "_Session") -> None:
+        """Before a connection is of use: subscribe once the login is acknowledged; settled once every subscription is."""
         talk = session.talk
         if talk.failed is not None:
             raise _Lost(talk.failed)
         if talk.admitted and not session.subscribed:
             session.subscribed = True
             await self._say(session, talk.wanted(self._symbols))
-        if session.subscribed and not talk.waiting:
-            session.settled = True
-            self._move(mailbox, up=True, why="every subscription is acknowledged")
+        session.settled = session.subscribed and not talk.waiting
+
+    async def _renew(self, session: "_Session") -> None:
+        """In time before the venue cuts the connection: leave an heir behind. One that can't be made is tried again meanwhile."""
+        if self._terms.renew_after_s is None:
+            return
+        await self._clock.sleep(self._terms.renew_after_s)
+        while True:
+            await self._pace()
+            session.heir = await self._heir()
+            if session.heir is not None:
+                raise _Lost("an heir takes over")
+            await self._clock.sleep(HEIR_PAUSE_S)
+
+    async def _heir(self) -> "_Session | None":
+        """A further connection, logged in and subscribed. Whatever fails in it must not cost the one that serves."""
+        heir = await self._connected()
+        if isinstance(heir, str):
+            return None
+        try:
+            async with asyncio.TaskGroup() as group:
+                pulse = group.create_task(self._pulse(heir))
+                await self._open(heir)
+                await self._settle(heir)
+                while not heir.settled:
+                    await self._hear(heir)
+                pulse.cancel()
+        except* Exception:
+            heir.settled = False
+        finally:
+            if not heir.settled:
+                await heir.socket.close()
+        return heir if heir.settled else None
+
+    async def _hear(self, heir: "_Session") -> None:
+        """One frame of a connection that doesn't serve yet: its state moves, its events are those that the other one tells."""
+        frame = await heir.socket.receive()
+        if isinstance(frame, Closed):
+            raise _Lost(frame.why)
+        at = self._clock.now()
+        heir.heard_ns = at.mono_ns
+        heir.talk.on_frame(frame, at)
+        await self._settle(heir)
 
     async def _follow_symbols(self, session: "_Session") -> None:
-        """Tells a settled connection of each change of the wanted symbols."""
+        """Tells a subscribed connection of each change of the wanted symbols; an heir of those that it missed."""
         while True:
-            await self._symbols_changed.wait()
-            self._symbols_changed.clear()
             if session.subscribed:
                 await self._say(session, session.talk.wanted(self._symbols))
+            await self._symbols_changed.wait()
+            self._symbols_changed.clear()
 
     async def _say(self, session: "_Session", frames: Sequence[str]) -> None:
         for frame in frames:
-            await session.socket.send_text(frame)
+            await self._send(session, frame)
         if frames:
             session.asked_ns = self._clock.monotonic_ns()
+
+    async def _send(self, session: "_Session", frame: str) -> None:
+        wait_s = session.wait_s(self._clock.monotonic_ns(), self._terms.messages_per_s_max)
+        if wait_s > 0:
+            await self._clock.sleep(wait_s)
+        await session.socket.send_text(frame)
 
     async def _pulse(self, session: "_Session") -> None:
         """Pings, and notices what does not come: frames, acknowledgements, a change for the worse that was told in a frame."""
@@ -257,20 +352,23 @@ class Link:
             now_ns = self._clock.monotonic_ns()
             if talk.failed is not None:
                 raise _Lost(talk.failed)
-            if (now_ns - self.last_frame_ns) / NS_PER_S >= terms.silence_s:
+            if (now_ns - session.heard_ns) / NS_PER_S >= terms.silence_s:
                 raise _Lost(f"no frame for {terms.silence_s:.3g} s")
             unsettled = not session.settled or bool(talk.waiting)
             if unsettled and (now_ns - session.asked_ns) / NS_PER_S >= terms.acknowledge_within_s:
                 raise _Lost(_unacknowledged(talk, terms.acknowledge_within_s))
             if terms.ping_frame is not None and (now_ns - pinged_ns) / NS_PER_S >= terms.ping_every_s:
                 pinged_ns = now_ns
-                await session.socket.send_text(terms.ping_frame)
+                await self._send(session, terms.ping_frame)
 
     def _move(self, mailbox: Mailbox, *, up: bool, why: str) -> None:
         """Tell the edge, not the level."""
         if self._up is up:
             return
         self._up = up
+        self._tell(mailbox, up=up, why=why)
+
+    def _tell(self, mailbox: Mailbox, *, up: bool, why: str) -> None:
         mailbox.put(StreamMoved(at=self._clock.now(), stream=self.stream, up=up, why=why))
         self._listener(StreamChanged(account=self._account, venue=self._venue, stream=self.stream, up=up, why=why))
 
@@ -312,11 +410,26 @@ class _Session:
     talk: Conversation
     opened_ns: int
     asked_ns: int = 0
+    heard_ns: int = 0
     subscribed: bool = False
     settled: bool = False
+    heir: "_Session | None" = None
+    said_ns: deque[int] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self.asked_ns = self.opened_ns
+        self.asked_ns = self.heard_ns = self.opened_ns
+
+    def wait_s(self, now_ns: int, per_s_max: int | None) -> float:
+        """Takes the next place for a frame and says how long until it: never more than `per_s_max` in any second."""
+        if per_s_max is None:
+            return 0.0
+        place_ns = now_ns
+        if len(self.said_ns) >= per_s_max:
+            place_ns = max(now_ns, self.said_ns[-per_s_max] + NS_PER_S)
+        self.said_ns.append(place_ns)
+        while len(self.said_ns) > per_s_max:
+            self.said_ns.popleft()
+        return (place_ns - now_ns) / NS_PER_S
 
 
 def _first(group: BaseExceptionGroup[_Lost]) -> BaseException:
