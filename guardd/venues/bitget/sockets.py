@@ -14,6 +14,12 @@ PING_EVERY_S: Final = 25.0
 SILENCE_S: Final = 35.0
 """A pong is the least that arrives in this time."""
 ACKNOWLEDGE_WITHIN_S: Final = 10.0
+MESSAGES_PER_S_MAX: Final = 8
+"""The venue takes 10 in a second, and its seconds aren't ours."""
+RENEW_AFTER_S: Final = 22 * 3_600.0
+"""The venue cuts each connection after 24 h."""
+RENEW_SPREAD_S: Final = 3_600.0
+"""The connections of a daemon that began together don't renew together."""
 
 
 def link(
@@ -22,9 +28,9 @@ def link(
     stream: StreamName,
     path: str,
     conversation: Callable[[], Conversation],
-    pause_s: Callable[[], float] | None = None,
+    keep_away_s: Callable[[], float] = lambda: 0.0,
 ) -> Link:
-    """One socket of the account, `path` being one of `hosts.*_SOCKET`."""
+    """One socket of the account; `path` is one of `hosts.*_SOCKET`, `keep_away_s` the private one's `Admission.pause_s`."""
     terms = LinkTerms(
         stream=stream,
         url=f"{access.hosts.stream}{path}",
@@ -33,6 +39,9 @@ def link(
         ping_every_s=PING_EVERY_S,
         silence_s=SILENCE_S,
         acknowledge_within_s=ACKNOWLEDGE_WITHIN_S,
+        messages_per_s_max=MESSAGES_PER_S_MAX,
+        renew_after_s=RENEW_AFTER_S + RENEW_SPREAD_S * access.random.random(),
+        keep_away_s=keep_away_s,
     )
     return Link(
         terms=terms,
