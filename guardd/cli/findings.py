@@ -166,8 +166,9 @@ def _of_positions(account: AccountSettings, window: Window) -> Iterator[Finding]
     state = window.state
     for key, held in sorted(state.held.items()):
         where = f"{account.name}: {key.symbol} {key.side}"
-        if key.symbol not in state.instruments:
-            text = "its contract can't be guarded: not a linear USDT perpetual that the venue lists"
+        why = state.why_unguarded(key.symbol)
+        if why or key.symbol not in state.instruments:
+            text = f"it isn't guarded: {why or 'its contract is none that guardd knows how to guard'}"
             yield Finding(weight=Weight.ERROR, where=where, text=text, mend="watch it yourself, or close it")
             continue
         risk = risk_of(state, held, window.clock.now())

@@ -28,9 +28,9 @@ ORDER_COLUMNS = ("symbol", "side", "what", "price", "contracts", "id", "by guard
 
 
 def risk_of(state: AccountState, held: Held, now: Instant) -> PositionRisk | None:
-    """None where the contract's details or its mark aren't known."""
-    mark = last_mark(state, held)
-    if held.key.symbol not in state.instruments or not is_value(mark):
+    """None where the contract's details or its mark aren't known, or it isn't guarded."""
+    mark, instrument = last_mark(state, held), state.instruments.get(held.key.symbol)
+    if instrument is None or instrument.unguarded or not is_value(mark):
         return None
     return assess_position(state, held, mark=mark, now=now)
 

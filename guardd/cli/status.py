@@ -93,12 +93,20 @@ def _print_account(account: Document) -> None:
     state = str(account.get("state"))
     why = f" ({account['state_reason']})" if account.get("state_reason") else ""
     ratio = _share(account.get("margin_ratio"))
+    family = f" ({account['family']})" if account.get("family") else ""
     print_line(
-        f"account {account.get('name')}: {state}{why}, mode {_text(account.get('mode'))}, equity "
+        f"account {account.get('name')}{family}: {state}{why}, mode {_text(account.get('mode'))}, equity "
         f"{_text(account.get('equity'))} {account.get('currency') or ''}, margin ratio {ratio}",
         style="bold" if state == AccountCondition.LIVE else "bold yellow",
     )
+    balances = [each for each in _list(account.get("balances")) if isinstance(each, Mapping)]
+    for balance in balances if len(balances) > 1 else ():
+        own = _share(balance.get("margin_ratio"))
+        print_line(f"equity {_text(balance.get('equity'))} {balance.get('currency')}, margin ratio {own}")
     positions = positions_in(account)
+    for balance in balances if positions else ():
+        if balance.get("doubt"):
+            print_line(f"{balance.get('currency')}: {balance['doubt']}", style="yellow")
     if positions:
         print_table(f"positions of {account.get('name')}", COLUMNS, [_position_row(each) for each in positions])
     for unguarded in _list(account.get("unguarded")):

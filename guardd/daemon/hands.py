@@ -91,7 +91,8 @@ class Hands:
             close = Close(key=key, episode=held.episode.id, rule=rule, reason=reason)
             steps = closing_steps(close, self._state, self._bounds(key), now=now, operator=True)
             self._propose(steps, now=now, with_opposite=True)
-        return bool(self._state.held) or entries_left(self._state)
+        left = [key for key in self._state.held if not self._state.why_unguarded(key.symbol)]
+        return bool(left) or entries_left(self._state)
 
     def unprotected(self, key: PositionKey) -> str:
         """Why no adequate stop rests on a position although the policy wants one; empty when one does."""

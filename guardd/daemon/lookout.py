@@ -68,6 +68,8 @@ class Lookout:
     def assessed(self, risks: Iterable[PositionRisk]) -> None:
         """Keep the risks of a look."""
         self.risks.update({risk.key: risk for risk in risks})
+        for key in [key for key in self.risks if self._state.why_unguarded(key.symbol)]:
+            del self.risks[key]
 
     def wants(self, wishes: Iterable[Protect]) -> None:
         """Keep what shall rest on each position."""
@@ -105,6 +107,8 @@ class Lookout:
         found: list[str] = []
         allowed = limits(stale_after_s, near=False)
         for key, held in sorted(self._state.held.items()):
+            if self._state.why_unguarded(key.symbol):
+                continue
             blind = blind_on(ages_of(self._state, held, now), allowed, held.position.margin_mode)
             found.extend(f"{key.symbol} {key.side}: {what}" for what in blind)
         return tuple(found)
@@ -129,7 +133,10 @@ class Lookout:
         for key, held in sorted(self._state.held.items()):
             risk = self.risks.get(key)
             if risk is None:
-                unguarded.append((key.symbol, self._why_unguarded(key)))
+                why = self._why_unguarded(key)
+                unguarded.append((key.symbol, why))
+                if self._state.why_unguarded(key.symbol):
+                    alarms.append((Severity.WARNING, f"unguarded/{key}", f"{key}: not guarded: {why}"))
                 self._count_unprotected(key, protected=False, passed_s=passed_s)
                 continue
             wish = self._wanted.get(key)

@@ -85,7 +85,8 @@ class Teller:
         self._journal.note_episode(episode, ended=ended, at=now)
         if not ended:
             if news.kind is NewsKind.EPISODE_BEGAN:
-                text = f"{episode.key}: {episode.largest_quantity} contracts under guard"
+                why = self._state.why_unguarded(episode.key.symbol)
+                text = f"{episode.key}: {episode.largest_quantity} contracts {f'not guarded: {why}' if why else 'under guard'}"
                 self.say(Severity.INFO, f"episode/{episode.id}", text, now)
                 self._contested(episode.key, now)
             return

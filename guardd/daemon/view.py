@@ -93,13 +93,18 @@ def _position(state: AccountState, held: Held, seen: Seen | None, unprotected_s:
         notional=risk.notional if risk is not None else position.notional,
         unrealized_pnl=risk.unrealized_pnl if risk is not None else position.unrealized_pnl,
         protected=seen.cover.protected if seen is not None else False,
-        protection_note=seen.cover.note if seen is not None else "not assessed yet",
+        protection_note=seen.cover.note if seen is not None else _why_not_seen(state, held),
         unprotected_s=unprotected_s,
         stop_loss=_nearest(state, held, ProtectionKind.STOP_LOSS),
         take_profit=_nearest(state, held, ProtectionKind.TAKE_PROFIT),
         next_rule=seen.next_rule if seen is not None else None,
         next_rule_at=seen.next_rule_at if seen is not None else unknown,
     )
+
+
+def _why_not_seen(state: AccountState, held: Held) -> str:
+    why = state.why_unguarded(held.key.symbol)
+    return f"not guarded: {why}" if why else "not assessed yet"
 
 
 def _price(state: AccountState, held: Held, price: Reading) -> Reading:

@@ -73,6 +73,8 @@ class RefusalKind(StrEnum):
     NOT_OURS = "not_ours"
     WORSENS = "worsens"
     UNKNOWN_INSTRUMENT = "unknown_instrument"
+    UNGUARDED = "unguarded"
+    """Its contract is one that guardd sends nothing for."""
     CROSS_CHECK = "cross_check"
     """The account was not cross-checked, or its figures contradict each other, before its first reducing write (I29)."""
 
@@ -198,13 +200,15 @@ def _judge(
 ) -> Write | _No | NeedsRead:
     if no := _forbidden_by_mode(proposal, state) or _forbidden_by_history(proposal, state, now):
         return no
+    instrument = state.instruments.get(proposal.key.symbol)
+    if instrument is not None and instrument.unguarded:
+        return _No(kind=RefusalKind.UNGUARDED, why=f"{proposal.key.symbol} isn't guarded: {instrument.unguarded}")
     write = proposal.write
     if isinstance(write, CancelOrder):
         return _limits(proposal, state, leash, now) or _judge_cancel(proposal, write, state, now)
     held = state.held.get(proposal.key)
     if held is None or held.episode.id != proposal.episode:
         return _No(kind=RefusalKind.EPISODE_OVER, why=f"the position of {proposal.episode} is no longer held")
-    instrument = state.instruments.get(proposal.key.symbol)
     if instrument is None:
         return _No(kind=RefusalKind.UNKNOWN_INSTRUMENT, why=f"{proposal.key.symbol}: its contract was never read")
     if no := _limits(proposal, state, leash, now):

@@ -41,8 +41,8 @@ def cancel_every_entry(state: AccountState, *, rule: RuleName) -> Steps:
 
 
 def entries_left(state: AccountState) -> bool:
-    """True while an order rests that could open something."""
-    return bool(_entries(state))
+    """True while an order rests that could open something guarded."""
+    return any(not state.why_unguarded(order.key.symbol) for order in _entries(state))
 
 
 def _entries(state: AccountState) -> list[Order]:
@@ -52,9 +52,13 @@ def _entries(state: AccountState) -> list[Order]:
 
 
 def _cross_symbols(state: AccountState) -> list[Symbol]:
-    """Every instrument with an order that could open something in cross; one held isolated opens nothing there."""
+    """Every instrument with an order that could open something in cross; one held isolated opens nothing there.
+
+    Nothing is sent for one that isn't guarded.
+    """
     isolated = {key.symbol for key, held in state.held.items() if held.position.margin_mode is MarginMode.ISOLATED}
-    return sorted({order.key.symbol for order in _entries(state)} - isolated)
+    symbols = {order.key.symbol for order in _entries(state)} - isolated
+    return sorted(symbol for symbol in symbols if not state.why_unguarded(symbol))
 
 
 def _enlarging(state: AccountState, symbol: Symbol, only: PositionKey | None) -> list[Order]:

@@ -71,6 +71,17 @@ class Board:
             "currency": view.currency,
             "equity": _text(view.equity),
             "margin_ratio": _text(view.margin_ratio),
+            "family": view.family,
+            "balances": [
+                {
+                    "currency": balance.currency,
+                    "equity": _text(balance.equity),
+                    "margin_ratio": _text(balance.margin_ratio),
+                    "pooled": balance.pooled,
+                    "doubt": balance.doubt,
+                }
+                for balance in view.balances
+            ],
             "protected_notional_ratio": _text(view.protected_notional_ratio),
             "venue_closing": view.venue_closing,
             "as_of_ms": view.at.wall_ms,

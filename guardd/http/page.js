@@ -77,6 +77,11 @@ function positionCard(position) {
     ]));
 }
 
+function equities(account) {
+  const balances = account.balances?.length ? account.balances : [account];
+  return balances.map((each, index) => [index ? "" : "equity", each.equity ? each.equity + " " + each.currency : "unknown"]);
+}
+
 function accountCard(account) {
   const positions = account.positions.map(positionCard);
   const unguarded = (account.unguarded ?? []).map((each) =>
@@ -89,7 +94,7 @@ function accountCard(account) {
     account.state_reason ? make("p", { class: "faint" }, account.state_reason) : null,
     account.venue_closing ? make("p", { class: "bad" }, "The venue is closing: it refuses new risk or announced its end.") : null,
     figures([
-      ["equity", account.equity ? account.equity + " " + account.currency : "unknown"],
+      ...equities(account),
       ["margin ratio", percent(account.margin_ratio)],
       ["protected", percent(account.protected_notional_ratio)],
     ]),

@@ -23,7 +23,8 @@ class Balance:
     foreign_collateral: bool = False
     """Other coins back this equity too: it is an upper bound only (BitMart reference, 8.1)."""
     maintenance: Reading = Absent.UNKNOWN
-    """The venue's own maintenance margin of the cross positions, an amount in `currency`."""
+    """The venue's own maintenance margin of the cross positions, an amount in `currency`. Where it is given, `equity` is what
+    the venue holds against it: collateral after haircuts, without isolated margins (UTA reference, 4; Bitget reference, 5)."""
     margin_ratio: Reading = Absent.UNKNOWN
     """The venue's own ratio of the cross positions; 1 is liquidation."""
     pooled: bool = False

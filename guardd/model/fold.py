@@ -4,6 +4,7 @@ Order matters only within a venue's own time: a row that is older than what is h
 whichever way it came. Flat is believed only when it is confirmed (I6).
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final, assert_never
@@ -41,7 +42,7 @@ from guardd.model.order import OrderAction
 from guardd.model.outcome import Accepted
 from guardd.model.position import Episode, Position, PositionUpdate, episode_id
 from guardd.model.reading import Absent, is_value
-from guardd.model.state import AccountState, Finished, Folded, Held, News, NewsKind, Pending, RuleProgress
+from guardd.model.state import AccountState, Anchor, Finished, Folded, Held, News, NewsKind, Pending, RuleProgress
 
 FLAT_CONFIRMED_AFTER_S: Final = 2.0
 """Two reads at least this far apart confirm that a position is gone (interfaces.md 2.1)."""
@@ -74,6 +75,7 @@ def fold(state: AccountState, event: Event) -> Folded:
             return _intent(state, event)
         case BalanceRead():
             state.balances, state.balances_at = {each.currency: each for each in event.balances}, event.at
+            state.anchors = _anchors(state, {key.symbol for key in state.held}, event.at)
             return _EVERYTHING
         case BalancePushed():
             return _balance_pushed(state, event)
@@ -462,22 +464,44 @@ def _stop_verified(state: AccountState, intent: Intent) -> tuple[News, ...]:
 def _balance_pushed(state: AccountState, event: BalancePushed) -> Folded:
     """A push may have no equity (BitMart reference, 14.10): the last read's stays, at its own age.
 
-    Equity and the unrealised PnL in it are believed together only: the wallet is their difference. It says nothing of a coin
-    that no read has shown.
+    Figures that are reckoned with each other are of one moment: they are taken where all that the read had are there. It says
+    nothing of a coin that no read has shown.
     """
     pushed, known = event.balance, state.balances.get(event.balance.currency)
     if known is None:
         return _NOTHING
-    whole = is_value(pushed.equity) and (is_value(pushed.unrealized_pnl) or not is_value(known.unrealized_pnl))
+    pairs = (
+        (pushed.equity, known.equity),
+        (pushed.unrealized_pnl, known.unrealized_pnl),
+        (pushed.maintenance, known.maintenance),
+        (pushed.margin_ratio, known.margin_ratio),
+    )
+    whole = is_value(pushed.equity) and all(is_value(new) or not is_value(old) for new, old in pairs)
+    figures = pushed if whole else known
     state.balances[known.currency] = replace(
         known,
         available=pushed.available,
         frozen=pushed.frozen,
         position_margin=pushed.position_margin,
-        equity=pushed.equity if whole else known.equity,
-        unrealized_pnl=pushed.unrealized_pnl if whole else known.unrealized_pnl,
+        equity=figures.equity,
+        unrealized_pnl=figures.unrealized_pnl,
+        maintenance=figures.maintenance,
+        margin_ratio=figures.margin_ratio,
     )
+    if whole:
+        now_behind = state.balances[known.currency]
+        symbols = {key.symbol for key in state.held if state.balance_behind(key.symbol) is now_behind}
+        state.anchors.update(_anchors(state, symbols, event.at))
     return _EVERYTHING
+
+
+def _anchors(state: AccountState, symbols: Iterable[Symbol], at: Instant) -> dict[Symbol, Anchor]:
+    """The last marks of these instruments; one that was never seen has none."""
+    return {
+        symbol: Anchor(mark=seen.mark, age_s=max(at.seconds_since(seen.at), 0.0))
+        for symbol in sorted(symbols)
+        if (seen := state.marks.get(symbol)) is not None
+    }
 
 
 def _stream(state: AccountState, event: StreamMoved) -> Folded:

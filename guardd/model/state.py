@@ -99,6 +99,15 @@ class StreamState:
     why: str = "not connected yet"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """An instrument's last mark when the balance behind it was told."""
+
+    mark: Decimal
+    age_s: float
+    """How old the mark was then."""
+
+
 @dataclass(slots=True, kw_only=True)
 class AccountState:
     """One account, as far as events have told."""
@@ -121,6 +130,8 @@ class AccountState:
     balances: dict[str, Balance] = field(default_factory=dict)
     """By currency, in the order in which the venue's adapter gives them; a unified account has one, which is pooled."""
     balances_at: Instant | None = None
+    anchors: dict[Symbol, Anchor] = field(default_factory=dict)
+    """The marks that the balances belong to: what moved since then is reckoned from these."""
     position_mode: PositionMode | None = None
     position_mode_at: Instant | None = None
     resting: dict[OrderId, RestingOrder] = field(default_factory=dict)

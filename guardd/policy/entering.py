@@ -31,5 +31,7 @@ def _entries(state: AccountState, view: View, *, whole_account: bool) -> list[Re
     return [
         order
         for order in orders
-        if not order.closes and (order.key == key or (whole_account and order.key.symbol not in isolated))
+        if not order.closes
+        and (order.key == key or (whole_account and order.key.symbol not in isolated))
+        and not state.why_unguarded(order.key.symbol)
     ]

@@ -50,7 +50,7 @@ class View:
 def views(
     policy: Policy, state: AccountState, now: Instant, symbols: Iterable[Symbol] | None = None
 ) -> tuple[View, ...]:
-    """Every position that can be assessed, sorted by key. Without an instrument or a mark there is nothing to say about one."""
+    """Every position that can be assessed, sorted by key. Nothing is said about one that isn't guarded, or without a mark."""
     wanted = None if symbols is None else frozenset(symbols)
     found: list[View] = []
     sums: dict[str, Backing] = {}
@@ -74,7 +74,7 @@ def _whole(sums: dict[str, Backing], state: AccountState, held: Held) -> Backing
 
 def _view(policy: Policy, state: AccountState, held: Held, now: Instant, whole: Backing | None) -> View | None:
     instrument, mark = state.instruments.get(held.key.symbol), last_mark(state, held)
-    if instrument is None or not is_value(mark) or mark <= 0:
+    if instrument is None or instrument.unguarded or not is_value(mark) or mark <= 0:
         return None
     on = ground(state, held, now=now, whole=whole)
     risk = assess_on(on, mark=mark)

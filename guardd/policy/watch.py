@@ -102,7 +102,7 @@ def watch(
     seen = views(policy, state, now)
     made = _made(seen, state, now, previous)
     for key in state.held:
-        _blank(made, key.symbol)
+        _blank(made, state, key.symbol)
     _add_prices(made, state, also or {})
     return made
 
@@ -122,7 +122,7 @@ def _partly(
     made = _made(views(policy, state, now, wanted), state, now, previous)
     held = {key.symbol for key in state.held}
     for symbol in wanted & held:
-        _blank(made, symbol)
+        _blank(made, state, symbol)
     _add_prices(made, state, also)
     made.bounds.update({each: bounds for each, bounds in previous.bounds.items() if each in held - wanted})
     made.solved.update({key: solved for key, solved in previous.solved.items() if key.symbol in held - wanted})
@@ -146,9 +146,9 @@ def _made(seen: tuple[View, ...], state: AccountState, now: Instant, previous: W
     return made
 
 
-def _blank(made: Watch, symbol: Symbol) -> None:
-    """What can't be assessed yet: its first mark is looked at."""
-    if symbol not in made.bounds:
+def _blank(made: Watch, state: AccountState, symbol: Symbol) -> None:
+    """What can't be assessed yet: its first mark is looked at. What isn't guarded never will be."""
+    if symbol not in made.bounds and not state.why_unguarded(symbol):
         made.bounds[symbol] = Bounds(low=Decimal(-1), high=Decimal(-1))
 
 
@@ -161,7 +161,16 @@ def _solved(view: View, slack: Decimal | None, previous: Watch | None) -> Solved
     figures = (
         view.rules,
         (position.quantity, position.entry_price, position.margin_mode, position.leverage, position.liquidation_price),
-        (on.leg, on.partners, on.balance_apart, on.near, on.closing, on.near_liquidation, on.closing_liquidation),
+        (
+            on.leg,
+            on.partners,
+            on.balance_apart,
+            on.near,
+            on.closing,
+            on.closing_ratio,
+            on.near_liquidation,
+            on.closing_liquidation,
+        ),
     )
     known = None if previous is None or slack is not None else previous.solved.get(view.held.key)
     if known is not None and known.low <= view.risk.mark <= known.high and known.figures == figures:
@@ -193,13 +202,15 @@ def _shifted(on: Ground, by: Decimal) -> Ground:
     if not is_value(on.balance_apart):
         return on
     balance = on.balance_apart + by
-    near, closing = (None if each is None else _eased(each, by) for each in (on.near, on.closing))
+    numbers = (on.near, on.closing, on.closing_ratio)
+    near, closing, by_ratio = (None if each is None else _eased(each, by) for each in numbers)
     legs = [on.leg, *on.partners] if on.leg is not None else []
     return replace(
         on,
         balance_apart=balance,
         near=near,
         closing=closing,
+        closing_ratio=by_ratio,
         near_liquidation=solve(legs, balance, near),
         closing_liquidation=solve(legs, balance, closing),
     )

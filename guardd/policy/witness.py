@@ -85,7 +85,11 @@ def _symbols(wish: Wish, state: AccountState) -> Iterator[Symbol]:
         return
     if any(leaf.metric in FELT_ACROSS for leaf in compares(when)):
         others = {
-            key.symbol for key, held in state.held.items() if held.position.margin_mode is wish.view.risk.margin_mode
+            key.symbol
+            for key, held in state.held.items()
+            if held.position.margin_mode is wish.view.risk.margin_mode
+            and not state.why_unguarded(key.symbol)
+            and state.balance_behind(key.symbol) is state.balance_behind(wish.key.symbol)
         }
         yield from sorted(others - {wish.key.symbol})
 

@@ -17,7 +17,7 @@ from guardd.model.instant import Instant
 from guardd.model.names import MarginMode, PositionKey, Side, Symbol
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
-from guardd.risk.backing import backing
+from guardd.risk.backing import Burden, backing
 from guardd.risk.ground import Ground, Number, ground, solve
 from guardd.risk.liquidation import ZERO, Leg, exposure_of
 
@@ -90,11 +90,11 @@ class AccountRisk:
     margin_balance: Reading
     """Of the cross positions: equity less isolated margins and their unrealised PnL."""
     maintenance: Reading
-    """Maintenance margin and closing fees of the cross positions."""
+    """Maintenance margin and closing fees of the cross positions; no less than the venue asks for."""
     account_margin_ratio: Reading
     """Zero without cross positions; 1 is liquidation."""
     closing_account_margin_ratio: Reading
-    """The same where the model reproduces the venue's figures, else unknown."""
+    """The same by the venue's own figures where it gives them; else where the model reproduces the venue's, else unknown."""
     notional: Reading
     doubt: str
     """Why the account's figures are unknown or may justify no close, for people; empty when they may."""
@@ -122,7 +122,7 @@ def assess_on(on: Ground, *, mark: Decimal, quantity: Decimal | None = None) -> 
     own = _on_side(cut.near_liquidation, exposure, mark)
     near = Absent.UNKNOWN if contradiction and own is Absent.NONE else _nearer(venue, own, exposure)
     closing = _closing(on, cut, venue=venue, contradiction=contradiction, mark=mark)
-    ratio, closing_ratio = (_margin_ratio(cut, number, mark) for number in (on.near, on.closing))
+    ratio, closing_ratio = (_margin_ratio(cut, number, mark) for number in (on.near, on.closing_ratio))
     cross = position.margin_mode is MarginMode.CROSS
     leg, entry = cut.leg, position.entry_price
     notional: Reading = leg.base * mark if leg is not None else Absent.UNKNOWN
@@ -179,9 +179,9 @@ def assess_account(
         currency=balance.currency if balance is not None else "",
         equity=sums.equity,
         margin_balance=sums.balance,
-        maintenance=sums.burden,
-        account_margin_ratio=_share(sums.burden, sums.balance),
-        closing_account_margin_ratio=_share(sums.closing_burden, sums.balance),
+        maintenance=_amount(sums.near),
+        account_margin_ratio=_share(_amount(sums.near), sums.balance),
+        closing_account_margin_ratio=_share(_amount(sums.closing_ratio), sums.balance),
         notional=sums.notional,
         doubt=sums.doubt,
         at=now,
@@ -196,8 +196,9 @@ def assess_accounts(
 
 
 def worst_ratio(state: AccountState, risks: Mapping[str, AccountRisk]) -> Reading:
-    """The highest margin ratio of those behind which positions stand; unknown where one of them is."""
-    behind = {balance.currency for key in state.held if (balance := state.balance_behind(key.symbol)) is not None}
+    """The highest margin ratio of those behind which guarded positions stand; unknown where one of them is."""
+    guarded = [key.symbol for key in state.held if not state.why_unguarded(key.symbol)]
+    behind = {balance.currency for symbol in guarded if (balance := state.balance_behind(symbol)) is not None}
     ratios = [risk.account_margin_ratio for currency, risk in risks.items() if currency in behind or len(risks) == 1]
     known = [ratio for ratio in ratios if is_value(ratio)]
     if len(known) < len(ratios) or not risks:
@@ -306,7 +307,7 @@ def _closing(on: Ground, cut: _Cut, *, venue: Reading, contradiction: str, mark:
         return venue
     if is_value(on.position.liquidation_price) and on.position.liquidation_price > 0:
         return venue
-    return _on_side(cut.closing_liquidation, cut.exposure, mark) if on.closing is not None else Absent.UNKNOWN
+    return _on_side(cut.closing_liquidation, cut.exposure, mark) if on.closing is not None else venue
 
 
 def _on_side(liquidation: Reading, exposure: Side, mark: Decimal) -> Reading:
@@ -357,6 +358,10 @@ def _margin_ratio(cut: _Cut, number: Number | None, mark: Decimal) -> Reading:
         return Absent.UNKNOWN
     burden = number.burden_apart + sum((leg.burden(mark, number.basis) for leg in cut.legs), ZERO)
     return _share(burden, _balance(cut, mark))
+
+
+def _amount(burden: Burden | None) -> Reading:
+    return burden.amount if burden is not None else Absent.UNKNOWN
 
 
 def _share(part: Reading, balance: Reading) -> Reading:

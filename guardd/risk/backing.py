@@ -8,6 +8,8 @@ each other.
 
 So a mark that moved since that read changes the balance by what it changes in PnL, exactly. A fill since then doesn't: it
 turns PnL into wallet. Until the balance is read again the sums are unknown.
+
+Where the venue gives its own maintenance or ratio, `guardd.risk.anchor` ties these sums to them.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,8 @@ from typing import Final
 from guardd.model.account import Balance
 from guardd.model.names import MarginMode, PositionKey, Symbol
 from guardd.model.reading import Absent, Reading, is_value
-from guardd.model.state import AccountState, Held
+from guardd.model.state import AccountState, Anchor, Held
+from guardd.risk.anchor import SILENT, Anchored, anchored
 from guardd.risk.liquidation import ZERO, Basis, Leg
 from guardd.risk.reproduction import adds_up, preferred, reproduced_bases
 
@@ -34,17 +37,26 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Burden:
+    """Maintenance margin and closing fees by one basis; what the venue asks for beyond our sum included."""
+
+    basis: Basis
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backing:
     """Sums of one cross account."""
 
     equity: Reading
     """Of the whole balance, isolated positions included."""
     balance: Reading
-    burden: Reading
-    """Maintenance margin and closing fees, by the careful basis."""
-    closing_basis: Basis | None
-    """The basis by which the model reproduces every cross position and the balance; None when it doesn't."""
-    closing_burden: Reading
+    near: Burden | None
+    """By the careful basis, and never less than the venue asks for; None where it can't be reckoned."""
+    closing: Burden | None
+    """By the basis with which the model reproduces every cross position and the balance; None when it doesn't."""
+    closing_ratio: Burden | None
+    """What may justify a close by the margin ratio: the venue's own figures where it gives them, else `closing`."""
     notional: Reading
     """Of all its positions."""
     doubt: str
@@ -56,12 +68,12 @@ class Backing:
         share = self.shares.get(symbol)
         if share is None:
             return self
-        basis = self.closing_basis
         return replace(
             self,
-            balance=_less(self.balance, share.balance),
-            burden=_less(self.burden, share.burdens[Basis.WORSE]),
-            closing_burden=_less(self.closing_burden, share.burdens[basis]) if basis is not None else Absent.UNKNOWN,
+            balance=self.balance - share.balance if is_value(self.balance) else self.balance,
+            near=_less(self.near, share),
+            closing=_less(self.closing, share),
+            closing_ratio=_less(self.closing_ratio, share),
         )
 
 
@@ -72,6 +84,9 @@ class _Sums:
     shares: dict[Symbol, Share]
     notional: Decimal = ZERO
     bases: frozenset[Basis] = _BOTH
+
+    def burden(self, basis: Basis) -> Decimal:
+        return sum((share.burdens[basis] for share in self.shares.values()), ZERO)
 
 
 def backing(
@@ -88,18 +103,20 @@ def backing(
         return _unknown(doubt)
     sums = _Sums(wallet, wallet, {})
     for held in members:
-        key = held.key
-        missing = _add(sums, state, balance, held, marks.get(key.symbol), quantities.get(key))
+        missing = _add(sums, state, balance, held, marks.get(held.key.symbol), quantities.get(held.key))
         if missing:
             return _unknown(missing)
-    basis, doubt = _closing_basis(balance, sums.bases)
-    burdens = {each: sum((share.burdens[each] for share in sums.shares.values()), ZERO) for each in Basis}
+    tied = _tied(state, balance, members, wallet)
+    basis, doubt = _closing_basis(balance, tied, sums.bases)
+    closing = Burden(basis=basis, amount=sums.burden(basis)) if basis is not None else None
+    venues = tied.beyond_mark
+    asked = Burden(basis=Basis.MARK, amount=sums.burden(Basis.MARK) + venues) if venues is not None else None
     return Backing(
         equity=sums.equity,
         balance=sums.balance,
-        burden=burdens[Basis.WORSE],
-        closing_basis=basis,
-        closing_burden=burdens[basis] if basis is not None else Absent.UNKNOWN,
+        near=Burden(basis=Basis.WORSE, amount=sums.burden(Basis.WORSE) + tied.beyond_worse),
+        closing=closing,
+        closing_ratio=asked if tied.speaks else closing,
         notional=sums.notional,
         doubt=doubt,
         shares=sums.shares,
@@ -119,15 +136,20 @@ def wallet_of(state: AccountState, balance: Balance | None, members: tuple[Held,
     """Equity without unrealised PnL; or unknown, and why."""
     if balance is None or state.balances_at is None:
         return Absent.UNKNOWN, "the balance was never read"
-    if balance.foreign_collateral:
+    pool = is_value(balance.maintenance)
+    if balance.foreign_collateral and not pool:
         return Absent.UNKNOWN, "other coins back this equity: it is an upper bound only"
-    if not is_value(balance.equity) or balance.equity <= 0:
+    if not is_value(balance.equity) or (balance.equity <= 0 and not _is_bankrupt(balance)):
         return Absent.UNKNOWN, "the venue gave no possible equity"
     for held in members:
+        if state.why_unguarded(held.key.symbol):
+            continue
         if held.missing_since is not None or held.close_seen is not None:
             return Absent.UNKNOWN, f"{held.key} may be gone: its PnL would count twice"
-        if held.changed.mono_ns > state.balances_at.mono_ns and held.changed != held.begun:
+        if held.changed.mono_ns > state.balances_at.mono_ns and (pool or held.changed != held.begun):
             return Absent.UNKNOWN, f"{held.key} changed after the balance was read"
+    if pool:
+        return _wallet_by_anchors(state, members, balance.equity)
     unrealized = balance.unrealized_pnl
     if is_value(unrealized):
         return balance.equity - unrealized, ""
@@ -135,9 +157,9 @@ def wallet_of(state: AccountState, balance: Balance | None, members: tuple[Held,
 
 
 def leg_of(state: AccountState, held: Held) -> Leg | None:
-    """The position as a leg of the model; None where the instrument or its tiers aren't known."""
+    """The position as a leg of the model; None where the instrument or its tiers aren't known, or it isn't guarded."""
     instrument = state.instruments.get(held.key.symbol)
-    if instrument is None or not instrument.tiers or held.position.entry_price <= 0:
+    if instrument is None or instrument.unguarded or not instrument.tiers or held.position.entry_price <= 0:
         return None
     position = held.position
     return Leg(instrument=instrument, side=held.key.side, quantity=position.quantity, entry=position.entry_price)
@@ -147,6 +169,24 @@ def last_mark(state: AccountState, held: Held) -> Reading:
     """The last mark seen of its instrument, else that of its own row."""
     seen = state.marks.get(held.key.symbol)
     return seen.mark if seen is not None else held.position.mark_price
+
+
+def _is_bankrupt(balance: Balance) -> bool:
+    """Nothing is left against what the venue asks for: possible, where the venue's own figures say both (UTA reference, 4)."""
+    return is_value(balance.maintenance) and balance.maintenance > 0
+
+
+def _wallet_by_anchors(state: AccountState, members: tuple[Held, ...], equity: Decimal) -> tuple[Reading, str]:
+    """The pool's equity less what our legs had gained when it was told; what else moves it is told by the next read."""
+    wallet = equity
+    for held in members:
+        leg, anchor = leg_of(state, held), state.anchors.get(held.key.symbol)
+        if leg is None or held.position.margin_mode is not MarginMode.CROSS:
+            continue
+        if anchor is None:
+            return Absent.UNKNOWN, f"{held.key}: no mark was seen before the balance was read"
+        wallet -= leg.pnl(anchor.mark)
+    return wallet, ""
 
 
 def _wallet_by_rows(members: tuple[Held, ...], equity: Decimal) -> tuple[Reading, str]:
@@ -164,7 +204,10 @@ def _add(
 ) -> str:
     """Add one position; returns what is missing for that, in words."""
     position = held.position
-    cross = position.margin_mode is MarginMode.CROSS
+    pool = is_value(balance.maintenance)
+    if why := state.why_unguarded(held.key.symbol):
+        # The venue's own figures of a pool hold it already; beside a wallet of ours its PnL can't be reckoned.
+        return "" if pool else f"{held.key} isn't guarded ({why}) and shares this balance"
     leg = leg_of(state, held)
     at: Reading = mark if mark is not None else last_mark(state, held)
     if leg is None:
@@ -173,15 +216,17 @@ def _add(
         return f"{held.key}: no mark was seen"
     rest = leg if quantity is None else leg.cut_to(quantity)
     pnl, cost = leg.pnl(at), leg.cost_of_cutting(rest, at)
-    sums.equity += pnl - cost
     sums.notional += rest.base * at
-    if not cross:
+    if position.margin_mode is not MarginMode.CROSS:
         if not is_value(position.margin):
             return f"{held.key}: its margin isn't known"
-        released = leg.share_cut(rest)
-        sums.balance += (position.margin + pnl) * released - position.margin - cost
+        sums.balance += (position.margin + pnl) * leg.share_cut(rest) - cost
+        if not pool:
+            sums.equity += pnl - cost
+            sums.balance -= position.margin
         return ""
     sums.bases &= reproduced_bases(position, leg, balance)
+    sums.equity += pnl - cost
     sums.balance += pnl - cost
     share = sums.shares.setdefault(held.key.symbol, Share())
     share.balance += pnl - cost
@@ -190,15 +235,34 @@ def _add(
     return ""
 
 
-def _less(total: Reading, part: Decimal) -> Reading:
-    return total - part if is_value(total) else total
+def _tied(state: AccountState, balance: Balance, members: tuple[Held, ...], wallet: Decimal) -> Anchored:
+    """What the venue's own figures ask for beyond our sums."""
+    legs: list[tuple[Leg, Anchor]] = []
+    for held in members:
+        position, leg, anchor = held.position, leg_of(state, held), state.anchors.get(held.key.symbol)
+        if position.margin_mode is not MarginMode.CROSS:
+            pool = is_value(balance.maintenance)
+            wallet -= position.margin if not pool and is_value(position.margin) else ZERO
+        elif leg is not None:
+            if anchor is None or (state.balances_at and held.changed.mono_ns > state.balances_at.mono_ns):
+                return SILENT  # the venue's figures were told before it was there
+            legs.append((leg, anchor))
+    return anchored(balance, legs, wallet)
 
 
-def _closing_basis(balance: Balance, bases: frozenset[Basis]) -> tuple[Basis | None, str]:
+def _less(burden: Burden | None, share: Share) -> Burden | None:
+    return burden and Burden(basis=burden.basis, amount=burden.amount - share.burdens[burden.basis])
+
+
+def _closing_basis(balance: Balance, tied: Anchored, bases: frozenset[Basis]) -> tuple[Basis | None, str]:
+    if balance.pooled or is_value(balance.maintenance) or tied.doubt:
+        return None, tied.doubt
     if not adds_up(balance):
-        return None, "the parts of the balance don't make its equity"
+        return None, "" if tied.speaks else "the parts of the balance don't make its equity"
     basis = preferred(bases)
-    return basis, "" if basis is not None else "the model doesn't reproduce the venue's figures of every cross position"
+    if basis is not None or tied.speaks:
+        return basis, ""
+    return None, "the model doesn't reproduce the venue's figures of every cross position"
 
 
 def _unknown(doubt: str) -> Backing:
@@ -206,9 +270,9 @@ def _unknown(doubt: str) -> Backing:
     return Backing(
         equity=unknown,
         balance=unknown,
-        burden=unknown,
-        closing_basis=None,
-        closing_burden=unknown,
+        near=None,
+        closing=None,
+        closing_ratio=None,
         notional=unknown,
         doubt=doubt,
         shares={},

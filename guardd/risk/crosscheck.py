@@ -67,16 +67,25 @@ Standing = Mapping[_Name, Instant]
 
 
 def cross_check(state: AccountState, *, now: Instant) -> tuple[Mismatch, ...]:
-    """Everything that speaks against a reducing write; empty when all of it was checked and agrees."""
+    """Everything that speaks against a reducing write; empty when all of it was checked and agrees.
+
+    A contract that isn't guarded is none of it: nothing is sent for it, and its units may be other ones.
+    """
     found: list[Mismatch] = []
-    for key in sorted(state.held):
+    guarded = [key for key in sorted(state.held) if not _sends_nothing(state, key.symbol)]
+    for key in guarded:
         found.extend(_notional(state, state.held[key]))
         found.extend(_quantity(state, state.held[key], now))
-    for symbol in sorted({key.symbol for key in state.held}):
+    for symbol in sorted({key.symbol for key in guarded}):
         found.extend(_marks(state, symbol, now))
     found.extend(_only_pushed(state, now))
     found.extend(_mode(state, now))
     return tuple(found)
+
+
+def _sends_nothing(state: AccountState, symbol: Symbol) -> bool:
+    instrument = state.instruments.get(symbol)
+    return instrument is not None and bool(instrument.unguarded)
 
 
 def standing(before: Standing, found: tuple[Mismatch, ...], now: Instant) -> Standing:
@@ -135,7 +144,9 @@ def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatc
 def _only_pushed(state: AccountState, now: Instant) -> Iterator[Mismatch]:
     """A position that the stream shows and no read does. A frame that came late isn't repeated, a real position is."""
     for key, (quantity, at) in sorted(state.pushed_quantities.items()):
-        if key in state.held or quantity == 0 or now.seconds_since(at) > PUSH_REPEATS_S:
+        if key in state.held or quantity == 0 or _sends_nothing(state, key.symbol):
+            continue
+        if now.seconds_since(at) > PUSH_REPEATS_S:
             continue
         settled = state.positions_at is not None and state.positions_at.seconds_since(at) > SETTLING_S
         yield _about(key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")

@@ -13,7 +13,7 @@ from guardd.model.position import Position
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.risk.ages import ages_of
-from guardd.risk.backing import Backing, backing, leg_of
+from guardd.risk.backing import Backing, Burden, backing, leg_of
 from guardd.risk.liquidation import ZERO, Basis, Leg, liquidation_price
 from guardd.risk.reproduction import preferred, reproduced_bases
 
@@ -41,6 +41,8 @@ class Ground:
     """The careful way: for stops, warnings and pictures."""
     closing: Number | None
     """The way that reproduces the venue's figures: may justify a close. None when none does."""
+    closing_ratio: Number | None
+    """The way that may justify a close by the margin ratio: of the venue's own figures where it gives them, else `closing`."""
     near_liquidation: Reading
     closing_liquidation: Reading
     """Ours at the held quantity, by either way; wherever the mark is."""
@@ -59,13 +61,18 @@ def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | No
     balance: Reading = Absent.UNKNOWN
     near: Number | None = None
     closing: Number | None = None
+    by_ratio: Number | None = None
     if leg is not None:
         match held.position.margin_mode:
             case MarginMode.ISOLATED:
                 balance, near, closing = _isolated(held, leg)
+                by_ratio = closing
             case MarginMode.CROSS:
                 rest = (whole or whole_account(state, held.key.symbol)).without(held.key.symbol)
-                balance, near, closing = _cross(rest)
+                balance, near, closing, by_ratio = (
+                    rest.balance,
+                    *map(_number, (rest.near, rest.closing, rest.closing_ratio)),
+                )
                 partners = _partners(state, held)
     seen = state.marks.get(held.key.symbol)
     legs = [leg, *partners] if leg is not None else []
@@ -76,6 +83,7 @@ def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | No
         balance_apart=balance,
         near=near,
         closing=closing,
+        closing_ratio=by_ratio,
         near_liquidation=solve(legs, balance, near),
         closing_liquidation=solve(legs, balance, closing),
         mark_at=seen.at if seen is not None else None,
@@ -105,12 +113,8 @@ def _isolated(held: Held, leg: Leg) -> tuple[Reading, Number | None, Number | No
     return margin, near, Number(basis=basis, burden_apart=ZERO) if basis is not None else None
 
 
-def _cross(rest: Backing) -> tuple[Reading, Number | None, Number | None]:
-    near = Number(basis=Basis.WORSE, burden_apart=rest.burden) if is_value(rest.burden) else None
-    closing = None
-    if rest.closing_basis is not None and is_value(rest.closing_burden):
-        closing = Number(basis=rest.closing_basis, burden_apart=rest.closing_burden)
-    return rest.balance, near, closing
+def _number(burden: Burden | None) -> Number | None:
+    return Number(basis=burden.basis, burden_apart=burden.amount) if burden is not None else None
 
 
 def _partners(state: AccountState, held: Held) -> tuple[Leg, ...]:

@@ -40,7 +40,7 @@ _AccountFigure: TypeAlias = tuple[str, str, Callable[[AccountView], Reading]]
 _ACCOUNT_FIGURES: Final[Sequence[_AccountFigure]] = (
     (
         "guardd_account_margin_ratio",
-        "Maintenance margin by margin balance; 1 is liquidation.",
+        "Maintenance margin by margin balance, of the balance that stands worst; 1 is liquidation.",
         lambda view: view.margin_ratio,
     ),
     (
@@ -90,8 +90,9 @@ def _account_families(views: Sequence[AccountView]) -> Iterator[Metric]:
             mode.add_metric((*labels, name), int(view.mode == name))
         for condition in AccountCondition:
             state.add_metric((*labels, condition), int(view.condition is condition))
-        if is_value(view.equity):
-            equity.add_metric((*labels, view.currency), _number(view.equity))
+        for currency, amount in _equities(view):
+            if is_value(amount):
+                equity.add_metric((*labels, currency), _number(amount))
         closing.add_metric(labels, int(view.venue_closing))
     yield from (mode, state, equity, closing)
     for name, text, figure in _ACCOUNT_FIGURES:
@@ -100,6 +101,11 @@ def _account_families(views: Sequence[AccountView]) -> Iterator[Metric]:
             if is_value(number := figure(view)):
                 family.add_metric((view.account, view.venue), _number(number))
         yield family
+
+
+def _equities(view: AccountView) -> Sequence[tuple[str, Reading]]:
+    """One for each settlement coin, or the pool's."""
+    return [(each.currency, each.equity) for each in view.balances] or [(view.currency, view.equity)]
 
 
 def _position_families(views: Sequence[AccountView]) -> Iterator[Metric]:
