@@ -246,9 +246,9 @@ async def test_C15_contracts_bring_their_units_bounds_fee_and_every_margin_tier(
                 assert tier.max_leverage == expected.max_leverage
 
 
-async def test_C16_what_the_venue_does_not_list_is_left_out_and_a_paused_contract_is_not_tradable(bench: Bench) -> None:
+async def test_C16_what_the_venue_does_not_list_is_left_out_and_a_delisted_contract_is_not_tradable(bench: Bench) -> None:
     async with stand(bench) as on:
-        on.exchange.set_status(on.eth, ContractStatus.PAUSED, on.server.now_ms())
+        on.exchange.set_status(on.eth, ContractStatus.DELISTED, on.server.now_ms())
         found = {each.symbol: each for each in await on.venue.instruments([bench.unknown, on.btc, on.eth])}
         assert set(found) == {on.btc, on.eth}
         assert (found[on.btc].tradable, found[on.eth].tradable) == (True, False)
