@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from guardd.simulator.orders import MarginMode, Order, Plan, PositionMode, PositionSide
-from guardd.simulator.records import Flow, Settings, Trade, Transfer
+from guardd.simulator.records import AccountKind, Flow, Settings, Trade, Transfer
 
 ZERO = Decimal(0)
 MONEY = Decimal("1E-12")  # money is kept to this many places, so that sums are exact and conservation can be asserted
@@ -21,11 +21,13 @@ def money(amount: Decimal) -> Decimal:
 class Position:
     """One leg. `cost` is Σ size × contract_size × price of what is held; keeping it, not an average, keeps sums exact.
 
+    All money in `coin`, the contract's margin coin.
     `margin` is what is assigned to it when isolated, else zero. `unrealized`, `maintenance` and `burden` (maintenance
     plus the closing fee, where the terms count it) are cached at the last mark.
     """
 
     symbol: str
+    coin: str
     side: PositionSide
     margin_mode: MarginMode
     opened_ms: int
@@ -43,6 +45,7 @@ class Position:
     unrealized: Decimal = ZERO
     maintenance: Decimal = ZERO
     burden: Decimal = ZERO
+    auto_margin: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,13 +58,18 @@ class Slicing:
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """One client: wallets, settings, positions, orders and plans (live and past), fills and flows."""
+    """One client: wallets by coin, settings, positions, orders and plans (live and past), fills and flows.
+
+    `position_mode` holds for every product line that has none of its own in `group_modes`.
+    """
 
     uid: str
+    kind: AccountKind
     position_mode: PositionMode
     defaults: Settings
-    wallet: Decimal = ZERO
-    spot: Decimal = ZERO
+    wallets: dict[str, Decimal] = field(default_factory=dict)
+    spots: dict[str, Decimal] = field(default_factory=dict)
+    group_modes: dict[str, PositionMode] = field(default_factory=dict)
     settings: dict[str, Settings] = field(default_factory=dict)
     positions: dict[PositionKey, Position] = field(default_factory=dict)
     ever_held: set[PositionKey] = field(default_factory=set)
@@ -75,6 +83,16 @@ class Account:
     flows: list[Flow] = field(default_factory=list)
     transfers: list[Transfer] = field(default_factory=list)
     client_ids: set[str] = field(default_factory=set)  # ever used
+
+    def wallet(self, coin: str) -> Decimal:
+        return self.wallets.get(coin, ZERO)
+
+    def spot(self, coin: str) -> Decimal:
+        return self.spots.get(coin, ZERO)
+
+    def mode_of(self, group: str) -> PositionMode:
+        """The position mode of a product line."""
+        return self.group_modes.get(group, self.position_mode)
 
     def settings_of(self, symbol: str) -> Settings:
         return self.settings.get(symbol, self.defaults)

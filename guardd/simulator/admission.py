@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from guardd.simulator import margin
+from guardd.simulator import cross, margin
 from guardd.simulator.accounts import ZERO, Account
 from guardd.simulator.contracts import Contract, ContractStatus
 from guardd.simulator.orders import MarginMode, OrderKind, OrderRequest, PlanRequest, PositionMode, PositionSide
@@ -127,7 +127,7 @@ def _check_opening(world: World, account: Account, market: Market, request: Orde
     """Tier limit, money, and that the new position would not be liquidated at once."""
     contract = market.contract
     side = request.position_side
-    opening = request.size - _closing_part(account, request)
+    opening = request.size - _closing_part(world, account, request)
     if opening <= 0:
         return
     leverage = account.leverage(request.symbol, side)
@@ -139,7 +139,8 @@ def _check_opening(world: World, account: Account, market: Market, request: Orde
         raise Refused(RefusalReason.POSITION_LIMIT, f"notional would pass {limit}, the limit at leverage {leverage}")
     notional = opening * contract.contract_size * price
     fee = notional * contract.taker_fee
-    free = margin.balance(world, account).free
+    isolated = account.settings_of(request.symbol).margin_mode is MarginMode.ISOLATED
+    free = (margin.free if isolated else margin.buying_power)(world, account, contract.coin)
     if notional / leverage + fee > free:
         raise Refused(RefusalReason.INSUFFICIENT_BALANCE, f"needs {notional / leverage + fee:.4f}, {free:.4f} is free")
     if _due_at_once(world, account, market, side, opening, notional):
@@ -151,24 +152,37 @@ def _due_at_once(
 ) -> bool:
     """Would the leg, enlarged by `opening` contracts worth `notional`, be due for liquidation at the present mark?"""
     contract, mark = market.contract, market.prices().mark
+    profit = side.sign * (opening * contract.contract_size * mark - notional)
+    if account.settings_of(contract.symbol).margin_mode is MarginMode.CROSS:
+        return _pool_due_at_once(world, account, market, side, opening, profit - notional * contract.taker_fee)
     held = account.positions.get((contract.symbol, side))
     value = (opening + (held.size if held else ZERO)) * contract.contract_size * mark
     burden = contract.maintenance(value)
     if world.terms.closing_fee_counted:
         burden += value * contract.taker_fee
-    profit = side.sign * (opening * contract.contract_size * mark - notional)
-    if account.settings_of(contract.symbol).margin_mode is MarginMode.ISOLATED:
-        behind = notional / account.leverage(contract.symbol, side) + profit
-        behind += held.margin + held.unrealized if held else ZERO
-    else:
-        behind = margin.cross_balance(account) + profit - notional * contract.taker_fee
-        burden += sum((other.burden for other in margin.cross_positions(account) if other is not held), ZERO)
+    behind = notional / account.leverage(contract.symbol, side) + profit
+    behind += held.margin + held.unrealized if held else ZERO
     return behind <= burden
 
 
-def _closing_part(account: Account, request: OrderRequest) -> Decimal:
+def _pool_due_at_once(
+    world: World, account: Account, market: Market, side: PositionSide, opening: Decimal, gain: Decimal
+) -> bool:
+    """In cross: all that is at stake together, with this contract's load enlarged."""
+    contract, mark, symbol = market.contract, market.prices().mark, market.contract.symbol
+    price = cross.worth(world, account, contract.coin)
+    now = cross.loads(world, account, symbol)
+    then = cross.loads(world, account, symbol, {side: opening})
+    before, after = (
+        sum((cross.needs(contract, world.terms, load, mark)[1] for load in loads), ZERO) for loads in (now, then)
+    )
+    risk = cross.risk(world, account, contract.coin)
+    return risk.behind + gain * price <= risk.burden + (after - before) * price
+
+
+def _closing_part(world: World, account: Account, request: OrderRequest) -> Decimal:
     """One-way mode: the part of an order without reduce-only that first closes the opposite net position."""
-    if account.position_mode is PositionMode.HEDGE:
+    if world.mode_of(account, request.symbol) is PositionMode.HEDGE:
         return ZERO
     held = account.held(request.symbol, request.position_side.opposite)
     ahead = (o.remaining for o in account.orders_of(request.symbol) if not o.reduce and o.side is request.side)

@@ -34,7 +34,11 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """One linear perpetual. Sizes in contracts, prices and notionals in the quote coin, fees as fractions."""
+    """One linear perpetual. Sizes in contracts, prices and notionals in the quote coin, fees as fractions.
+
+    `settle` is the margin coin ("": the quote coin); `group` names the product line, where the position mode is set for
+    each line apart; `min_notional` is the smallest value of an order.
+    """
 
     symbol: str
     base: str
@@ -49,6 +53,14 @@ class Contract:
     taker_fee: Decimal
     maker_fee: Decimal
     tiers: tuple[Tier, ...]
+    settle: str = ""
+    group: str = ""
+    min_notional: Decimal = Decimal(0)
+
+    @property
+    def coin(self) -> str:
+        """The coin in which margin, profit and fees are kept."""
+        return self.settle or self.quote
 
     def tier(self, notional: Decimal) -> Tier:
         """The tier that holds this notional; above the last cap the last one."""

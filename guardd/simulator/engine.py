@@ -5,14 +5,16 @@ order, balances last. A listener may call back: what that causes is told after i
 and changes nothing but the ledger.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
-from guardd.simulator import admission, levers, liquidation, margin, matching, plans, telling
+from guardd.simulator import admission, cross, levers, liquidation, margin, matching, plans, telling
 from guardd.simulator.accounts import ZERO, Account, Position
+from guardd.simulator.coins import DEFAULT_COIN, Coin, default_coins
 from guardd.simulator.contracts import Contract, ContractStatus, Tier
 from guardd.simulator.happenings import Listener
 from guardd.simulator.ledger import Ledger, RowKind
@@ -30,6 +32,7 @@ from guardd.simulator.orders import (
 )
 from guardd.simulator.queries import Queries
 from guardd.simulator.records import (
+    AccountKind,
     FlowKind,
     Quote,
     Settings,
@@ -58,6 +61,7 @@ class Exchange:
         random = Random(seed)  # noqa: S311 - reproducible ids, not secrets
         self._world = World(now_ms=now_ms, terms=terms or Terms(), random=random, ledger=Ledger())
         self._world.next_id += random.randrange(ID_SPREAD)
+        self._world.coins.update({coin.name: coin for coin in default_coins()})
         for contract in contracts:
             self._world.markets[contract.symbol] = Market(contract=contract, fills=fills or FillModel())
         self.query = Queries(self._world)
@@ -75,9 +79,9 @@ class Exchange:
         return self._world.ledger
 
     @property
-    def insurance(self) -> Decimal:
-        """Forfeited margins, less what bankrupt accounts could not pay."""
-        return self._world.insurance
+    def insurance(self) -> Mapping[str, Decimal]:
+        """By coin: forfeited margins, less what bankrupt accounts could not pay."""
+        return defaultdict(Decimal, self._world.insurance)
 
     @property
     def state(self) -> VenueState:
@@ -105,15 +109,38 @@ class Exchange:
         spot: Decimal = ZERO,
         leverage: Decimal = DEFAULT_LEVERAGE,
         margin_mode: MarginMode = MarginMode.CROSS,
+        kind: AccountKind = AccountKind.CLASSIC,
+        deposits: Mapping[str, Decimal] | None = None,
+        spots: Mapping[str, Decimal] | None = None,
     ) -> None:
-        """Open an account; `leverage` and `margin_mode` hold for every contract until set."""
+        """Open an account; `leverage` and `margin_mode` hold for every contract until set.
+
+        `deposit` and `spot` are USDT; `deposits` and `spots` are other coins', by name.
+        """
         if uid in self._world.accounts:
             raise ValueError(f"account {uid} exists")
         defaults = Settings(margin_mode=margin_mode, long_leverage=leverage, short_leverage=leverage)
-        account = Account(uid=uid, position_mode=position_mode, defaults=defaults, spot=spot)
+        account = Account(uid=uid, kind=kind, position_mode=position_mode, defaults=defaults)
+        account.spots.update({DEFAULT_COIN: spot, **(spots or {})})
         self._world.accounts[uid] = account
-        self._world.note(RowKind.ACCOUNT, uid, "", deposit=deposit, spot=spot, position_mode=position_mode.value)
-        self._world.book(account, FlowKind.TRANSFER, "", deposit)
+        self._world.note(
+            RowKind.ACCOUNT,
+            uid,
+            "",
+            account_kind=kind.value,
+            deposit=deposit,
+            spot=spot,
+            position_mode=position_mode.value,
+        )
+        for coin, amount in {DEFAULT_COIN: deposit, **(deposits or {})}.items():
+            self._world.book(account, FlowKind.TRANSFER, "", amount, coin)
+        self._finish()
+
+    def set_coin(self, coin: Coin, now_ms: int) -> None:
+        """What a coin is worth and how much of it counts as collateral, from now on."""
+        self._pass(now_ms)
+        self._world.coins[coin.name] = coin
+        self._check_pools()
         self._finish()
 
     def move(
@@ -141,6 +168,8 @@ class Exchange:
         telling.tell_mark(world, market, market.quote)
         for account in list(world.accounts.values()):
             self._move_account(account, market)
+        if any(coin.price is None and coin.follows == symbol for coin in world.coins.values()):
+            self._check_pools()
         self._finish()
 
     def advance(self, now_ms: int) -> None:
@@ -157,10 +186,10 @@ class Exchange:
                     self._cancel_symbol(account, symbol, CancelCause.TIMED)
         self._finish()
 
-    def grant(self, uid: str, amount: Decimal, now_ms: int) -> None:
+    def grant(self, uid: str, amount: Decimal, now_ms: int, coin: str = DEFAULT_COIN) -> None:
         """Money from nowhere into a futures wallet: what a demo environment's claim does."""
         self._pass(now_ms)
-        self._world.book(self._world.accounts[uid], FlowKind.TRANSFER, "", amount)
+        self._world.book(self._world.accounts[uid], FlowKind.TRANSFER, "", amount, coin)
         self._finish()
 
     def settle_funding(self, symbol: str, rate: Decimal, now_ms: int) -> None:
@@ -171,8 +200,8 @@ class Exchange:
         mark = market.prices().mark
         for account in list(world.accounts.values()):
             for position in account.positions_of(symbol):
-                notional = margin.base_size(market.contract, position) * mark
-                amount = world.book(account, FlowKind.FUNDING, symbol, -position.side.sign * notional * rate)
+                paid = -position.side.sign * margin.base_size(market.contract, position) * mark * rate
+                amount = world.book(account, FlowKind.FUNDING, symbol, paid, position.coin)
                 position.funding += amount
                 if position.margin_mode is MarginMode.ISOLATED:
                     position.margin += amount
@@ -348,20 +377,22 @@ class Exchange:
         with self._operation(uid, "set_leverage", now_ms, symbol=symbol) as account:
             return levers.set_settings(self._world, account, symbol, leverage, margin_mode, side)
 
-    def set_position_mode(self, uid: str, mode: PositionMode, now_ms: int) -> None:
-        """Account-wide; refused with positions or orders."""
+    def set_position_mode(self, uid: str, mode: PositionMode, now_ms: int, *, group: str | None = None) -> None:
+        """Account-wide, or of one product line (`Contract.group`); refused while it has positions or orders."""
         with self._operation(uid, "set_position_mode", now_ms) as account:
-            levers.set_position_mode(self._world, account, mode)
+            levers.set_position_mode(self._world, account, mode, group)
 
     def add_margin(self, uid: str, symbol: str, side: PositionSide, amount: Decimal, now_ms: int) -> None:
         """Move margin into an isolated position, or with a negative amount out of it."""
         with self._operation(uid, "add_margin", now_ms, symbol=symbol) as account:
             levers.add_margin(self._world, account, _position(account, symbol, side), amount)
 
-    def transfer(self, uid: str, direction: TransferDirection, amount: Decimal, now_ms: int) -> Transfer:
-        """Between spot and futures wallet."""
+    def transfer(
+        self, uid: str, direction: TransferDirection, amount: Decimal, now_ms: int, coin: str = DEFAULT_COIN
+    ) -> Transfer:
+        """Between spot and futures wallet of one coin."""
         with self._operation(uid, "transfer", now_ms) as account:
-            return levers.transfer(self._world, account, direction, amount)
+            return levers.transfer(self._world, account, direction, amount, coin)
 
     # One operation, from its first line to its last
 
@@ -404,7 +435,7 @@ class Exchange:
         if account.positions_of(symbol):
             liquidation.check(world, account, symbol)
         if held:
-            world.ledger.sample_equity(account.uid, world.now_ms, margin.equity(account), edge=False)
+            world.ledger.sample_equity(account.uid, world.now_ms, margin.equity(world, account), edge=False)
 
     def _finish(self) -> None:
         """Bring the operation to rest (presets, liquidations, debts, sweeps), then tell it."""
@@ -412,7 +443,7 @@ class Exchange:
         for order_id, uid in list(world.grown.items()):
             plans.attach_presets(world, world.accounts[uid], self.query.order(uid, order_id=order_id))
         world.grown.clear()
-        for uid in list(world.dirty):
+        for uid in dict.fromkeys(uid for uid, _ in world.dirty):
             account = world.accounts[uid]
             liquidation.check(world, account)
             liquidation.cover_debt(world, account)
@@ -433,11 +464,17 @@ class Exchange:
         finally:
             self._delivering = False
 
+    def _check_pools(self) -> None:
+        """Collateral that is worth less may be a pool's end, whatever it holds."""
+        for account in self._world.accounts.values():
+            if cross.pooled(account) and (account.positions or account.orders):
+                liquidation.check(self._world, account)
+
     def _refresh_all(self) -> None:
         for account in self._world.accounts.values():
             for position in account.positions.values():
                 margin.refresh(self._world, position)
-                self._world.dirty[account.uid] = None
+                self._world.touch(account, position.coin)
 
     def _cancel_symbol(self, account: Account, symbol: str, cause: CancelCause) -> int:
         orders = account.orders_of(symbol)

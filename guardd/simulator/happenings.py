@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from guardd.simulator.contracts import Contract, ContractStatus
 from guardd.simulator.orders import MarginMode, Order, Plan
-from guardd.simulator.records import Balance, PositionView, Quote, Trade
+from guardd.simulator.records import Balance, Pool, PositionView, Quote, Trade
 
 
 class OrderAction(StrEnum):
@@ -54,10 +54,13 @@ class PositionChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceChanged:
+    """One coin of an account changed; `pool` is the whole of a unified one."""
+
     sequence: int
     at_ms: int
     uid: str
     balance: Balance
+    pool: Pool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ class MarkChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Liquidated:
-    """`loss` is what the account lost from entry to the end, clearance included, as a positive number."""
+    """`loss` is what the account lost from entry to the end, clearance included, as a positive number, in `coin`."""
 
     sequence: int
     at_ms: int
@@ -87,6 +90,7 @@ class Liquidated:
     margin_mode: MarginMode
     symbols: tuple[str, ...]
     partial: bool
+    coin: str  # USD where a pool was liquidated
     loss: Decimal
 
 

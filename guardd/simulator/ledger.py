@@ -64,7 +64,7 @@ class EquitySample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """One account's story in figures. Money signed as the wallet felt it; `equity_low` is the lowest sample."""
+    """One account's story in figures. Money in USD, signed as the wallet felt it; `equity_low` is the lowest sample."""
 
     uid: str
     deposits: Decimal
@@ -129,10 +129,12 @@ class Ledger:
         earlier = [sample.equity for sample in self._equity.get(uid, ()) if sample.at_ms <= at_ms]
         return earlier[-1] if earlier else None
 
-    def flow_total(self, uid: str, kind: FlowKind) -> Decimal:
-        """Signed sum of one kind of flow."""
-        flows = self.rows(uid=uid, kind=RowKind.FLOW)
-        return sum((row.decimal("amount") for row in flows if row.details["flow"] == kind.value), Decimal(0))
+    def flow_total(self, uid: str, kind: FlowKind, coin: str | None = None) -> Decimal:
+        """Signed sum of one kind of flow in a coin, or of all coins in USD, each at its price of that moment."""
+        rows = [row for row in self.rows(uid=uid, kind=RowKind.FLOW) if row.details["flow"] == kind.value]
+        if coin is None:
+            return sum((row.decimal("value") for row in rows), Decimal(0))
+        return sum((row.decimal("amount") for row in rows if row.details["coin"] == coin), Decimal(0))
 
     def summary(self, uid: str) -> Summary:
         rows = self.rows(uid=uid)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from guardd.simulator import admission, margin, telling
+from guardd.simulator import admission, cross, margin, telling
 from guardd.simulator.accounts import ZERO, Account, Position, money
 from guardd.simulator.ledger import RowKind
 from guardd.simulator.orders import MarginMode, PositionMode, PositionSide
@@ -48,17 +48,27 @@ def set_settings(
     return new
 
 
-def set_position_mode(world: World, account: Account, mode: PositionMode) -> None:
-    """Account-wide; refused while any position, order or plan exists."""
+def set_position_mode(world: World, account: Account, mode: PositionMode, group: str | None) -> None:
+    """Of one product line, or (None) of the whole account; refused while it has any position, order or plan."""
     admission.check_writable(world)
-    if mode is account.position_mode:
+    modes = set(account.group_modes.values()) | {account.position_mode} if group is None else {account.mode_of(group)}
+    if modes == {mode}:
         return
-    if account.positions:
+
+    def concerned(symbol: str) -> bool:
+        return group is None or world.markets[symbol].contract.group == group
+
+    if any(concerned(position.symbol) for position in account.positions.values()):
         raise Refused(RefusalReason.POSITIONS_EXIST, "the position mode can't change with positions open")
-    if account.orders or account.plans:
+    resting = [order.symbol for order in account.orders.values()] + [plan.symbol for plan in account.plans.values()]
+    if any(concerned(symbol) for symbol in resting):
         raise Refused(RefusalReason.ORDERS_EXIST, "the position mode can't change with orders open")
-    account.position_mode = mode
-    world.note(RowKind.SETTING, account.uid, "", position_mode=mode.value)
+    if group is None:
+        account.position_mode = mode
+        account.group_modes.clear()
+    else:
+        account.group_modes[group] = mode
+    world.note(RowKind.SETTING, account.uid, "", position_mode=mode.value, group=group)
 
 
 def add_margin(world: World, account: Account, position: Position, amount: Decimal) -> None:
@@ -69,18 +79,18 @@ def add_margin(world: World, account: Account, position: Position, amount: Decim
         raise Refused(RefusalReason.NOT_ISOLATED, f"{position.symbol} is held in cross")
     if amount == 0:
         raise Refused(RefusalReason.AMOUNT_INVALID, "an amount of zero")
-    if amount > margin.balance(world, account).free:
+    if amount > margin.free(world, account, position.coin):
         raise Refused(RefusalReason.INSUFFICIENT_BALANCE, f"{amount} is more than the free balance")
     left = position.margin + amount + min(position.unrealized, ZERO)
-    if amount < 0 and (left <= position.burden or left < margin.initial_margin(account, position)):
+    if amount < 0 and (left <= position.burden or left < margin.initial_margin(world, account, position)):
         raise Refused(RefusalReason.WOULD_LIQUIDATE, f"taking {-amount} out leaves too little margin")
     position.margin += amount
     world.note(RowKind.SETTING, account.uid, position.symbol, added_margin=amount, position_side=position.side.value)
     telling.tell_position(world, account, position)
 
 
-def transfer(world: World, account: Account, direction: TransferDirection, amount: Decimal) -> Transfer:
-    """Between the spot and the futures wallet; out of futures only what is free."""
+def transfer(world: World, account: Account, direction: TransferDirection, amount: Decimal, coin: str) -> Transfer:
+    """Between the spot and the futures wallet of one coin; out of futures only what is free."""
     admission.check_writable(world)
     amount = money(amount)
     if amount <= 0:
@@ -89,16 +99,24 @@ def transfer(world: World, account: Account, direction: TransferDirection, amoun
         case TransferDirection.TO_FUTURES:
             if world.state is VenueState.CLOSES_ONLY:
                 raise Refused(RefusalReason.TRANSFER_SUSPENDED, "the futures wallet takes no deposits")
-            if amount > account.spot:
-                raise Refused(RefusalReason.INSUFFICIENT_SPOT_BALANCE, f"{amount} against {account.spot} in spot")
+            spot = account.spot(coin)
+            if amount > spot:
+                raise Refused(RefusalReason.INSUFFICIENT_SPOT_BALANCE, f"{amount} against {spot} {coin} in spot")
             signed = amount
         case TransferDirection.TO_SPOT:
-            if amount > margin.balance(world, account).free:
+            if amount > margin.free(world, account, coin):
                 raise Refused(RefusalReason.INSUFFICIENT_BALANCE, f"{amount} is more than the free balance")
             signed = -amount
-    account.spot -= signed
-    world.book(account, FlowKind.TRANSFER, "", signed)
-    done = Transfer(transfer_id=world.new_id(), uid=account.uid, direction=direction, amount=amount, at_ms=world.now_ms)
+    account.spots[coin] = account.spot(coin) - signed
+    world.book(account, FlowKind.TRANSFER, "", signed, coin)
+    done = Transfer(
+        transfer_id=world.new_id(),
+        uid=account.uid,
+        coin=coin,
+        direction=direction,
+        amount=amount,
+        at_ms=world.now_ms,
+    )
     account.transfers.append(done)
     return done
 
@@ -135,14 +153,15 @@ def _apply(world: World, account: Account, symbol: str, new: Settings, changed: 
         for position in changed
     }
     need = sum((amount for amount in needs.values() if amount > 0), ZERO)
-    if need > margin.balance(world, account).free:
+    coin = world.coin_of(symbol)
+    if need > margin.buying_power(world, account, coin):
         raise Refused(RefusalReason.INSUFFICIENT_BALANCE, f"the lower leverage needs {need:.4f} more margin")
     for position in changed:
         isolated = position.margin_mode is MarginMode.ISOLATED
         if isolated and position.margin + needs[position.side] + position.unrealized <= position.burden:
             raise Refused(RefusalReason.WOULD_LIQUIDATE, "the higher leverage would liquidate the position")
     account.settings[symbol] = new
-    if any(order for order in account.orders_of(symbol) if not order.reduce) and not _affordable(world, account):
+    if any(order for order in account.orders_of(symbol) if not order.reduce) and not _affordable(world, account, coin):
         # Working entries follow the setting; a lower leverage must be paid for them as well.
         if old is None:
             del account.settings[symbol]
@@ -159,6 +178,10 @@ def _apply(world: World, account: Account, symbol: str, new: Settings, changed: 
         )
 
 
-def _affordable(world: World, account: Account) -> bool:
-    locked = sum((margin.locked_margin(account, position) for position in account.positions.values()), ZERO)
-    return account.wallet - locked - margin.frozen_margin(world, account) >= 0
+def _affordable(world: World, account: Account, coin: str) -> bool:
+    if cross.pooled(account):
+        pool = margin.pool(world, account)
+        return pool.effective >= pool.initial_margin
+    held = (position for position in account.positions.values() if position.coin == coin)
+    locked = sum((margin.locked_margin(world, account, position) for position in held), ZERO)
+    return account.wallet(coin) - locked - margin.frozen_margin(world, account, coin) >= 0

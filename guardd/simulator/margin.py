@@ -1,20 +1,22 @@
-"""The exchange's own sums: maintenance, balances, liquidation prices. Independent of the guard's, to catch it wrong.
+"""The exchange's own sums: maintenance, wallets, pools. Independent of the guard's, to catch it wrong.
 
-Formulas: BitMart reference section 15. q = contracts × contract_size, E entry, P price, s = ±1 for long and short:
+Formulas: BitMart reference section 15, Bitget reference section 10. q = contracts × contract_size, E entry, P price,
+s = ±1 for long and short:
 
     maintenance  MM(P) = q·P·rate − deduction      (tier by notional q·P)
     isolated     margin + s·q·(P − E) ≤ MM(P) + fee·q·P      cross: Σ over all its legs, against the cross balance
 
-Both sides are linear in P between the prices at which a leg changes its tier, so every piece is solved exactly.
+Where a position ends is solved in `boundary`, what cross positions share in `cross`.
 """
 
-from collections.abc import Sequence
 from decimal import Decimal
 
+from guardd.simulator import cross
 from guardd.simulator.accounts import ZERO, Account, Position
+from guardd.simulator.boundary import liquidation_price
 from guardd.simulator.contracts import Contract
-from guardd.simulator.orders import MarginMode, Order, PositionMode, PositionSide, Side
-from guardd.simulator.records import Balance, PositionView
+from guardd.simulator.orders import MarginMode, Order, Side
+from guardd.simulator.records import Balance, Pool, PositionView
 from guardd.simulator.terms import MaintenanceBasis, Terms
 from guardd.simulator.world import World
 
@@ -53,48 +55,31 @@ def refresh(world: World, position: Position) -> None:
     position.burden = position.maintenance + fee * base_size(contract, position) * mark
 
 
-def initial_margin(account: Account, position: Position) -> Decimal:
-    """Notional at entry ÷ leverage."""
-    return position.cost / account.leverage(position.symbol, position.side)
+def initial_margin(world: World, account: Account, position: Position) -> Decimal:
+    """Notional ÷ leverage: at entry, or in cross at the mark where the terms say so."""
+    leverage = account.leverage(position.symbol, position.side)
+    if position.margin_mode is MarginMode.CROSS and world.terms.cross_margin_at_mark:
+        return notional(world, position) / leverage
+    return position.cost / leverage
 
 
-def locked_margin(account: Account, position: Position) -> Decimal:
+def notional(world: World, position: Position) -> Decimal:
+    """What is held, at the mark."""
+    market = world.markets[position.symbol]
+    return base_size(market.contract, position) * market.prices().mark
+
+
+def locked_margin(world: World, account: Account, position: Position) -> Decimal:
     """What the position takes out of the wallet: its assigned margin, or in cross its initial margin."""
-    return position.margin if position.margin_mode is MarginMode.ISOLATED else initial_margin(account, position)
+    isolated = position.margin_mode is MarginMode.ISOLATED
+    return position.margin if isolated else initial_margin(world, account, position)
 
 
-def cross_positions(account: Account) -> list[Position]:
-    return [position for position in account.positions.values() if position.margin_mode is MarginMode.CROSS]
-
-
-def isolated_margin(account: Account) -> Decimal:
-    return sum((position.margin for position in account.positions.values()), ZERO)
-
-
-def cross_balance(account: Account) -> Decimal:
-    """What stands behind the cross positions: the wallet without isolated margins, plus their unrealised PnL."""
-    unrealized = sum((position.unrealized for position in cross_positions(account)), ZERO)
-    return account.wallet - isolated_margin(account) + unrealized
-
-
-def frozen_margin(world: World, account: Account) -> Decimal:
+def frozen_margin(world: World, account: Account, coin: str) -> Decimal:
     """Margin and fee that working opening orders hold, at their price or, for market orders, at the best one."""
-    covered = {
-        (symbol, side): position.size
-        for (symbol, side), position in account.positions.items()
-        if account.position_mode is PositionMode.ONE_WAY
-    }
-    total = ZERO
-    for order in account.orders.values():
-        if order.reduce:
-            continue
-        # One-way: what only closes the net position needs no margin.
-        against = (order.symbol, order.position_side.opposite)
-        closing = min(order.remaining, covered.get(against, ZERO))
-        if closing:
-            covered[against] -= closing
-        total += order_margin(world, account, order, order.remaining - closing)
-    return total
+    orders = cross.opening_orders(world, account)
+    held = (order_margin(world, account, order, size) for order, size in orders if world.coin_of(order.symbol) == coin)
+    return sum(held, ZERO)
 
 
 def order_margin(world: World, account: Account, order: Order, size: Decimal) -> Decimal:
@@ -102,93 +87,100 @@ def order_margin(world: World, account: Account, order: Order, size: Decimal) ->
     market = world.markets[order.symbol]
     quote = market.prices()
     best = quote.ask if order.side is Side.BUY else quote.bid
-    notional = size * market.contract.contract_size * (order.price or best)
-    return notional / account.leverage(order.symbol, order.position_side) + notional * market.contract.taker_fee
+    value = size * market.contract.contract_size * (order.price or best)
+    return value / account.leverage(order.symbol, order.position_side) + value * market.contract.taker_fee
 
 
-def balance(world: World, account: Account) -> Balance:
-    """The account's wallet at the present marks."""
-    frozen = frozen_margin(world, account)
-    locked = sum((locked_margin(account, position) for position in account.positions.values()), ZERO)
-    unrealized = sum((position.unrealized for position in account.positions.values()), ZERO)
-    cross = cross_positions(account)
-    cross_unrealized = sum((position.unrealized for position in cross), ZERO)
-    left = account.wallet - locked - frozen
+def balance(world: World, account: Account, coin: str) -> Balance:
+    """One coin of the account at the present marks."""
+    held = [position for position in account.positions.values() if position.coin == coin]
+    crossed = cross.positions(account, coin)
+    wallet, frozen = account.wallet(coin), frozen_margin(world, account, coin)
+    locked = sum((locked_margin(world, account, position) for position in held), ZERO)
+    unrealized = sum((position.unrealized for position in held), ZERO)
+    left = wallet - locked - frozen
+    usable = free(world, account, coin)
     return Balance(
         uid=account.uid,
-        wallet=account.wallet,
-        equity=account.wallet + unrealized,
-        available=max(left, ZERO),
-        free=max(left + min(cross_unrealized, ZERO), ZERO),
+        coin=coin,
+        wallet=wallet,
+        equity=wallet + unrealized,
+        available=usable if cross.pooled(account) else max(left, ZERO),
+        free=usable,
         frozen=frozen,
         position_margin=locked,
         unrealized=unrealized,
-        cross_balance=cross_balance(account),
-        cross_maintenance=sum((position.maintenance for position in cross), ZERO),
-        spot=account.spot,
+        cross_balance=cross.balance(account, coin),
+        cross_maintenance=sum((position.maintenance for position in crossed), ZERO),
+        cross_burden=sum((position.burden for position in crossed), ZERO),
+        cross_unrealized=sum((position.unrealized for position in crossed), ZERO),
+        isolated_margin=cross.isolated_margin(account, coin),
+        spot=account.spot(coin),
     )
 
 
-def equity(account: Account) -> Decimal:
-    return account.wallet + sum((position.unrealized for position in account.positions.values()), ZERO)
+def free(world: World, account: Account, coin: str) -> Decimal:
+    """What of this coin may leave the wallet, or be assigned to an isolated position; never borrowed."""
+    unrealized = sum((position.unrealized for position in cross.positions(account, coin)), ZERO)
+    if cross.pooled(account):
+        own = account.wallet(coin) - cross.isolated_margin(account, coin) + min(unrealized, ZERO)
+        return max(min(own, pool_room(world, account, coin)), ZERO)
+    held = [position for position in account.positions.values() if position.coin == coin]
+    locked = sum((locked_margin(world, account, position) for position in held), ZERO)
+    left = account.wallet(coin) - locked - frozen_margin(world, account, coin)
+    return max(left + min(unrealized, ZERO), ZERO)
 
 
-def liquidation_price(world: World, account: Account, position: Position) -> Decimal | None:
-    """The mark at which this position would be liquidated, other marks held; None when no positive price does it."""
-    contract = world.markets[position.symbol].contract
+def buying_power(world: World, account: Account, coin: str) -> Decimal:
+    """What new cross positions that settle in this coin may use; a pool backs them with any coin."""
+    return pool_room(world, account, coin) if cross.pooled(account) else free(world, account, coin)
+
+
+def pool_room(world: World, account: Account, coin: str) -> Decimal:
+    """What the pool leaves free, counted in this coin without its haircut."""
+    price = world.usd_price(coin)
+    return max(pool(world, account).free, ZERO) / price if price else ZERO
+
+
+def pool(world: World, account: Account) -> Pool:
+    """A unified account's sums in USD."""
+    prices = {coin: world.usd_price(coin) for coin in cross.coins(account)}
+    risk = cross.risk(world, account, "")
+    initial = ZERO
+    for position in cross.positions(account, None):
+        contract = world.markets[position.symbol].contract
+        fee = contract.taker_fee * notional(world, position)
+        initial += (initial_margin(world, account, position) + fee) * prices[position.coin]
+    initial += sum((frozen_margin(world, account, coin) * price for coin, price in prices.items()), ZERO)
+    held = list(account.positions.values())
+    unrealized = sum((position.unrealized * prices[position.coin] for position in held), ZERO)
+    return Pool(
+        uid=account.uid,
+        equity=sum((account.wallet(coin) * price for coin, price in prices.items()), ZERO) + unrealized,
+        effective=risk.behind,
+        maintenance=risk.burden,
+        initial_margin=initial,
+        free=max(risk.behind - initial, ZERO),
+        unrealized=unrealized,
+        notional=sum((notional(world, position) * prices[position.coin] for position in held), ZERO),
+    )
+
+
+def equity(world: World, account: Account) -> Decimal:
+    """Every coin with its unrealised PnL, in USD."""
+    total = ZERO
+    for coin in cross.coins(account):
+        held = (position.unrealized for position in account.positions.values() if position.coin == coin)
+        total += (account.wallet(coin) + sum(held, ZERO)) * world.usd_price(coin)
+    return total
+
+
+def behind(world: World, account: Account, position: Position) -> tuple[Decimal, Decimal, Decimal]:
+    """(what stands behind the position, maintenance, burden): its own when isolated, those of all cross positions else."""
     if position.margin_mode is MarginMode.ISOLATED:
-        return _boundary(contract, world.terms, [position], position.margin, position.side)
-    legs = [leg for leg in account.positions_of(position.symbol) if leg.margin_mode is MarginMode.CROSS]
-    others = [other for other in cross_positions(account) if other.symbol != position.symbol]
-    cash = account.wallet - isolated_margin(account)
-    cash += sum((other.unrealized - other.burden for other in others), ZERO)
-    net = sum((leg.side.sign * leg.size for leg in legs), ZERO)
-    return _boundary(contract, world.terms, legs, cash, PositionSide.LONG if net > 0 else PositionSide.SHORT)
-
-
-def _boundary(
-    contract: Contract, terms: Terms, legs: Sequence[Position], cash: Decimal, exposure: PositionSide
-) -> Decimal | None:
-    """Where cash + Σ PnL(P) − Σ burden(P) passes zero, falling away in the losing direction of `exposure`.
-
-    The sum is concave in P (maintenance is convex), so a long exposure has at most one such price, and so has a short.
-    """
-    by_mark = terms.maintenance_basis is MaintenanceBasis.MARK
-    fee = contract.taker_fee if terms.closing_fee_counted else ZERO
-    edges = {tier.cap / base_size(contract, leg) for leg in legs for tier in contract.tiers[:-1]} if by_mark else set()
-    bounds = [ZERO, *sorted(edges)]
-    found: list[Decimal] = []
-    for low, high in zip(bounds, [*bounds[1:], None], strict=True):
-        inside = low * 2 + 1 if high is None else (low + high) / 2
-        constant, slope = cash, ZERO
-        for leg in legs:
-            quantity = base_size(contract, leg)
-            constant -= leg.side.sign * leg.cost
-            slope += leg.side.sign * quantity - fee * quantity
-            if by_mark:
-                tier = contract.tier(quantity * inside)
-                constant += tier.deduction
-                slope -= quantity * tier.rate
-            else:
-                constant -= contract.maintenance(leg.cost)
-        if slope * exposure.sign <= 0:
-            continue
-        price = -constant / slope
-        if price > 0 and price >= low and (high is None or price <= high):
-            found.append(price)
-    if not found:
-        return None
-    return max(found) if exposure is PositionSide.LONG else min(found)
-
-
-def margin_ratio(account: Account, position: Position) -> Decimal | None:
-    """Maintenance ÷ margin balance, of the position or in cross of the account; None when the balance is gone."""
-    if position.margin_mode is MarginMode.ISOLATED:
-        behind, maintenance = position.margin + position.unrealized, position.maintenance
-    else:
-        behind = cross_balance(account)
-        maintenance = sum((other.maintenance for other in cross_positions(account)), ZERO)
-    return maintenance / behind if behind > 0 else None
+        return position.margin + position.unrealized, position.maintenance, position.burden
+    risk = cross.risk(world, account, position.coin)
+    return risk.behind, risk.maintenance, risk.burden
 
 
 def view(world: World, account: Account, position: Position) -> PositionView:
@@ -200,11 +192,13 @@ def view(world: World, account: Account, position: Position) -> PositionView:
     opened = position.opened_size * contract.contract_size
     closed = position.closed_size * contract.contract_size
     held = bool(position.size)
+    standing, maintenance, burden = behind(world, account, position)
     return PositionView(
         uid=account.uid,
         symbol=position.symbol,
+        coin=position.coin,
         side=position.side,
-        position_mode=account.position_mode,
+        position_mode=world.mode_of(account, position.symbol),
         margin_mode=position.margin_mode,
         leverage=settings.leverage(position.side),
         size=position.size,
@@ -217,15 +211,18 @@ def view(world: World, account: Account, position: Position) -> PositionView:
         notional_entry=position.cost,
         notional_mark=quantity * quote.mark,
         notional_last=quantity * quote.last,
-        initial_margin=initial_margin(account, position),
-        margin=locked_margin(account, position),
+        initial_margin=initial_margin(world, account, position),
+        margin=locked_margin(world, account, position),
         maintenance_margin=position.maintenance,
         unrealized_pnl=position.unrealized,
         realized_pnl=position.realized - position.fees + position.funding,
         fees=position.fees,
         funding=position.funding,
         liquidation_price=liquidation_price(world, account, position) if held else None,
-        margin_ratio=margin_ratio(account, position) if held else None,
+        margin_ratio=maintenance / standing if held and standing > 0 else None,
+        burden=position.burden,
+        risk_ratio=burden / standing if held and standing > 0 else None,
+        auto_margin=position.auto_margin,
         max_notional=contract.max_notional(settings.leverage(position.side)),
         opened_ms=position.opened_ms,
         updated_ms=position.updated_ms,

@@ -62,7 +62,7 @@ def submit(world: World, account: Account, request: OrderRequest, *, plan_id: st
         cancel_cause=None,
         leverage=settings.leverage(request.position_side),
         margin_mode=settings.margin_mode,
-        position_mode=account.position_mode,
+        position_mode=world.mode_of(account, request.symbol),
         plan_id=plan_id,
         take_profit=request.take_profit,
         stop_loss=request.stop_loss,

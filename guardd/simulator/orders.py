@@ -52,6 +52,16 @@ class OrderKind(StrEnum):
     SETTLEMENT = "settlement"
 
 
+class ForcedExit(StrEnum):
+    """By what doing of the exchange's own an order came to be."""
+
+    OFFSET = "offset"  # the legs of a hedge set off against each other
+    REDUCTION = "reduction"  # a partial liquidation
+    TAKEOVER = "takeover"  # a full one
+    ADL = "adl"
+    SETTLEMENT = "settlement"
+
+
 class TimeInForce(StrEnum):
     GTC = "gtc"
     FOK = "fok"
@@ -156,6 +166,7 @@ class Order:
     stop_loss: Preset | None
     created_ms: int
     updated_ms: int
+    forced: ForcedExit | None = None
 
     @property
     def remaining(self) -> Decimal:

@@ -223,7 +223,7 @@ def _build(world: World, account: Account, request: PlanRequest, direction: Dire
         time_in_force=request.time_in_force,
         leverage=settings.leverage(request.position_side),
         margin_mode=settings.margin_mode,
-        position_mode=account.position_mode,
+        position_mode=world.mode_of(account, request.symbol),
         callback_rate=request.callback_rate,
         extreme=None,
         take_profit=request.take_profit,

@@ -1,12 +1,14 @@
 """What may be read from the exchange, as frozen values. Nothing here changes anything."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
-from guardd.simulator import margin
+from guardd.simulator import cross, margin
 from guardd.simulator.accounts import Account
+from guardd.simulator.coins import DEFAULT_COIN, Coin
 from guardd.simulator.contracts import Contract, ContractStatus
 from guardd.simulator.orders import Order, Plan, PositionMode, PositionSide
-from guardd.simulator.records import Balance, Flow, PositionView, Quote, Settings, Trade, Transfer
+from guardd.simulator.records import AccountKind, Balance, Flow, Pool, PositionView, Quote, Settings, Trade, Transfer
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.terms import FillModel
 from guardd.simulator.world import World
@@ -40,21 +42,47 @@ class Queries:
     def fills(self, symbol: str) -> FillModel:
         return self._world.market(symbol).fills
 
+    def coins(self) -> tuple[Coin, ...]:
+        """Coins with their prices and haircuts, as the exchange knows them."""
+        return tuple(self._world.coins.values())
+
+    def usd_price(self, coin: str) -> Decimal:
+        """What one is worth now; zero while no price is known."""
+        return self._world.usd_price(coin)
+
     # Accounts
 
     def accounts(self) -> tuple[str, ...]:
         return tuple(self._world.accounts)
 
-    def position_mode(self, uid: str) -> PositionMode:
-        return self._account(uid).position_mode
+    def account_kind(self, uid: str) -> AccountKind:
+        return self._account(uid).kind
+
+    def position_mode(self, uid: str, group: str = "") -> PositionMode:
+        """Of a product line; where none has a mode of its own, of the account."""
+        return self._account(uid).mode_of(group)
 
     def settings(self, uid: str, symbol: str) -> Settings:
         """Leverage and margin mode of a contract, held or not."""
         self._world.market(symbol)
         return self._account(uid).settings_of(symbol)
 
-    def balance(self, uid: str) -> Balance:
-        return margin.balance(self._world, self._account(uid))
+    def balance(self, uid: str, coin: str = DEFAULT_COIN) -> Balance:
+        """One coin's wallet, empty or not."""
+        return margin.balance(self._world, self._account(uid), coin)
+
+    def balances(self, uid: str) -> tuple[Balance, ...]:
+        """Every coin that the account holds, owes, has at risk or ever had, in futures or spot; by name."""
+        account = self._account(uid)
+        names = sorted({*cross.coins(account), *account.spots})
+        return tuple(margin.balance(self._world, account, coin) for coin in names)
+
+    def pool(self, uid: str) -> Pool:
+        """The sums of a unified account; a `ValueError` for a classic one."""
+        account = self._account(uid)
+        if not cross.pooled(account):
+            raise ValueError(f"account {uid} is {account.kind.value}: no pool")
+        return margin.pool(self._world, account)
 
     def positions(self, uid: str, symbol: str | None = None) -> tuple[PositionView, ...]:
         """Open positions, by symbol, long before short."""
@@ -110,9 +138,10 @@ class Queries:
         """Fills, oldest first."""
         return tuple(t for t in self._account(uid).trades if symbol in (None, t.symbol))
 
-    def flows(self, uid: str, symbol: str | None = None) -> tuple[Flow, ...]:
-        """Changes of the futures wallet, oldest first."""
-        return tuple(f for f in self._account(uid).flows if symbol in (None, f.symbol))
+    def flows(self, uid: str, symbol: str | None = None, coin: str | None = None) -> tuple[Flow, ...]:
+        """Changes of the futures wallets, oldest first."""
+        flows = self._account(uid).flows
+        return tuple(f for f in flows if symbol in (None, f.symbol) and coin in (None, f.coin))
 
     def transfers(self, uid: str) -> tuple[Transfer, ...]:
         return tuple(self._account(uid).transfers)

@@ -7,6 +7,11 @@ from enum import StrEnum
 from guardd.simulator.orders import MarginMode, OrderKind, PositionMode, PositionSide, Side
 
 
+class AccountKind(StrEnum):
+    CLASSIC = "classic"  # a wallet of each margin coin stands behind the cross positions of that coin alone
+    UNIFIED = "unified"  # every coin, at its collateral value, stands behind all cross positions
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """All prices of one contract at one moment."""
@@ -42,11 +47,14 @@ class Trade:
 class PositionView:
     """A position at the present prices. Sizes in contracts and never negative; `side` tells the direction.
 
+    Money in `coin`. `burden` is the maintenance margin with the closing fee, where the terms count it: `risk_ratio`, that
+    burden ÷ what stands behind it (cross: the account's), reaches 1 exactly at liquidation.
     After a close `size` is zero and the record of its life stays in the numbers of the last view.
     """
 
     uid: str
     symbol: str
+    coin: str
     side: PositionSide
     position_mode: PositionMode
     margin_mode: MarginMode
@@ -70,16 +78,28 @@ class PositionView:
     funding: Decimal  # received in this life, negative when paid
     liquidation_price: Decimal | None  # None: no positive price liquidates it
     margin_ratio: Decimal | None  # maintenance ÷ balance, isolated: its own, cross: the account's; None: balance ≤ 0
+    burden: Decimal
+    risk_ratio: Decimal | None  # None: nothing is left behind it
+    auto_margin: bool  # isolated: the exchange itself adds margin before it liquidates
     max_notional: Decimal
     opened_ms: int
     updated_ms: int
 
+    @property
+    def available_size(self) -> Decimal:
+        """Contracts that no resting closing order holds."""
+        return self.size - self.frozen_size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """A futures wallet: equity = wallet + unrealized; available = wallet − position_margin − frozen, at least zero."""
+    """One coin's futures wallet: equity = wallet + unrealized; available = wallet − position_margin − frozen, at least 0.
+
+    In a unified account `available` and `free` are bounded by the pool, and the cross figures are this coin's share of it.
+    """
 
     uid: str
+    coin: str
     wallet: Decimal
     equity: Decimal
     available: Decimal
@@ -89,7 +109,42 @@ class Balance:
     unrealized: Decimal
     cross_balance: Decimal  # what stands behind the cross positions
     cross_maintenance: Decimal
+    cross_burden: Decimal  # maintenance with the closing fee, where the terms count it
+    cross_unrealized: Decimal
+    isolated_margin: Decimal  # the part of position_margin that is assigned to isolated positions
     spot: Decimal
+
+    @property
+    def cross_ratio(self) -> Decimal | None:
+        """1 is liquidation in a classic account; None when nothing stands behind the cross positions."""
+        if not self.cross_burden:
+            return Decimal(0)
+        return self.cross_burden / self.cross_balance if self.cross_balance > 0 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A unified account's sums in USD. Isolated positions and their margin are in `equity` alone.
+
+    `effective` is the collateral value of every coin with its cross profit; `maintenance` counts cross positions and
+    resting opening orders, closing fees included: the account is liquidated once it reaches `effective`.
+    """
+
+    uid: str
+    equity: Decimal
+    effective: Decimal
+    maintenance: Decimal
+    initial_margin: Decimal  # cross positions with their closing fee, and what opening orders hold
+    free: Decimal  # what new risk may use
+    unrealized: Decimal
+    notional: Decimal  # of all positions, at mark
+
+    @property
+    def ratio(self) -> Decimal | None:
+        """1 is liquidation; None when nothing effective is left."""
+        if not self.maintenance:
+            return Decimal(0)
+        return self.maintenance / self.effective if self.effective > 0 else None
 
 
 class FlowKind(StrEnum):
@@ -98,6 +153,7 @@ class FlowKind(StrEnum):
     FUNDING = "funding"
     COMMISSION = "commission"
     LIQUIDATION = "liquidation"
+    CONVERSION = "conversion"  # one coin paid another's debt in a pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +162,7 @@ class Flow:
 
     flow_id: str
     uid: str
+    coin: str
     kind: FlowKind
     symbol: str
     amount: Decimal
@@ -121,6 +178,7 @@ class TransferDirection(StrEnum):
 class Transfer:
     transfer_id: str
     uid: str
+    coin: str
     direction: TransferDirection
     amount: Decimal
     at_ms: int

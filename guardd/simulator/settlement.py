@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from guardd.simulator import margin, telling
+from guardd.simulator import boundary, margin, telling
 from guardd.simulator.accounts import ZERO, Account, Position, money
 from guardd.simulator.happenings import OrderAction
 from guardd.simulator.ledger import RowKind
@@ -36,13 +36,13 @@ def fill(world: World, account: Account, order: Order, size: Decimal, price: Dec
     if closing_side and closing:
         leg = account.positions[order.symbol, closing_side]
         then["entry_price"] = margin.entry_price(contract, leg)
-        then["liquidation_price"] = margin.liquidation_price(world, account, leg)
+        then["liquidation_price"] = boundary.liquidation_price(world, account, leg)
         closing_fee = fee * closing / size
         realized = _close(world, account, leg, closing, price, closing_fee, booking)
         touched.append(leg)
     if size > closing:
         touched.append(_open(world, account, order, size - closing, price, fee * (size - closing) / size))
-    world.book(account, FlowKind.COMMISSION, order.symbol, -fee)
+    world.book(account, FlowKind.COMMISSION, order.symbol, -fee, contract.coin)
     trade = _trade(world, account, order, size, price, fee, realized, maker=booking.maker)
     order = _advance(world, account, order, size, price, fee)
     world.note(
@@ -61,9 +61,10 @@ def fill(world: World, account: Account, order: Order, size: Decimal, price: Dec
         price=price,
         size=size,
         fee=fee,
+        coin=contract.coin,
         realized_pnl=realized,
         maker=booking.maker,
-        net=account.position_mode is PositionMode.ONE_WAY,
+        net=order.position_mode is PositionMode.ONE_WAY,
         before=before,
         after=signed_size(account, order),
         **then,
@@ -79,7 +80,7 @@ def fill(world: World, account: Account, order: Order, size: Decimal, price: Dec
 def signed_size(account: Account, order: Order) -> Decimal:
     """The position this order works on, short negative: the leg in hedge mode, the net position in one-way mode."""
     long, short = (account.held(order.symbol, side) for side in (PositionSide.LONG, PositionSide.SHORT))
-    if account.position_mode is PositionMode.ONE_WAY:
+    if order.position_mode is PositionMode.ONE_WAY:
         return long - short
     return long if order.position_side is PositionSide.LONG else -short
 
@@ -87,7 +88,7 @@ def signed_size(account: Account, order: Order) -> Decimal:
 def _closing_side(account: Account, order: Order) -> PositionSide | None:
     if order.reduce:
         return order.position_side
-    return order.position_side.opposite if account.position_mode is PositionMode.ONE_WAY else None
+    return order.position_side.opposite if order.position_mode is PositionMode.ONE_WAY else None
 
 
 def _open(world: World, account: Account, order: Order, size: Decimal, price: Decimal, fee: Decimal) -> Position:
@@ -98,6 +99,7 @@ def _open(world: World, account: Account, order: Order, size: Decimal, price: De
     if position is None:
         position = Position(
             symbol=order.symbol,
+            coin=contract.coin,
             side=order.position_side,
             margin_mode=mode,
             opened_ms=world.now_ms,
@@ -137,7 +139,7 @@ def _close(
     position.fees += fee
     position.closed_size += size
     position.closed_value += value
-    world.book(account, booking.profit_flow, position.symbol, profit)
+    world.book(account, booking.profit_flow, position.symbol, profit, position.coin)
     if last:
         del account.positions[position.symbol, position.side]
     margin.refresh(world, position)

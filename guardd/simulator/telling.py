@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from guardd.simulator import margin
+from guardd.simulator import cross, margin
 from guardd.simulator.accounts import Account, Position
 from guardd.simulator.happenings import (
     BalanceChanged,
@@ -45,14 +45,14 @@ def tell_order(world: World, account: Account, action: OrderAction, order: Order
             sequence=world.number(), at_ms=world.now_ms, uid=account.uid, action=action, order=order, trade=trade
         )
     )
-    world.dirty[account.uid] = None
+    world.touch(account, world.coin_of(order.symbol))
 
 
 def tell_position(world: World, account: Account, position: Position) -> None:
     position.updated_ms = world.now_ms
     seen = margin.view(world, account, position)
     world.outbox.append(PositionChanged(sequence=world.number(), at_ms=world.now_ms, uid=account.uid, position=seen))
-    world.dirty[account.uid] = None
+    world.touch(account, position.coin)
 
 
 def tell_plan(world: World, account: Account, action: PlanAction, plan: Plan) -> None:
@@ -95,7 +95,14 @@ def tell_contract(world: World, market: Market) -> None:
 
 
 def tell_liquidated(
-    world: World, account: Account, mode: MarginMode, symbols: tuple[str, ...], loss: Decimal, *, partial: bool
+    world: World,
+    account: Account,
+    mode: MarginMode,
+    symbols: tuple[str, ...],
+    loss: Decimal,
+    coin: str,
+    *,
+    partial: bool,
 ) -> None:
     world.note(
         RowKind.LIQUIDATED,
@@ -103,9 +110,10 @@ def tell_liquidated(
         symbols[0] if len(symbols) == 1 else "",
         margin_mode=mode.value,
         symbols=",".join(symbols),
+        coin=coin,
         loss=loss,
         partial=partial,
-        equity=margin.equity(account),
+        equity=margin.equity(world, account),
     )
     world.outbox.append(
         Liquidated(
@@ -115,16 +123,20 @@ def tell_liquidated(
             margin_mode=mode,
             symbols=symbols,
             partial=partial,
+            coin=coin,
             loss=loss,
         )
     )
 
 
 def tell_balances(world: World) -> None:
-    """One balance for each account that anything happened to; the last thing told of every operation."""
-    for uid in list(world.dirty):
+    """One balance for each coin of an account that anything happened to; the last thing told of every operation."""
+    for uid, coin in list(world.dirty):
         account = world.accounts[uid]
-        balance = margin.balance(world, account)
-        world.ledger.sample_equity(uid, world.now_ms, balance.equity, edge=True)
-        world.outbox.append(BalanceChanged(sequence=world.number(), at_ms=world.now_ms, uid=uid, balance=balance))
+        balance = margin.balance(world, account, coin)
+        pool = margin.pool(world, account) if cross.pooled(account) else None
+        world.ledger.sample_equity(uid, world.now_ms, margin.equity(world, account), edge=True)
+        world.outbox.append(
+            BalanceChanged(sequence=world.number(), at_ms=world.now_ms, uid=uid, balance=balance, pool=pool)
+        )
     world.dirty.clear()

@@ -49,7 +49,14 @@ class Terms:
     forfeit: bool = True
     liquidation_fee: Decimal = Decimal("0.0006")
     partial_liquidation: bool = False  # step down tier by tier before closing everything
+    partial_isolated: bool = True  # isolated positions step down as well
+    partial_tiers: int = 1  # how many tiers lower one step goes
+    net_hedges_first: bool = False  # cross: legs of one contract are set off against each other first
+    liquidation_cancels_all: bool = False  # cross: every order of the account ends, not only those of its contracts
     liquidate_before_stops: bool = False  # on one price: liquidation first, or resting stops first
+    larger_side_counts: bool = False  # cross, hedged: only the larger side of a contract needs maintenance margin
+    orders_need_maintenance: bool = False  # cross: resting opening orders need it as well
+    cross_margin_at_mark: bool = False  # the initial margin of cross positions follows the mark, not the entry
     leverage_change: LeverageChange = LeverageChange.LOWER_ONLY
     order_sets_leverage: bool = False  # an opening order on a flat contract may bring its own leverage and mode
     oversized_plan: Oversized = Oversized.CLIP

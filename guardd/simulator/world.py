@@ -6,10 +6,11 @@ from decimal import Decimal
 from random import Random
 
 from guardd.simulator.accounts import ZERO, Account, money
+from guardd.simulator.coins import Coin
 from guardd.simulator.contracts import Contract, ContractStatus
 from guardd.simulator.happenings import Happening
 from guardd.simulator.ledger import Cell, Ledger, RowKind
-from guardd.simulator.orders import Plan
+from guardd.simulator.orders import Plan, PositionMode
 from guardd.simulator.records import Flow, FlowKind, Quote
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.terms import FillModel, Terms, VenueState
@@ -45,10 +46,11 @@ class World:
     state: VenueState = VenueState.NORMAL
     markets: dict[str, Market] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
-    insurance: Decimal = ZERO  # forfeited margins less what bankrupt accounts could not pay
+    coins: dict[str, Coin] = field(default_factory=dict)
+    insurance: dict[str, Decimal] = field(default_factory=dict)  # forfeited margins less what bankrupts could not pay
     plan_fault: PlanFault | None = None
     outbox: list[Happening] = field(default_factory=list)
-    dirty: dict[str, None] = field(default_factory=dict)  # accounts whose balance is yet to be told, in order
+    dirty: dict[tuple[str, str], None] = field(default_factory=dict)  # (uid, coin) yet to be told, in order
     grown: dict[str, str] = field(default_factory=dict)  # opening orders with presets that filled → uid
     sequence: int = 0
     next_id: int = ID_BASE
@@ -58,6 +60,32 @@ class World:
         if market is None:
             raise Refused(RefusalReason.CONTRACT_NOT_FOUND, f"no contract {symbol}")
         return market
+
+    def coin_of(self, symbol: str) -> str:
+        """The coin in which a listed contract settles."""
+        return self.markets[symbol].contract.coin
+
+    def usd_price(self, coin: str) -> Decimal:
+        """What one is worth in USD now; nothing, where no price is known."""
+        known = self.coins.get(coin)
+        if known is None:
+            return ZERO
+        if known.price is not None:
+            return known.price
+        market = self.markets.get(known.follows)
+        return market.quote.mark if market is not None and market.quote is not None else ZERO
+
+    def mode_of(self, account: Account, symbol: str) -> PositionMode:
+        """The position mode of a contract in an account."""
+        return account.mode_of(self.markets[symbol].contract.group)
+
+    def touch(self, account: Account, coin: str) -> None:
+        """This coin of the account is to be told at the end of the operation."""
+        self.dirty[account.uid, coin] = None
+
+    def insure(self, coin: str, amount: Decimal) -> None:
+        """Into the insurance fund; negative: out of it."""
+        self.insurance[coin] = self.insurance.get(coin, ZERO) + amount
 
     def number(self) -> int:
         """The next number of the one sequence that orders ledger rows and happenings."""
@@ -74,15 +102,32 @@ class World:
         cells = {name: str(cell) if isinstance(cell, Decimal) else cell for name, cell in details.items()}
         self.ledger.append(sequence=self.number(), at_ms=self.now_ms, kind=kind, uid=uid, symbol=symbol, details=cells)
 
-    def book(self, account: Account, kind: FlowKind, symbol: str, amount: Decimal) -> Decimal:
+    def book(self, account: Account, kind: FlowKind, symbol: str, amount: Decimal, coin: str) -> Decimal:
         """Change a futures wallet, which nothing else does; returns the amount booked."""
         amount = money(amount)
         if amount == 0:
             return ZERO
-        account.wallet += amount
+        account.wallets[coin] = account.wallet(coin) + amount
         account.flows.append(
-            Flow(flow_id=self.new_id(), uid=account.uid, kind=kind, symbol=symbol, amount=amount, at_ms=self.now_ms)
+            Flow(
+                flow_id=self.new_id(),
+                uid=account.uid,
+                coin=coin,
+                kind=kind,
+                symbol=symbol,
+                amount=amount,
+                at_ms=self.now_ms,
+            )
         )
-        self.note(RowKind.FLOW, account.uid, symbol, flow=kind.value, amount=amount, wallet=account.wallet)
-        self.dirty[account.uid] = None
+        self.note(
+            RowKind.FLOW,
+            account.uid,
+            symbol,
+            flow=kind.value,
+            coin=coin,
+            amount=amount,
+            value=amount * self.usd_price(coin),
+            wallet=account.wallets[coin],
+        )
+        self.touch(account, coin)
         return amount

@@ -97,7 +97,7 @@ def money_is_conserved(made: Stage) -> None:
     profit = sum(flow.amount for flow in flows if flow.kind in (FlowKind.REALIZED_PNL, FlowKind.LIQUIDATION))
     # The insurance fund holds exactly what liquidations took beyond (or paid instead of) the positions' own result.
     tolerance = Decimal("1e-9")
-    assert abs(profit + made.exchange.insurance + balance.unrealized - (cash + held)) < tolerance
+    assert abs(profit + made.exchange.insurance["USDT"] + balance.unrealized - (cash + held)) < tolerance
 
 
 def positions_are_sound(made: Stage) -> None:

@@ -19,7 +19,7 @@ def test_a_forfeited_isolated_position_loses_exactly_its_margin(gap_to: str) -> 
     made.mark(gap_to)
     assert made.exchange.query.balance("a").wallet == wallet - 900
     assert liquidations(made)[0].loss == 900
-    assert made.exchange.insurance == 900 - (90000 - d(gap_to)) / 10
+    assert made.exchange.insurance["USDT"] == 900 - (90000 - d(gap_to)) / 10
 
 
 def test_without_forfeit_the_account_keeps_what_the_closing_leaves() -> None:
@@ -30,7 +30,7 @@ def test_without_forfeit_the_account_keeps_what_the_closing_leaves() -> None:
     # 0.1 BTC from 90000 to 81400: −860, fee 8.14, so 31.86 of the 900 are left
     assert made.exchange.query.balance("a").wallet == wallet - d("868.14")
     assert liquidations(made)[0].loss == d("868.14")
-    assert made.exchange.insurance == 0
+    assert made.exchange.insurance["USDT"] == 0
 
 
 def test_a_gap_beyond_bankruptcy_is_paid_by_the_insurance_fund() -> None:
@@ -39,7 +39,7 @@ def test_a_gap_beyond_bankruptcy_is_paid_by_the_insurance_fund() -> None:
     wallet = made.exchange.query.balance("a").wallet
     made.mark(70000)
     assert made.exchange.query.balance("a").wallet == wallet - 900
-    assert made.exchange.insurance < 0
+    assert made.exchange.insurance["USDT"] < 0
 
 
 def test_liquidation_of_one_leg_leaves_the_other_isolated_leg_alone() -> None:
@@ -127,7 +127,7 @@ def test_a_close_that_costs_more_than_the_wallet_leaves_no_debt() -> None:
     made.mark(89000, last="70000")
     made.sell(100, reduce=True)
     assert made.exchange.query.balance("a").wallet == 0
-    assert made.exchange.insurance < 0
+    assert made.exchange.insurance["USDT"] < 0
     assert made.exchange.ledger.flow_total("a", FlowKind.LIQUIDATION) > 0
 
 

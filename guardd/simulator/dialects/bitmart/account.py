@@ -75,6 +75,7 @@ def _flat(desk: Desk, call: Call, symbol: str, side: PositionSide) -> PositionVi
     return PositionView(
         uid=call.uid,
         symbol=symbol,
+        coin=query.contract(symbol).coin,
         side=side,
         position_mode=query.position_mode(call.uid),
         margin_mode=settings.margin_mode,
@@ -98,6 +99,9 @@ def _flat(desk: Desk, call: Call, symbol: str, side: PositionSide) -> PositionVi
         funding=zero,
         liquidation_price=None,
         margin_ratio=None,
+        burden=zero,
+        risk_ratio=None,
+        auto_margin=False,
         max_notional=query.contract(symbol).max_notional(settings.leverage(side)),
         opened_ms=0,
         updated_ms=call.now_ms,
