@@ -1,0 +1,150 @@
+"""Public answers: instruments, tiers, tickers, bars of the mark (UTA reference, 5 and 6)."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Final
+
+from guardd.errors import PayloadError
+from guardd.model.event import MarkSeen, Source
+from guardd.model.instant import Instant
+from guardd.model.instrument import Instrument, MarginTier
+from guardd.model.names import Symbol
+from guardd.venues.bitget.unified.parse.fields import moment, rows_of, some
+from guardd.venues.bitget.unified.parse.words import Category, category
+from guardd.venues.rows import Row, shown
+
+NO_LIMIT_GIVEN: Final = Decimal(1_000_000_000)
+"""Stands for a largest order size that the venue leaves empty or zero (5)."""
+UNGUARDED_COIN_M: Final = (
+    "Coin-M of a unified account: its order sizes are in another unit than its positions, and its new line takes no "
+    "server-side stop (16.7, 16.8)"
+)
+UNGUARDED_DATED: Final = "a dated contract: it ends by delivery, and guardd guards perpetuals"
+_CLOSABLE: Final = frozenset({"online", "limit_open"})
+_BASE_IN_ONE_CONTRACT: Final = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """One row of the instrument list: an `Instrument` but for its margin tiers."""
+
+    category: Category
+    symbol: Symbol
+    base: str
+    quote: str
+    perpetual: bool
+    status: str
+    tick: Decimal
+    step: Decimal
+    min_size: Decimal
+    max_limit_size: Decimal
+    max_market_size: Decimal
+    max_leverage: Decimal
+    taker_fee: Decimal
+    offline_ms: int | None
+    """When it is announced to go offline."""
+
+    @property
+    def settle(self) -> str:
+        return self.base if self.category is Category.COIN else self.quote
+
+    @property
+    def tradable(self) -> bool:
+        """True while a close is taken: `limit_open` bars openings only (6.1)."""
+        return self.status in _CLOSABLE
+
+    @property
+    def unguarded(self) -> str:
+        if self.category is Category.COIN:
+            return UNGUARDED_COIN_M
+        return "" if self.perpetual else UNGUARDED_DATED
+
+    def instrument(self, tiers: tuple[MarginTier, ...]) -> Instrument:
+        """Sizes are in base coin, so a contract is one of it (5)."""
+        return Instrument(
+            symbol=self.symbol,
+            base=self.base,
+            settle=self.settle,
+            contract_size=_BASE_IN_ONE_CONTRACT,
+            tick=self.tick,
+            step=self.step,
+            min_size=self.min_size,
+            max_limit_size=self.max_limit_size,
+            max_market_size=self.max_market_size,
+            max_leverage=self.max_leverage,
+            taker_fee=self.taker_fee,
+            tiers=tiers,
+            tradable=self.tradable,
+            unguarded=self.unguarded,
+        )
+
+
+def contracts(data: object) -> tuple[Contract, ...]:
+    """The futures among the rows of market/instruments."""
+    found = ((category(row), row) for row in rows_of("instruments.data", data))
+    return tuple(_contract(kind, row) for kind, row in found if kind is not None)
+
+
+def tiers(data: object) -> tuple[MarginTier, ...]:
+    """The margin tiers of one symbol from the smallest value up, without a gap. The rate counts for the whole value (4)."""
+    found = tuple(
+        sorted((_tier(row) for row in rows_of("position-tier.data", data)), key=lambda tier: (tier.floor, tier.cap))
+    )
+    if not found or found[0].floor != 0:
+        raise PayloadError(where="position-tier.data", found=shown(data), expected="tiers from a value of 0 up")
+    for lower, upper in pairwise(found):
+        if lower.cap != upper.floor:
+            text = f"a tier to {lower.cap} before one from {upper.floor}"
+            raise PayloadError(where="position-tier.data", found=text, expected="tiers without a gap")
+    return found
+
+
+def ticker_of(symbol: Symbol, data: object, at: Instant) -> MarkSeen:
+    """The mark of one symbol in market/tickers. The other prices only confirm it (I28)."""
+    for row in rows_of("tickers.data", data):
+        if row.symbol() == symbol:
+            return MarkSeen(
+                symbol,
+                row.above_zero("markPrice"),
+                at,
+                some(row, "indexPrice"),
+                some(row, "lastPrice"),
+                some(row, "bid1Price"),
+                some(row, "ask1Price"),
+                Source.REST,
+            )
+    raise PayloadError(where="tickers.data", found=shown(data), expected=f"a row of {symbol}")
+
+
+def _contract(kind: Category, row: Row) -> Contract:
+    return Contract(
+        category=kind,
+        symbol=row.symbol(),
+        base=row.text("baseCoin"),
+        quote=row.text("quoteCoin"),
+        perpetual=row.text("type") == "perpetual",
+        status=row.text("status"),
+        tick=row.above_zero("priceMultiplier"),
+        step=row.above_zero("quantityMultiplier"),
+        min_size=row.zero_or_more("minOrderQty"),
+        max_limit_size=some(row, "maxOrderQty") or NO_LIMIT_GIVEN,
+        max_market_size=some(row, "maxMarketOrderQty") or some(row, "maxOrderQty") or NO_LIMIT_GIVEN,
+        max_leverage=row.above_zero("maxLeverage"),
+        taker_fee=row.zero_or_more("takerFeeRate"),
+        offline_ms=moment(row, "offTime"),
+    )
+
+
+def _tier(row: Row) -> MarginTier:
+    tier = MarginTier(
+        floor=row.zero_or_more("minTierValue"),
+        cap=row.above_zero("maxTierValue"),
+        rate=row.above_zero("mmr"),
+        deduction=Decimal(0),
+        max_leverage=row.above_zero("leverage"),
+    )
+    if tier.floor >= tier.cap or tier.rate >= 1:
+        found = f"{tier.floor}..{tier.cap} at {tier.rate}"
+        raise PayloadError(where=row.where, found=found, expected="a rising tier with a rate below 1")
+    return tier

@@ -1,0 +1,321 @@
+"""Carries out the close-only writes of the daemon on a unified account (UTA reference, 9, 10 and 12).
+
+A second form is tried within the same deadline, and only after an answer that proves that the first did nothing. A strategy order
+may hold two legs: what is there is read before anything is placed beside it, changed or ended, and each leg that shall stay is said
+again.
+"""
+
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final, TypeVar, assert_never
+
+from guardd.clock import Clock
+from guardd.errors import VenueError
+from guardd.model.instant import NS_PER_S
+from guardd.model.intent import (
+    CancelKind,
+    CancelOrder,
+    CloseAtMarket,
+    ModifyProtection,
+    PlaceProtection,
+    SetLeverage,
+    Write,
+)
+from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode
+from guardd.model.order import PlanForm
+from guardd.model.outcome import Accepted, Outcome, Reason, Rejected
+from guardd.venues.bitget.api import Api
+from guardd.venues.bitget.endpoint import Endpoint
+from guardd.venues.bitget.errors import GuardAction, action_for
+from guardd.venues.bitget.unified import bodies, endpoints
+from guardd.venues.bitget.unified.bodies import Body
+from guardd.venues.bitget.unified.parse.account import HeldRow
+from guardd.venues.bitget.unified.parse.strategy import Leg, Strategy, leg_id, object_of, tagged
+from guardd.venues.bitget.unified.parse.words import Category
+from guardd.venues.bitget.unified.reads import Reads
+from guardd.venues.limiter import Lane
+
+LOOK_FIRST_S: Final = 1.0
+"""How long a look at what rests may take before a write that hangs on it."""
+_REMOVALS_MAX: Final = 1_000
+_PARAMETER_CODES: Final = frozenset({"25200", "400172", "40808", "40017", "40034", "40811"})
+"""A request that isn't understood: another form of it may be (10.1, 14)."""
+_CLOSE_ANEW: Final = frozenset({Reason.INVALID, Reason.PRECISION, Reason.SIZE_BOUNDS, Reason.UNSUPPORTED, Reason.OTHER})
+"""Refusals for the form of a close. One that says that it would open isn't among them: that is a bug of ours (14)."""
+
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """How one write goes out: its lane, what it is for (blocks count tries by it), and until when."""
+
+    lane: Lane
+    subject: str
+    ends_ns: int
+    closes: bool = False
+
+
+class Writes:
+    """The writes of one account. Nothing here opens a position, closes without a symbol or cancels without an id (I30)."""
+
+    def __init__(self, *, api: Api, reads: Reads, clock: Clock) -> None:
+        self._api = api
+        self._reads = reads
+        self._clock = clock
+        self._removals: dict[OrderId, int] = {}
+
+    async def send(
+        self, write: Write, *, client_id: ClientId, position_mode: PositionMode, lane: Lane, deadline_s: float
+    ) -> Outcome:
+        barred = self._barred(write.key)
+        if isinstance(barred, Rejected):
+            return barred
+        ends_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
+        match write:
+            case CloseAtMarket():
+                errand = _Errand(lane, str(write.key), ends_ns, closes=True)
+                return await self._close(write, client_id, position_mode, barred, errand)
+            case PlaceProtection():
+                return await self._place(
+                    write, client_id, position_mode, barred, _Errand(lane, f"{write.key} {write.kind}", ends_ns)
+                )
+            case ModifyProtection():
+                return await self._modify(write, barred, _Errand(lane, f"{write.key} {write.kind}", ends_ns))
+            case CancelOrder():
+                return await self._cancel(write, barred, _Errand(lane, f"{write.key} cancel", ends_ns))
+            case SetLeverage():
+                return await self._set_leverage(write, barred, _Errand(lane, f"{write.key} leverage", ends_ns))
+            case _:
+                assert_never(write)
+
+    def _barred(self, key: PositionKey) -> Category | Rejected:
+        """The category to send in, or why nothing is sent."""
+        settings = self._reads.settings
+        if settings is not None and not settings.mode.writable:
+            return _not_sent(Reason.MAINTENANCE, f"the account is {settings.mode}")
+        category = self._reads.category_of(key.symbol)
+        if category is None:
+            return _not_sent(Reason.NOT_SENT, f"{key.symbol} is in no list of contracts that was read")
+        contract = self._reads.contracts.get(key.symbol)
+        unguarded = contract.unguarded if contract is not None else ""
+        if unguarded or category is Category.COIN:
+            return _not_sent(Reason.UNSUPPORTED, unguarded or "Coin-M isn't guarded in a unified account")
+        return category
+
+    # Closes
+
+    async def _close(
+        self, write: CloseAtMarket, client_id: ClientId, mode: PositionMode, category: Category, errand: _Errand
+    ) -> Outcome:
+        """At market or immediate-or-cancel. Where an order for all that is held is refused for its form (dust below the least
+        value, say), the venue's own close of this one position is what is left (12.3)."""
+        row = await self._held(write.key, category, errand)
+        if isinstance(row, Rejected):
+            return row
+        body = bodies.close_body(write, client_id, mode, category, row.position.margin_mode)
+        outcome = await self._post(endpoints.PLACE_ORDER, body, errand)
+        if not isinstance(outcome, Rejected) or outcome.reason not in _CLOSE_ANEW or write.limit_price is not None:
+            return outcome
+        now = await _looked(self._reads.row_of(write.key, category, self._look_s(errand)))
+        if not isinstance(now, HeldRow) or now.position.quantity > write.size or self._left_s(errand) <= 0:
+            return outcome
+        self._reads.warnings.of_close_refused(write.key.symbol, f"{outcome.code} {outcome.text}")
+        body = bodies.close_position_body(write.key, mode, category)
+        return await self._post(endpoints.CLOSE_POSITIONS, body, errand)
+
+    async def _held(self, key: PositionKey, category: Category, errand: _Errand) -> HeldRow | Rejected:
+        """The position's row: by the last read of all, which is recent, else read now."""
+        known = self._reads.rows.get(key)
+        found = known or await _looked(self._reads.row_of(key, category, self._look_s(errand)))
+        return found or _not_sent(Reason.POSITION_GONE, "the venue shows no such position")
+
+    # Stops and take-profits
+
+    async def _place(
+        self, write: PlaceProtection, client_id: ClientId, mode: PositionMode, category: Category, errand: _Errand
+    ) -> Outcome:
+        """One for a size stands by itself. One for the whole position shares an object with the other leg, if there is one: what a
+        second object would do isn't known (10.1, 16.11)."""
+        match write.form:
+            case PlanForm.PLAN:
+                return _not_sent(Reason.UNSUPPORTED, "trigger orders can open positions here: they are no protection")
+            case PlanForm.SIZED:
+                return await self._place_object(write, client_id, mode, category, errand)
+            case PlanForm.WHOLE:
+                return await self._place_whole(write, client_id, mode, category, errand)
+
+    async def _place_whole(
+        self, write: PlaceProtection, client_id: ClientId, mode: PositionMode, category: Category, errand: _Errand
+    ) -> Outcome:
+        listed = await _looked(self._reads.strategies(category, self._look_s(errand)))
+        if isinstance(listed, Rejected):
+            # Nobody can tell whether an owner's take-profit rests: an order for the size held replaces none.
+            sized = replace(write, form=PlanForm.SIZED, size=write.position_size)
+            return await self._place_object(sized, client_id, mode, category, errand)
+        sides = self._reads.sides()
+        found = next(
+            (
+                each
+                for each in listed
+                if each.rests
+                and each.symbol == write.key.symbol
+                and (each.side or sides.get(each.symbol)) is write.key.side
+                and each.whole_for(write.position_size)
+            ),
+            None,
+        )
+        if found is None:
+            return await self._place_object(write, client_id, mode, category, errand)
+        return await self._add_leg(write, client_id, found, errand)
+
+    async def _add_leg(self, write: PlaceProtection, client_id: ClientId, found: Strategy, errand: _Errand) -> Outcome:
+        """Put our leg beside the one that rests, which is said again as it is: it may be the owner's."""
+        wanted = bodies.wanted_leg(write.kind, write.trigger_price, write.price_type)
+        there, tag = found.leg(write.kind), found.tag
+        mine = leg_id(found.order_id, write.kind)
+        if there is not None:
+            arrived = tag is not None and (
+                tag.client_id == client_id or (tag.kind is not write.kind and there == wanted)
+            )
+            if arrived:
+                return Accepted(order_id=mine, sent_ns=self._clock.monotonic_ns())
+            return _not_sent(Reason.PROTECTION_EXISTS, f"{mine} rests on the whole position already")
+        legs = (*found.legs, wanted)
+        return _named(await self._change(found, legs, write.position_size, errand), mine)
+
+    async def _place_object(
+        self, write: PlaceProtection, client_id: ClientId, mode: PositionMode, category: Category, errand: _Errand
+    ) -> Outcome:
+        named = tagged(client_id, write.kind, whole=write.form is PlanForm.WHOLE)
+        forms = bodies.protection_bodies(write, named, mode, category)
+        outcome = await self._in_forms(endpoints.PLACE_STRATEGY_ORDER, forms, errand)
+        if isinstance(outcome, Accepted) and outcome.order_id is not None:
+            return _named(outcome, leg_id(outcome.order_id, write.kind))
+        return outcome
+
+    async def _modify(self, write: ModifyProtection, category: Category, errand: _Errand) -> Outcome:
+        """Move one leg; the other is said again as it is (10.2)."""
+        found = await self._object(write.order_id, category, errand)
+        if isinstance(found, Rejected):
+            return found
+        wanted = bodies.wanted_leg(write.kind, write.trigger_price, write.price_type)
+        legs = (*(leg for leg in found.legs if leg.kind is not write.kind), wanted)
+        row = self._reads.rows.get(write.key)
+        size = row.position.quantity if row is not None else write.size
+        return _named(await self._change(found, legs, size, errand), write.order_id)
+
+    async def _change(
+        self, found: Strategy, legs: tuple[Leg, ...], position_size: Decimal | None, errand: _Errand
+    ) -> Outcome:
+        body = bodies.modify_body(found, legs, position_size=position_size)
+        outcome = await self._post(endpoints.MODIFY_STRATEGY_ORDER, body, errand)
+        if isinstance(outcome, Accepted):
+            self._reads.expected[found.order_id] = legs
+        return outcome
+
+    async def _cancel(self, write: CancelOrder, category: Category, errand: _Errand) -> Outcome:
+        """A resting order, a whole object, or one leg of an object that keeps its other."""
+        object_id, kind = object_of(write.order_id)
+        if write.kind is CancelKind.RESTING:
+            return await self._post(endpoints.CANCEL_ORDER, bodies.cancel_body(write.order_id), errand)
+        whole = bodies.cancel_body(object_id)
+        if kind is None:
+            return await self._post(endpoints.CANCEL_STRATEGY_ORDER, whole, errand)
+        found = await self._object(write.order_id, category, errand)
+        if isinstance(found, Rejected):
+            return found
+        if all(leg.kind is kind for leg in found.legs):
+            return await self._post(endpoints.CANCEL_STRATEGY_ORDER, whole, errand)
+        outcome = await self._remove_leg(write, found, errand)
+        gone = isinstance(outcome, Rejected) and outcome.reason is Reason.POSITION_GONE
+        if gone and found.tag is not None:
+            return await self._post(endpoints.CANCEL_STRATEGY_ORDER, whole, errand)
+        return outcome
+
+    async def _remove_leg(self, write: CancelOrder, found: Strategy, errand: _Errand) -> Outcome:
+        """How a leg is taken off an object isn't documented: by a trigger of 0 as in presets (9.3), or by leaving it out. One that
+        is still listed after the first was accepted is tried by the second the next time."""
+        _, kind = object_of(write.order_id)
+        if kind is None:
+            return _not_sent(Reason.INVALID, f"{write.order_id} names no leg")
+        row = self._reads.rows.get(write.key)
+        forms = list(
+            bodies.removal_bodies(found, kind, position_size=row.position.quantity if row is not None else None)
+        )
+        tried = self._removals.get(write.order_id, 0)
+        if len(self._removals) >= _REMOVALS_MAX:
+            self._removals.clear()
+        self._removals[write.order_id] = tried + 1
+        outcome = await self._in_forms(endpoints.MODIFY_STRATEGY_ORDER, forms[tried % len(forms) :], errand)
+        if isinstance(outcome, Accepted):
+            self._reads.expected[found.order_id] = tuple(leg for leg in found.legs if leg.kind is not kind)
+        return _named(outcome, write.order_id)
+
+    async def _object(self, order_id: OrderId, category: Category, errand: _Errand) -> Strategy | Rejected:
+        """The object that holds a leg, as it rests now."""
+        object_id, kind = object_of(order_id)
+        listed = await _looked(self._reads.strategies(category, self._look_s(errand)))
+        if isinstance(listed, Rejected):
+            return listed
+        for each in listed:
+            if each.order_id == object_id and each.rests and (kind is None or each.leg(kind) is not None):
+                return each
+        return _not_sent(Reason.ORDER_GONE, f"{order_id} isn't listed")
+
+    # Leverage
+
+    async def _set_leverage(self, write: SetLeverage, category: Category, errand: _Errand) -> Outcome:
+        """The answer carries no values; the same value as set is success, whatever the code (7.4, 12.5)."""
+        outcome = await self._post(endpoints.SET_LEVERAGE, bodies.leverage_body(write, category), errand)
+        if isinstance(outcome, Rejected) and outcome.code and action_for(outcome.code) is GuardAction.OK:
+            return Accepted(order_id=None, sent_ns=self._clock.monotonic_ns())
+        return outcome
+
+    # The way out
+
+    async def _in_forms(self, endpoint: Endpoint, forms: Iterable[Body], errand: _Errand) -> Outcome:
+        """The first form, and each further one after a refusal for a parameter."""
+        outcome: Outcome = _not_sent(Reason.INVALID, "there is no form of it")
+        for body in forms:
+            outcome = await self._post(endpoint, body, errand)
+            refused = isinstance(outcome, Rejected) and outcome.code in _PARAMETER_CODES
+            if not refused or self._left_s(errand) <= 0:
+                return outcome
+        return outcome
+
+    async def _post(self, endpoint: Endpoint, body: Body, errand: _Errand) -> Outcome:
+        return await self._api.write(
+            endpoint,
+            body,
+            deadline_s=self._left_s(errand),
+            lane=errand.lane,
+            subject=errand.subject,
+            closes=errand.closes,
+        )
+
+    def _look_s(self, errand: _Errand) -> float:
+        """Half of what is left at most: the write itself must have its time."""
+        return min(LOOK_FIRST_S, self._left_s(errand) / 2)
+
+    def _left_s(self, errand: _Errand) -> float:
+        return max(0.0, (errand.ends_ns - self._clock.monotonic_ns()) / NS_PER_S)
+
+
+async def _looked(read: Coroutine[Any, Any, _Read]) -> _Read | Rejected:
+    """What a read gives before a write; a read that fails keeps the write from being sent."""
+    try:
+        return await read
+    except VenueError as error:
+        return _not_sent(Reason.NOT_SENT, f"what rests can't be read: {error}")
+
+
+def _not_sent(reason: Reason, why: str) -> Rejected:
+    return Rejected(reason=reason, code="", text=f"not sent: {why}")
+
+
+def _named(outcome: Outcome, order_id: OrderId) -> Outcome:
+    """The venue's answer under the id that the leg has here."""
+    return replace(outcome, order_id=order_id) if isinstance(outcome, Accepted) else outcome
