@@ -31,11 +31,18 @@ AGAINST: Final = MappingProxyType({Side.LONG: "sell", Side.SHORT: "buy"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What an order for one symbol must repeat of how the account is set: its line, its coin, its modes."""
+class Line:
+    """The product type and the margin coin of a symbol: what every request about it names."""
 
     product: Product
     margin_coin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What an order for one symbol must repeat of how the account is set."""
+
+    line: Line
     mode: PositionMode
     margin_mode: MarginMode
 
@@ -44,7 +51,7 @@ def close_body(write: CloseAtMarket, setting: Setting, client_id: ClientId) -> B
     """A close that can't open: in hedge mode `tradeSide=close` with the position's own direction, in one-way mode the opposite
     direction with `reduceOnly` (11.1, 19.1). At a price it is immediate-or-cancel."""
     body: Body = {
-        **_about(write.key.symbol, setting),
+        **_about(write.key.symbol, setting.line),
         "marginMode": MARGIN_MODE_WORDS[setting.margin_mode],
         "size": decimal_text(write.size),
         **closing_side(write.key.side, setting.mode),
@@ -66,7 +73,7 @@ def flash_body(symbol: Symbol, side: Side, setting: Setting) -> Body:
     """All of one position at market. Without a symbol it would close every position of the product type: never (I30; 11.7)."""
     if not symbol:
         raise InvariantBroken("I30", "a flash close was to be sent without a symbol")
-    body: Body = {"symbol": symbol, "productType": setting.product.value}
+    body: Body = {"symbol": symbol, "productType": setting.line.product.value}
     if setting.mode is PositionMode.HEDGE:
         body["holdSide"] = side.value
     return body
@@ -78,7 +85,7 @@ def protection_body(write: PlaceProtection, setting: Setting, client_id: ClientI
     `trade_words`: `holdSide` in the words of trade, as one-way mode wants it, or in those of positions (19.15).
     """
     body: Body = {
-        **_about(write.key.symbol, setting),
+        **_about(write.key.symbol, setting.line),
         "planType": PLAN_WORDS[write.form, write.kind],
         "triggerPrice": decimal_text(write.trigger_price),
         "triggerType": TRIGGER_WORDS[write.price_type],
@@ -96,7 +103,7 @@ def plan_body(write: PlaceProtection, setting: Setting, client_id: ClientId) -> 
         raise InvariantBroken("I30", "a trigger order was to be sent in one-way mode, where it may open a position")
     return {
         "planType": "normal_plan",
-        **_about(write.key.symbol, setting),
+        **_about(write.key.symbol, setting.line),
         "marginMode": MARGIN_MODE_WORDS[setting.margin_mode],
         "size": decimal_text(write.position_size if write.size is None else write.size),
         "triggerPrice": decimal_text(write.trigger_price),
@@ -107,54 +114,54 @@ def plan_body(write: PlaceProtection, setting: Setting, client_id: ClientId) -> 
     }
 
 
-def modify_protection_body(write: ModifyProtection, setting: Setting) -> Body:
+def modify_protection_body(write: ModifyProtection, line: Line) -> Body:
     """Move a trigger; a sized order repeats its size, a whole one says the empty text (12.5)."""
     return {
         "orderId": named_order(write.order_id),
-        **_about(write.key.symbol, setting),
+        **_about(write.key.symbol, line),
         "triggerPrice": decimal_text(write.trigger_price),
         "triggerType": TRIGGER_WORDS[write.price_type],
         "size": "" if write.size is None else decimal_text(write.size),
     }
 
 
-def modify_plan_body(write: ModifyProtection, setting: Setting) -> Body:
+def modify_plan_body(write: ModifyProtection, line: Line) -> Body:
     return {
         "orderId": named_order(write.order_id),
         "planType": "normal_plan",
         "symbol": write.key.symbol,
-        "productType": setting.product.value,
+        "productType": line.product.value,
         "newTriggerPrice": decimal_text(write.trigger_price),
         "newTriggerType": TRIGGER_WORDS[write.price_type],
     }
 
 
-def cancel_body(symbol: Symbol, order_id: OrderId, setting: Setting) -> Body:
-    return {**_about(symbol, setting), "orderId": named_order(order_id)}
+def cancel_body(symbol: Symbol, order_id: OrderId, line: Line) -> Body:
+    return {**_about(symbol, line), "orderId": named_order(order_id)}
 
 
-def cancel_plan_body(symbol: Symbol, order_id: OrderId, plan_type: str, setting: Setting) -> Body:
+def cancel_plan_body(symbol: Symbol, order_id: OrderId, plan_type: str, line: Line) -> Body:
     """Always the id and the type that it rests under: without the list the venue ends every plan order of the type, and without the
     type it looks among the trigger orders alone (12.6, quirk 3)."""
     return {
         "orderIdList": [{"orderId": named_order(order_id), "clientOid": ""}],
-        **_about(symbol, setting),
+        **_about(symbol, line),
         "planType": plan_type,
     }
 
 
 def leverage_body(write: SetLeverage, setting: Setting) -> Body:
     """The side is named where each side has its own leverage, and only there (7.3)."""
-    body: Body = {**_about(write.key.symbol, setting), "leverage": decimal_text(write.leverage)}
+    body: Body = {**_about(write.key.symbol, setting.line), "leverage": decimal_text(write.leverage)}
     if write.margin_mode is MarginMode.ISOLATED and setting.mode is PositionMode.HEDGE:
         body["holdSide"] = write.key.side.value
     return body
 
 
-def _about(symbol: Symbol, setting: Setting) -> Body:
+def _about(symbol: Symbol, line: Line) -> Body:
     if not symbol:
         raise InvariantBroken("I30", "a write was to be sent without a symbol")
-    return {"symbol": symbol, "productType": setting.product.value, "marginCoin": setting.margin_coin}
+    return {"symbol": symbol, "productType": line.product.value, "marginCoin": line.margin_coin}
 
 
 def decimal_text(number: Decimal) -> str:
