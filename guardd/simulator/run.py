@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -11,7 +11,11 @@ from guardd.clock import Clock
 from guardd.simulator import control, prices
 from guardd.simulator.contracts import Contract, default_contracts, default_prices
 from guardd.simulator.control import AccountSettings
-from guardd.simulator.dialects.bitmart.desk import Options
+from guardd.simulator.dialects.bitget.desk import Options as BitgetOptions
+from guardd.simulator.dialects.bitget.dialect import BitgetDialect
+from guardd.simulator.dialects.bitget_common.gateway import NEVER_BANNED
+from guardd.simulator.dialects.bitget_common.listing import bitget_contracts, bitget_prices, bitget_terms
+from guardd.simulator.dialects.bitmart.desk import Options as BitmartOptions
 from guardd.simulator.dialects.bitmart.dialect import BitmartDialect
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import Faults
@@ -19,6 +23,7 @@ from guardd.simulator.limits import BanRule, Limits
 from guardd.simulator.prices import Instrument, PriceTick
 from guardd.simulator.server import SimulatorServer
 from guardd.simulator.terms import FillModel, Terms
+from guardd.simulator.wire import Dialect
 
 _WALK_PER_S = Decimal("0.0003")
 _WALK_STEP_MS = 500
@@ -27,6 +32,7 @@ _WALK_CHUNK_MS = 60_000
 
 class SimulatedVenue(StrEnum):
     BITMART = "bitmart"
+    BITGET = "bitget"
 
 
 DEFAULT_ACCOUNTS = (
@@ -54,11 +60,11 @@ class ServeSettings:
     port: int = 0
     seed: int = 0
     accounts: tuple[AccountSettings, ...] = DEFAULT_ACCOUNTS
-    contracts: tuple[Contract, ...] = field(default_factory=default_contracts)
-    prices: dict[str, Decimal] = field(default_factory=default_prices)
+    contracts: tuple[Contract, ...] | None = None  # None: what this venue lists
+    prices: dict[str, Decimal] | None = None
     walk: bool = True
     ticker_interval_ms: int = 1_000
-    options: Options | None = None
+    options: BitmartOptions | BitgetOptions | None = None  # None: the venue's own
     terms: Terms | None = None
     fills: FillModel | None = None
     ban_rule: BanRule | None = None
@@ -66,25 +72,77 @@ class ServeSettings:
 
 def build(settings: ServeSettings, clock: Clock, faults: Faults | None = None) -> SimulatorServer:
     """A server with its accounts, keys and starting prices, not yet listening."""
-    now_ms = clock.now().wall_ms
     faults = faults or Faults(seed=settings.seed)
     exchange = Exchange(
-        settings.contracts, seed=settings.seed, now_ms=now_ms, terms=settings.terms, fills=settings.fills
+        listed(settings),
+        seed=settings.seed,
+        now_ms=clock.now().wall_ms,
+        terms=settings.terms or terms_of(settings.venue),
+        fills=settings.fills,
     )
-    dialect = BitmartDialect(
-        exchange,
-        keys=(),
-        faults=faults,
-        limits=Limits(settings.ban_rule),
-        options=settings.options or Options(ticker_interval_ms=settings.ticker_interval_ms),
-    )
+    dialect = _dialect(settings, exchange, faults)
     server = SimulatorServer(exchange, dialect, faults, clock=clock, host=settings.host, port=settings.port)
     control.attach(server)
     for account in settings.accounts:
         _open(server, account)
-    for symbol, price in settings.prices.items():
+    for symbol, price in starting_prices(settings).items():
         server.set_price(symbol, price)
     return server
+
+
+def listed(settings: ServeSettings) -> tuple[Contract, ...]:
+    """What is traded there."""
+    if settings.contracts is not None:
+        return settings.contracts
+    match settings.venue:
+        case SimulatedVenue.BITMART:
+            return default_contracts()
+        case SimulatedVenue.BITGET:
+            return bitget_contracts()
+
+
+def starting_prices(settings: ServeSettings) -> dict[str, Decimal]:
+    if settings.prices is not None:
+        return settings.prices
+    match settings.venue:
+        case SimulatedVenue.BITMART:
+            return default_prices()
+        case SimulatedVenue.BITGET:
+            return bitget_prices()
+
+
+def terms_of(venue: SimulatedVenue) -> Terms | None:
+    """What a venue's reference says where the exchange leaves a choice; None: the exchange's own."""
+    match venue:
+        case SimulatedVenue.BITMART:
+            return None
+        case SimulatedVenue.BITGET:
+            return bitget_terms()
+
+
+def _dialect(settings: ServeSettings, exchange: Exchange, faults: Faults) -> Dialect:
+    """The venue's protocol over the exchange; options of another venue are a mistake of the caller."""
+    interval_ms, options = settings.ticker_interval_ms, settings.options
+    match settings.venue:
+        case SimulatedVenue.BITMART:
+            if not isinstance(options, BitmartOptions | None):
+                raise TypeError(f"options of {settings.venue}: {type(options).__name__}")
+            return BitmartDialect(
+                exchange,
+                keys=(),
+                faults=faults,
+                limits=Limits(settings.ban_rule),
+                options=options or BitmartOptions(ticker_interval_ms=interval_ms),
+            )
+        case SimulatedVenue.BITGET:
+            if not isinstance(options, BitgetOptions | None):
+                raise TypeError(f"options of {settings.venue}: {type(options).__name__}")
+            return BitgetDialect(
+                exchange,
+                faults=faults,
+                limits=Limits(settings.ban_rule or NEVER_BANNED),
+                options=options or BitgetOptions(ticker_interval_ms=interval_ms),
+            )
 
 
 def _open(server: SimulatorServer, account: AccountSettings) -> None:
@@ -104,7 +162,9 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
         tell(f"simulated {settings.venue} listens on {server.rest_url} (REST) and {server.stream_url} (WebSocket)")
         for account in settings.accounts:
             scope = "" if account.may_trade else " (read-only)"
-            tell(f"account {account.uid}{scope}: key {account.key}, secret {account.secret}, memo {account.passphrase}")
+            third = "memo" if settings.venue is SimulatedVenue.BITMART else "passphrase"
+            known = f"key {account.key}, secret {account.secret}, {third} {account.passphrase}"
+            tell(f"account {account.uid}{scope}: {known}")
         if settings.walk:
             server.spawn(control.WALK_TASK, _walk(server, settings))
         await asyncio.Event().wait()
@@ -114,7 +174,7 @@ async def _walk(server: SimulatorServer, settings: ServeSettings) -> None:
     """Every contract wanders, a minute at a time, from wherever its price is by then."""
     round_number = 0
     while True:
-        paths = [_wander(server, settings, contract, round_number) for contract in settings.contracts]
+        paths = [_wander(server, settings, contract, round_number) for contract in listed(settings)]
         await server.play(prices.merged(*paths))
         round_number += 1
 

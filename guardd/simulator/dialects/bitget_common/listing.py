@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from guardd.simulator.contracts import MAKER_FEE, TAKER_FEE, Contract, Tier, build_tiers
+from guardd.simulator.terms import LeverageChange, Terms
 
 _BTC = build_tiers(
     [
@@ -68,6 +69,11 @@ def bitget_prices() -> dict[str, Decimal]:
         "BTCPERP": Decimal("90000"),
         "ETHPERP": Decimal("3200"),
     }
+
+
+def bitget_terms() -> Terms:
+    """Leverage may change with a position open (7.3); a cross account steps down through its tiers first (10)."""
+    return Terms(leverage_change=LeverageChange.ANY, partial_liquidation=True)
 
 
 def _perpetual(

@@ -1,0 +1,67 @@
+"""Which function answers which call, and what a closing venue refuses first."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+
+from guardd.simulator.dialects.bitget import public
+from guardd.simulator.dialects.bitget.desk import Desk
+from guardd.simulator.dialects.bitget.endpoints import MIX
+from guardd.simulator.dialects.bitget_common.envelope import Json
+from guardd.simulator.dialects.bitget_common.gateway import Call, Handler
+from guardd.simulator.wire import Request
+
+_MARKET: dict[str, Callable[[Desk, Call], Json]] = {
+    "contracts": public.contracts,
+    "ticker": public.ticker,
+    "tickers": public.tickers,
+    "symbol-price": public.symbol_price,
+    "current-fund-rate": public.current_fund_rate,
+    "funding-time": public.funding_time,
+    "history-fund-rate": public.history_fund_rate,
+    "candles": public.candles,
+    "history-candles": public.history_candles,
+    "history-mark-candles": public.history_mark_candles,
+    "history-index-candles": public.history_mark_candles,
+    "open-interest": public.open_interest,
+    "merge-depth": public.merge_depth,
+    "fills": public.fills,
+    "query-position-lever": public.query_position_lever,
+}
+_READS: dict[str, Callable[[Desk, Call], Json]] = {
+    "/api/v2/public/time": public.server_time,
+    "/api/v2/spot/public/symbols": public.nothing_listed,
+    "/api/v2/spot/public/coins": public.nothing_listed,
+    "/api/v2/margin/currencies": public.nothing_listed,
+}
+_WRITES: dict[str, Callable[[Desk, Call], Json]] = {}
+_PLACING = ("place-order", "batch-place-order")
+_NEW_RISK = (f"{MIX}/order/place-tpsl-order", f"{MIX}/order/place-pos-tpsl", "/api/v2/spot/wallet/transfer")
+
+
+def handlers(desk: Desk) -> dict[str, Handler]:
+    """Every call by its endpoint's name, bound to this desk."""
+    reads = {**{f"{MIX}/market/{name}": call for name, call in _MARKET.items()}, **_READS}
+    named = {f"GET {path}": call for path, call in reads.items()}
+    named |= {f"POST {path}": call for path, call in _WRITES.items()}
+    return {name: partial(call, desk) for name, call in named.items()}
+
+
+def seeks_risk(request: Request) -> bool:
+    """Opening orders, plans and transfers; a close says so by `tradeSide` or `reduceOnly`."""
+    if request.path in _NEW_RISK:
+        return True
+    if request.path.removeprefix(f"{MIX}/order/") not in (*_PLACING, "place-plan-order"):
+        return False
+    try:
+        body = json.loads(request.body or b"{}")
+    except (ValueError, RecursionError):
+        return False
+    orders = body.get("orderList") or [body] if isinstance(body, dict) else []
+    return any(isinstance(each, dict) and not _closes(each) for each in orders)
+
+
+def _closes(order: dict[str, object]) -> bool:
+    reduce_only = order.get("reduceOnly")
+    closes = order.get("tradeSide") == "close"
+    return closes or (isinstance(reduce_only, str) and reduce_only.upper() == "YES")

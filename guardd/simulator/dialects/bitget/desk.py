@@ -1,0 +1,182 @@
+"""What every call of the classic account is given: the exchange, this venue's choices, and what it must remember.
+
+The exchange knows nothing of auto-margin flags, transfer ids that may be repeated, or past lives of positions: these are
+the venue's own, kept here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
+
+from guardd.simulator.contracts import Contract
+from guardd.simulator.dialects.bitget.products import COIN_SYMBOL, COINS, CoinPosition, Product, product_of
+from guardd.simulator.dialects.bitget_common.arguments import Fields
+from guardd.simulator.dialects.bitget_common.auth import Keyring
+from guardd.simulator.dialects.bitget_common.envelope import Row, VenueError
+from guardd.simulator.dialects.bitget_common.sockets import SocketRules
+from guardd.simulator.engine import Exchange
+from guardd.simulator.faults import Faults
+from guardd.simulator.happenings import Happening, OrderChanged, PositionChanged
+from guardd.simulator.orders import PositionSide
+from guardd.simulator.records import Balance, PositionView
+from guardd.simulator.refusals import RefusalReason, Refused
+from guardd.simulator.tape import Tape
+
+LEAST_VALUE = Decimal(5)  # minTradeUSDT of the samples
+Leg = tuple[str, str, PositionSide]  # account, symbol, side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Where the reference leaves a choice, or documents an oddity that a client has to survive."""
+
+    ticker_interval_ms: int = 300  # 13.4; 0: a frame for every price move
+    sockets: SocketRules = field(default_factory=SocketRules)
+    settles_within_ms: int = 0  # after an opening fill TP/SL answer 43023 for that long (12.2)
+    closes_need_value: bool = True  # a closing order below the minimum value is refused as well (19.26)
+    answers_numbers: bool = True  # leverages of account/account as JSON numbers, as observed (2)
+    silent_symbols: frozenset[str] = frozenset()  # never in a ticker push
+
+
+@dataclass(slots=True, kw_only=True)
+class Memory:
+    """What the venue keeps beside the exchange's own state."""
+
+    auto_margin: set[Leg] = field(default_factory=set)
+    union: set[str] = field(default_factory=set)  # accounts in multi-asset mode
+    position_ids: dict[tuple[Leg, int], str] = field(default_factory=dict)
+    lives: dict[str, list[PositionView]] = field(default_factory=dict)  # closed positions, oldest first
+    grown_ms: dict[Leg, int] = field(default_factory=dict)  # when a leg last grew
+    cancelled_ms: dict[str, int] = field(default_factory=dict)  # when an order was last asked to go
+    transfers: dict[tuple[str, str], Row] = field(default_factory=dict)  # (account, clientOid) → the first answer
+    transfer_rows: dict[str, list[Row]] = field(default_factory=dict)
+    margin_bills: dict[str, list[Row]] = field(default_factory=dict)
+    moving_plans: set[str] = field(default_factory=set)  # plan ids of moving_plan, the rest of trailing is track_plan
+    coin_positions: dict[str, list[CoinPosition]] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    exchange: Exchange
+    tape: Tape
+    faults: Faults
+    keyring: Keyring
+    options: Options = field(default_factory=Options)
+    random: Random = field(default_factory=lambda: Random(0))  # noqa: S311 -- reproducible traces, not secrets
+    memory: Memory = field(default_factory=Memory)
+
+    def hear(self, happening: Happening) -> None:
+        """Keep what the venue will be asked for later."""
+        match happening:
+            case PositionChanged(uid=uid, position=view) if not view.size:
+                self.position_id(view)
+                self.memory.lives.setdefault(uid, []).append(view)
+                self.memory.auto_margin.discard((uid, view.symbol, view.side))
+            case OrderChanged(uid=uid, order=order, trade=trade, at_ms=at_ms) if trade is not None:
+                if not order.reduce:
+                    self.memory.grown_ms[uid, order.symbol, order.position_side] = at_ms
+            case _:
+                pass
+
+    def new_id(self) -> str:
+        """A fresh id of the venue's own making, 19 digits."""
+        return str(1_000_000_000_000_000_000 + self.random.getrandbits(59))
+
+    def position_id(self, view: PositionView) -> str:
+        key = ((view.uid, view.symbol, view.side), view.opened_ms)
+        return self.memory.position_ids.setdefault(key, self.new_id())
+
+    def product(self, fields: Fields) -> Product:
+        """`productType`, in either case; missing is 400172 (6.5, observed)."""
+        if not fields.has("productType"):
+            raise VenueError("400172")
+        return Product(fields.word("productType", *Product))
+
+    def contract(self, fields: Fields) -> Contract:
+        """The traded contract that `symbol` names within `productType`; 40034 for any other."""
+        product = self.product(fields)
+        named = fields.text("symbol")
+        try:
+            contract = self.exchange.query.contract(named.upper())
+        except Refused as refusal:
+            raise VenueError("40034", fill=named) from refusal
+        if product_of(contract) is not product:
+            raise VenueError("40034", fill=named)
+        return contract
+
+    def optional_symbol(self, fields: Fields) -> str | None:
+        """The symbol, where one is named; a Coin-M one is known too."""
+        if not fields.has("symbol"):
+            return None
+        if fields.text("symbol").upper() == COIN_SYMBOL and self.product(fields) is Product.COIN:
+            return COIN_SYMBOL
+        return self.contract(fields).symbol
+
+    def listed(self, product: Product) -> Iterator[Contract]:
+        """The traded contracts of a product type."""
+        return (each for each in self.exchange.query.contracts() if each.quote == COINS.get(product))
+
+    def of_product(self, symbol: str, product: Product) -> bool:
+        return product_of(self.exchange.query.contract(symbol)) is product
+
+    def check_coin(self, fields: Fields, contract: Contract, *, required: bool = True) -> None:
+        """`marginCoin`, in upper case as documented (quirk 19)."""
+        coin = fields.text("marginCoin") if required else fields.optional_text("marginCoin")
+        if coin and coin != contract.quote:
+            raise VenueError("40778")
+
+    def balance(self, uid: str, coin: str) -> Balance:
+        """The account's wallet of one margin coin."""
+        del coin
+        return self.exchange.query.balance(uid)
+
+    def price_in_usdt(self, symbol: str) -> Decimal:
+        quote = self.exchange.query.quotes().get(symbol)
+        return quote.mark if quote else Decimal(0)
+
+
+_CODES: dict[RefusalReason, str] = {
+    RefusalReason.VENUE_CLOSING: "45107",
+    RefusalReason.VENUE_MAINTENANCE: "40200",
+    RefusalReason.CONTRACT_NOT_FOUND: "40034",
+    RefusalReason.CONTRACT_OFFLINE: "41113",
+    RefusalReason.CONTRACT_PAUSED: "41113",
+    RefusalReason.NO_MARKET: "41113",
+    RefusalReason.PARAMETER_INVALID: "400172",
+    RefusalReason.PRICE_PRECISION: "45115",
+    RefusalReason.SIZE_PRECISION: "22038",
+    RefusalReason.SIZE_RANGE: "45112",
+    RefusalReason.DUPLICATE_CLIENT_ID: "40786",
+    RefusalReason.LEVERAGE_TOO_LARGE: "45045",
+    RefusalReason.LEVERAGE_TOO_SMALL: "45044",
+    RefusalReason.LEVERAGE_CONFLICT: "45097",
+    RefusalReason.MARGIN_MODE_CONFLICT: "45117",
+    RefusalReason.POSITION_LIMIT: "40762",
+    RefusalReason.POSITIONS_EXIST: "40920",
+    RefusalReason.ORDERS_EXIST: "40920",
+    RefusalReason.NOT_ISOLATED: "40875",
+    RefusalReason.INSUFFICIENT_BALANCE: "40762",
+    RefusalReason.INSUFFICIENT_SPOT_BALANCE: "43012",
+    RefusalReason.AMOUNT_INVALID: "40808",
+    RefusalReason.WOULD_LIQUIDATE: "40762",
+    RefusalReason.TRANSFER_SUSPENDED: "42013",
+    RefusalReason.POSITION_NOT_EXIST: "22002",
+    RefusalReason.POSITION_CLOSED: "22002",
+    RefusalReason.POSITION_LIQUIDATING: "45009",
+    RefusalReason.VOLUME_NOT_ENOUGH: "40804",
+    RefusalReason.ORDER_NOT_EXIST: "40768",
+    RefusalReason.ORDER_FINISHED: "40768",
+    RefusalReason.TOO_MANY_ORDERS: "45118",
+    RefusalReason.TOO_MANY_PLANS: "40889",
+    RefusalReason.PLAN_EXISTS: "43031",
+    RefusalReason.TRIGGER_TOO_FAR: "45052",
+    RefusalReason.TRIGGER_WRONG_SIDE: "45052",
+    RefusalReason.SYSTEM_ERROR: "45001",
+}
+
+
+def code_of(refusal: Refused) -> VenueError:
+    """The venue's code for a refusal, where its call has no better one."""
+    code = _CODES.get(refusal.reason, "45001")
+    return VenueError(code, fill=refusal.detail)
