@@ -49,6 +49,7 @@ class Line(StrEnum):
     RESTING = "resting"
     PLANS = "plans"
     LOOK_UP = "look_up"
+    MARK = "mark"
     PUBLIC_SOCKET = "public_socket"
     PRIVATE_SOCKET = "private_socket"
     PRIVATE_PUSHES = "private_pushes"

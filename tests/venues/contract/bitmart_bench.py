@@ -22,10 +22,10 @@ TICKER_INTERVAL_MS: Final = 100
 _GONE: Final = frozenset({Reason.POSITION_GONE, Reason.SIZE_ABOVE_POSITION})
 
 
-def adapter(wiring: Wiring) -> Adapter:
+def access(wiring: Wiring) -> Access:
     hosts = hosts_for("demo", rest_url=wiring.rest_url, stream_url=wiring.stream_url)
     credentials = Credentials(key=wiring.keys.key, secret=wiring.keys.secret, memo=wiring.keys.passphrase)
-    access = Access(
+    return Access(
         account=wiring.account,
         hosts=hosts,
         credentials=credentials,
@@ -38,7 +38,10 @@ def adapter(wiring: Wiring) -> Adapter:
         random=wiring.random,
         listener=wiring.listener,
     )
-    return Adapter(venue=BitmartVenue(access), operator=BitmartOperator(access))
+
+
+def adapter(wiring: Wiring) -> Adapter:
+    return Adapter(venue=BitmartVenue(access(wiring)), operator=BitmartOperator(access(wiring)))
 
 
 def dialect(exchange: Exchange, faults: Faults) -> Dialect:
@@ -70,6 +73,7 @@ BENCH: Final = Bench(
         Line.RESTING: ("*/get-open-orders",),
         Line.PLANS: ("*/current-plan-order",),
         Line.LOOK_UP: ("*/order", "*/get-open-orders", "*/current-plan-order", "*/order-history"),
+        Line.MARK: ("*/position-v2", "*/position-risk", "*/markprice-kline"),
         Line.PUBLIC_SOCKET: ("/api",),
         Line.PRIVATE_SOCKET: ("/user",),
         Line.PRIVATE_PUSHES: ("futures/position", "futures/order", "futures/asset:*"),

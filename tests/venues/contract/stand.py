@@ -41,7 +41,16 @@ from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import Fault, FaultKind, Faults
 from guardd.simulator.ledger import RowKind
 from guardd.simulator.orders import MarginMode as HeldMargin
-from guardd.simulator.orders import Order, OrderKind, OrderRequest, Plan, PlanKind, PlanRequest, PositionSide, PriceSource
+from guardd.simulator.orders import (
+    Order,
+    OrderKind,
+    OrderRequest,
+    Plan,
+    PlanKind,
+    PlanRequest,
+    PositionSide,
+    PriceSource,
+)
 from guardd.simulator.orders import PositionMode as HeldMode
 from guardd.simulator.orders import Side as OrderSide
 from guardd.simulator.records import PositionView
@@ -293,7 +302,9 @@ class Stand:
 
     def said(self, least: Severity = Severity.INFO) -> list[Said]:
         ranks = list(Severity)
-        return [fact for fact in self.facts if isinstance(fact, Said) and ranks.index(fact.severity) >= ranks.index(least)]
+        return [
+            fact for fact in self.facts if isinstance(fact, Said) and ranks.index(fact.severity) >= ranks.index(least)
+        ]
 
     @asynccontextmanager
     async def listening(self, symbols: Sequence[Symbol] = (), *, settled: bool = True) -> AsyncIterator[list[Event]]:
@@ -302,7 +313,7 @@ class Stand:
         async def listen() -> None:
             async with aclosing(self.venue.stream()) as events:
                 async for event in events:
-                    self.heard.append(event)  # noqa: PERF401 - it is looked at while it grows
+                    self.heard.append(event)
 
         self.venue.watch(symbols)
         async with asyncio.TaskGroup() as group:

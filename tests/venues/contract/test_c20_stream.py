@@ -13,8 +13,8 @@ from tests.venues.contract.bench import Bench, Keys, Line
 from tests.venues.contract.stand import MAIN, UID, Stand, accepted, stand, until
 from tests.venues.contract.test_c01_snapshot import both_modes
 
-HASTE = 10
-"""Half a minute of silence passes in three seconds."""
+HASTE = 15
+"""Half a minute of silence passes in two seconds."""
 
 
 def told_size(on: Stand, key: PositionKey) -> object:
@@ -27,7 +27,7 @@ async def test_C20_both_streams_come_up_once_and_say_so(bench: Bench) -> None:
     async with stand(bench) as on:
         assert on.venue.last_frame_ns() == dict.fromkeys(StreamName, 0)
         async with on.listening([on.btc]):
-            assert {stream: on.moves(stream) for stream in StreamName} == dict.fromkeys(StreamName, [True])
+            assert {stream: on.moves(stream) for stream in StreamName} == {each: [True] for each in StreamName}
             assert all(ns > 0 for ns in on.venue.last_frame_ns().values())
 
 
@@ -131,9 +131,9 @@ async def test_C28_a_socket_that_is_open_but_silent_is_given_up_and_replaced(ben
 
 
 async def test_C29_a_quiet_account_keeps_its_sockets_by_itself(bench: Bench) -> None:
-    async with stand(bench, speed=4 * HASTE) as on, on.listening([on.btc]):
-        await asyncio.sleep(100 / (4 * HASTE))
-        assert {stream: on.moves(stream) for stream in StreamName} == dict.fromkeys(StreamName, [True])
+    async with stand(bench, speed=3 * HASTE) as on, on.listening([on.btc]):
+        await asyncio.sleep(100 / (3 * HASTE))
+        assert {stream: on.moves(stream) for stream in StreamName} == {each: [True] for each in StreamName}
 
 
 async def test_C30_a_refused_login_is_critical_the_prices_go_on_and_it_is_tried_again(bench: Bench) -> None:
@@ -146,10 +146,9 @@ async def test_C30_a_refused_login_is_critical_the_prices_go_on_and_it_is_tried_
 
 async def test_C31_with_a_wrong_secret_only_the_prices_are_carried(bench: Bench) -> None:
     wrong = Keys(key=MAIN.key, secret="mistaken-secret", passphrase=MAIN.passphrase)
-    async with stand(bench, keys=wrong, opened=False) as on:
-        async with on.listening([on.btc], settled=False):
-            await until(lambda: bool(on.said(Severity.CRITICAL)))
-            assert StreamName.PRIVATE not in on.up()
+    async with stand(bench, keys=wrong, opened=False) as on, on.listening([on.btc], settled=False):
+        await until(lambda: bool(on.said(Severity.CRITICAL)))
+        assert StreamName.PRIVATE not in on.up()
 
 
 async def test_C32_private_topics_that_are_refused_for_the_moment_are_asked_for_again(bench: Bench) -> None:
