@@ -46,6 +46,7 @@ class Position:
     maintenance: Decimal = ZERO
     burden: Decimal = ZERO
     auto_margin: bool = False
+    grown_ms: int = 0  # when it was last opened or enlarged
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from guardd.simulator import cross, margin
 from guardd.simulator.accounts import ZERO, Account
 from guardd.simulator.contracts import Contract, ContractStatus
-from guardd.simulator.orders import MarginMode, OrderKind, OrderRequest, PlanRequest, PositionMode, PositionSide
+from guardd.simulator.orders import MarginMode, OrderKind, OrderRequest, PlanRequest, PositionMode, PositionSide, Preset
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.settlement import best_price
 from guardd.simulator.terms import VenueState
@@ -13,7 +13,7 @@ from guardd.simulator.world import Market, World
 
 
 def check_order(world: World, account: Account, request: OrderRequest, *, bounded: bool = True) -> None:
-    """All checks of an order, cheapest first; without `bounded` the contract's smallest and largest size don't count."""
+    """All checks of an order, cheapest first; without `bounded` the contract's smallest and largest don't count."""
     market = open_market(world, request.symbol, reduce=request.reduce)
     quote = market.prices()
     _check_form(market.contract, request, bounded=bounded)
@@ -21,10 +21,12 @@ def check_order(world: World, account: Account, request: OrderRequest, *, bounde
     if len(account.orders_of(request.symbol)) >= world.terms.max_orders_per_symbol:
         raise Refused(RefusalReason.TOO_MANY_ORDERS, f"{request.symbol} has {world.terms.max_orders_per_symbol} orders")
     check_settings(account, request)
+    price = request.price or best_price(request.side, quote.bid, quote.ask)
+    if bounded and (world.terms.min_notional_on_closes or not request.reduce):
+        check_notional(market.contract, request.size, price)
     if request.reduce:
         check_volume(account, request.symbol, request.position_side, request.size)
         return
-    price = request.price or best_price(request.side, quote.bid, quote.ask)
     _check_opening(world, account, market, request, price)
 
 
@@ -56,16 +58,24 @@ def check_size(contract: Contract, size: Decimal, largest: Decimal) -> None:
         raise Refused(RefusalReason.SIZE_RANGE, f"size {size} is outside {contract.min_size} to {largest}")
 
 
+def check_notional(contract: Contract, size: Decimal, price: Decimal) -> None:
+    value = size * contract.contract_size * price
+    if value < contract.min_notional:
+        raise Refused(RefusalReason.NOTIONAL_TOO_SMALL, f"a value of {value} is below {contract.min_notional}")
+
+
 def check_price(contract: Contract, price: Decimal) -> None:
     if price <= 0 or price % contract.tick:
         raise Refused(RefusalReason.PRICE_PRECISION, f"price {price} is not a positive multiple of {contract.tick}")
 
 
 def check_client_id(world: World, account: Account, client_id: str) -> None:
-    """Unique account-wide among existing orders and plans; for ever, where the terms say so."""
+    """Unique account-wide among existing orders and plans; for longer, where the terms say so."""
     if not client_id:
         return
-    existing = (item.client_id for items in (account.orders, account.plans) for item in items.values())
+    existing = {item.client_id for items in (account.orders, account.plans) for item in items.values()}
+    since_ms = world.now_ms - world.terms.plan_client_ids_kept_ms
+    existing.update(plan.client_id for plan in account.finished_plans.values() if plan.created_ms > since_ms)
     taken = client_id in account.client_ids if world.terms.client_ids_forever else client_id in existing
     if taken:
         raise Refused(RefusalReason.DUPLICATE_CLIENT_ID, f"client id {client_id} is in use")
@@ -120,7 +130,13 @@ def _check_form(contract: Contract, request: OrderRequest, *, bounded: bool) -> 
         check_size(contract, request.size, largest)
     for preset in (request.take_profit, request.stop_loss):
         if preset is not None:
-            check_price(contract, preset.trigger_price)
+            check_preset(contract, preset)
+
+
+def check_preset(contract: Contract, preset: Preset) -> None:
+    for price in (preset.trigger_price, preset.limit_price):
+        if price is not None:
+            check_price(contract, price)
 
 
 def _check_opening(world: World, account: Account, market: Market, request: OrderRequest, price: Decimal) -> None:

@@ -286,6 +286,12 @@ class Exchange:
             order = matching.submit(self._world, account, request)
         return self.query.order(uid, order_id=order.order_id)
 
+    def close_position(self, uid: str, symbol: str, side: PositionSide, now_ms: int) -> Order:
+        """Close a whole leg at market, below the smallest order too; see `Terms.hedge_closes` for resting closes."""
+        with self._operation(uid, "close_position", now_ms, symbol=symbol) as account:
+            order = matching.close_all(self._world, account, symbol, side)
+        return self.query.order(uid, order_id=order.order_id)
+
     def modify_order(
         self, uid: str, order_id: str, now_ms: int, *, price: Decimal | None = None, size: Decimal | None = None
     ) -> Order:
@@ -386,6 +392,11 @@ class Exchange:
         """Move margin into an isolated position, or with a negative amount out of it."""
         with self._operation(uid, "add_margin", now_ms, symbol=symbol) as account:
             levers.add_margin(self._world, account, _position(account, symbol, side), amount)
+
+    def set_auto_margin(self, uid: str, symbol: str, side: PositionSide, now_ms: int, *, on: bool) -> None:
+        """Let the exchange add margin to an isolated position before it liquidates it."""
+        with self._operation(uid, "set_auto_margin", now_ms, symbol=symbol) as account:
+            levers.set_auto_margin(self._world, account, _position(account, symbol, side), on=on)
 
     def transfer(
         self, uid: str, direction: TransferDirection, amount: Decimal, now_ms: int, coin: str = DEFAULT_COIN

@@ -31,6 +31,9 @@ def set_settings(
     if new == old:
         return old
     positions = account.positions_of(symbol)
+    resting = account.orders_of(symbol) or account.plans_of(symbol)
+    if world.terms.leverage_needs_no_orders and resting:
+        raise Refused(RefusalReason.ORDERS_EXIST, f"the leverage of {symbol} can't change with orders open")
     if new.margin_mode is not old.margin_mode and (positions or account.orders_of(symbol)):
         raise Refused(RefusalReason.MARGIN_MODE_CONFLICT, f"{symbol} has positions or orders")
     changed = [position for position in positions if new.leverage(position.side) != old.leverage(position.side)]
@@ -87,6 +90,31 @@ def add_margin(world: World, account: Account, position: Position, amount: Decim
     position.margin += amount
     world.note(RowKind.SETTING, account.uid, position.symbol, added_margin=amount, position_side=position.side.value)
     telling.tell_position(world, account, position)
+
+
+def set_auto_margin(world: World, account: Account, position: Position, *, on: bool) -> None:
+    """Let the exchange itself add margin to an isolated position before it liquidates it, or no longer."""
+    admission.check_writable(world)
+    if position.margin_mode is not MarginMode.ISOLATED:
+        raise Refused(RefusalReason.NOT_ISOLATED, f"{position.symbol} is held in cross")
+    position.auto_margin = on
+    side = position.side.value
+    world.note(RowKind.SETTING, account.uid, position.symbol, auto_margin=on, position_side=side)
+    telling.tell_position(world, account, position)
+
+
+def top_up(world: World, account: Account, position: Position) -> bool:
+    """Bring a failing position back to its initial margin from what is free; False when that is not enough."""
+    need = money(margin.initial_margin(world, account, position) - position.margin - position.unrealized)
+    if not position.auto_margin or not 0 < need <= margin.free(world, account, position.coin):
+        return False
+    if position.margin + need + position.unrealized <= position.burden:
+        return False
+    position.margin += need
+    side = position.side.value
+    world.note(RowKind.SETTING, account.uid, position.symbol, added_margin=need, position_side=side, automatic=True)
+    telling.tell_position(world, account, position)
+    return True
 
 
 def transfer(world: World, account: Account, direction: TransferDirection, amount: Decimal, coin: str) -> Transfer:
@@ -152,6 +180,8 @@ def _apply(world: World, account: Account, symbol: str, new: Settings, changed: 
         - money(position.cost / account.leverage(symbol, position.side))
         for position in changed
     }
+    if not world.terms.raising_releases_margin:
+        needs = {side: max(amount, ZERO) for side, amount in needs.items()}
     need = sum((amount for amount in needs.values() if amount > 0), ZERO)
     coin = world.coin_of(symbol)
     if need > margin.buying_power(world, account, coin):

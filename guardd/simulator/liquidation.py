@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from decimal import ROUND_DOWN, Decimal
 
-from guardd.simulator import cross, margin, matching, settlement, telling
+from guardd.simulator import cross, levers, margin, matching, settlement, telling
 from guardd.simulator.accounts import ZERO, Account, Position
 from guardd.simulator.coins import POOL_COIN
 from guardd.simulator.happenings import OrderAction
@@ -79,6 +79,8 @@ def _shared(account: Account) -> list[str]:
 
 
 def _liquidate_isolated(world: World, account: Account, position: Position) -> None:
+    if levers.top_up(world, account, position):
+        return
     _cancel_orders(world, account, [position])
     steps = world.terms.partial_liquidation and world.terms.partial_isolated
     if steps and _step_down(world, account, position, lambda: _isolated_due(position)):

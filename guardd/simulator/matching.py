@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
-from guardd.simulator import admission, settlement, telling
+from guardd.simulator import admission, closing, settlement, telling
 from guardd.simulator.accounts import ZERO, Account, Slicing
 from guardd.simulator.contracts import Contract
 from guardd.simulator.happenings import OrderAction
@@ -21,28 +21,35 @@ from guardd.simulator.orders import (
 )
 from guardd.simulator.records import Settings
 from guardd.simulator.refusals import RefusalReason, Refused
-from guardd.simulator.terms import FillModel
+from guardd.simulator.terms import FillModel, RestingCloses
 from guardd.simulator.world import Market, World
 
 MAX_LEVELS = 50  # book levels one order walks; the last takes what is left, so a tiny level_size can't flood the tape
 
 
-def submit(world: World, account: Account, request: OrderRequest, *, plan_id: str = "") -> Order:
+def submit(world: World, account: Account, request: OrderRequest, *, plan_id: str = "", bounded: bool = True) -> Order:
     """Check, accept and work an order; returns it as it stands afterwards. Raises `Refused`.
 
     What a plan triggers is the exchange's own execution: the client's size bounds don't hold it back.
     """
     configured = account.settings.get(request.symbol)
+    request, displaced = closing.arrange(world, account, request)
+    gone = {order.order_id for order in displaced}
+    existing = account.orders
+    account.orders = {order_id: order for order_id, order in existing.items() if order_id not in gone}
     try:
         if world.terms.order_sets_leverage:
             _bring_settings(world, account, request)
-        admission.check_order(world, account, request, bounded=not plan_id)
+        admission.check_order(world, account, request, bounded=bounded and not plan_id)
     except Refused:
         if configured is None:
             account.settings.pop(request.symbol, None)
         else:
             account.settings[request.symbol] = configured
         raise
+    finally:
+        account.orders = existing
+    cancel_many(world, account, displaced, CancelCause.DISPLACED)
     settings = account.settings_of(request.symbol)
     order = Order(
         order_id=world.new_id(),
@@ -68,12 +75,27 @@ def submit(world: World, account: Account, request: OrderRequest, *, plan_id: st
         stop_loss=request.stop_loss,
         created_ms=world.now_ms,
         updated_ms=world.now_ms,
+        displaced=tuple(order.order_id for order in displaced),
     )
     account.orders[order.order_id] = order
     if order.client_id:
         account.client_ids.add(order.client_id)
     telling.tell_order(world, account, OrderAction.SUBMIT, order)
     return _work_new(world, account, world.markets[order.symbol], order)
+
+
+def close_all(world: World, account: Account, symbol: str, side: PositionSide) -> Order:
+    """Close a whole leg at market, however small it is; what resting closes hold is theirs, unless they must make room."""
+    contract = admission.open_market(world, symbol, reduce=True).contract
+    held = account.held(symbol, side)
+    displaces = closing.rule(world, account, symbol, OrderKind.MARKET) is RestingCloses.DISPLACE
+    size = held if displaces else held - account.frozen_size(symbol, side)
+    if size > contract.max_market_size:
+        raise Refused(RefusalReason.SIZE_RANGE, f"{size} is above {contract.max_market_size}")
+    if held and not size:
+        raise Refused(RefusalReason.VOLUME_NOT_ENOUGH, f"resting closes hold all of {held}")
+    request = OrderRequest(symbol=symbol, side=side.closing, size=size, reduce=True)
+    return submit(world, account, request, bounded=False)
 
 
 def cancel(world: World, account: Account, order: Order, cause: CancelCause) -> Order:
@@ -134,7 +156,7 @@ def modify_presets(
         raise Refused(RefusalReason.PARAMETER_INVALID, "a closing order brings no take-profit or stop-loss")
     for preset in (take_profit, stop_loss):
         if preset is not None:
-            admission.check_price(market.contract, preset.trigger_price)
+            admission.check_preset(market.contract, preset)
     order = replace(
         order,
         take_profit=take_profit or order.take_profit,

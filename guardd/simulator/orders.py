@@ -79,6 +79,7 @@ class CancelCause(StrEnum):
     USER = "user"
     TIME_IN_FORCE = "time_in_force"  # what an IOC or FOK left over, or a maker-only order that would have taken
     REDUCE_ONLY = "reduce_only"  # the position it would have closed is gone
+    DISPLACED = "displaced"  # a newer close needed what it held
     LIQUIDATION = "liquidation"
     ADL = "adl"
     TIMED = "timed"  # the client's own dead man's switch
@@ -111,10 +112,11 @@ class PlanStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """A take-profit or stop-loss that an opening order brings along."""
+    """A take-profit or stop-loss that an opening order brings along. `limit_price` None = executes at market."""
 
     trigger_price: Decimal
     source: PriceSource = PriceSource.LAST
+    limit_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +169,7 @@ class Order:
     created_ms: int
     updated_ms: int
     forced: ForcedExit | None = None
+    displaced: tuple[str, ...] = ()  # ids of the resting closes that it took the place of
 
     @property
     def remaining(self) -> Decimal:
@@ -184,6 +187,7 @@ class PlanRequest:
 
     Trailing: `callback_rate` as a fraction (0.01 = 1 %), `trigger_price` is the activation price.
     `direction` is derived for TP/SL and trailing; a conditional order must say it.
+    `pair_id` names the pair of a plan placed before: once one of a pair triggers or fails, the others end.
     """
 
     symbol: str
@@ -202,6 +206,7 @@ class PlanRequest:
     callback_rate: Decimal | None = None
     take_profit: Preset | None = None
     stop_loss: Preset | None = None
+    pair_id: str = ""
 
     @property
     def position_side(self) -> PositionSide:
@@ -210,9 +215,13 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One plan order as it stands. `order_id` is the order its trigger made, "" before; `extreme` is for trailing."""
+    """One plan order as it stands. `order_id` is the order its trigger made, "" before; `extreme` is for trailing.
+
+    `pair_id` is its own id, or that of the plan with which a pair began; it outlives that plan.
+    """
 
     plan_id: str
+    pair_id: str
     client_id: str
     uid: str
     symbol: str

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from guardd.simulator import admission, matching, telling
-from guardd.simulator.accounts import ZERO, Account
+from guardd.simulator import admission, closing, matching, telling
+from guardd.simulator.accounts import ZERO, Account, Position
 from guardd.simulator.contracts import ContractStatus
 from guardd.simulator.happenings import PlanAction
 from guardd.simulator.orders import (
@@ -23,7 +23,7 @@ from guardd.simulator.orders import (
 )
 from guardd.simulator.records import Quote
 from guardd.simulator.refusals import RefusalReason, Refused
-from guardd.simulator.terms import Oversized, VenueState
+from guardd.simulator.terms import Oversized, RestingCloses, VenueState
 from guardd.simulator.world import Market, World
 
 POSITION_KINDS = (PlanKind.STOP_LOSS, PlanKind.TAKE_PROFIT)
@@ -38,10 +38,13 @@ def place(world: World, account: Account, request: PlanRequest) -> Plan:
     admission.check_client_id(world, account, request.client_id)
     admission.check_settings(account, request)
     _check_room(world, account, request)
+    _check_pair(account, request)
     direction = _direction(request)
     _check_trigger(world, market, request.kind, request.source, direction, request.trigger_price)
     if request.kind in POSITION_KINDS:
-        _check_position(account, request)
+        _check_position(world, account, request)
+    if request.kind in POSITION_KINDS and request.size is None:
+        _make_room(world, account, request)
     plan = _build(world, account, request, direction, parent_order_id="")
     return _rest(world, account, plan)
 
@@ -72,6 +75,9 @@ def modify(
         admission.check_price(contract, changed.limit_price)
     if size is not None:
         admission.check_size(contract, size, contract.max_limit_size)
+        position = account.positions.get((plan.symbol, plan.position_side))
+        if world.terms.sized_plans_share and plan.kind in POSITION_KINDS and position is not None:
+            _check_share(world, account, plan.kind, position, size, plan.plan_id)
     _check_trigger(world, market, plan.kind, changed.source, plan.direction, changed.trigger_price)
     account.plans[plan.plan_id] = changed
     telling.tell_plan(world, account, PlanAction.MODIFIED, changed)
@@ -102,18 +108,22 @@ def attach_presets(world: World, account: Account, order: Order) -> None:
     for kind, preset in wanted:
         if preset is None:
             continue
-        own = (p for p in account.plans.values() if p.parent_order_id == order.order_id and p.kind is kind)
-        resting = next(own, None)
+        siblings = [plan for plan in account.plans.values() if plan.parent_order_id == order.order_id]
+        resting = next((plan for plan in siblings if plan.kind is kind), None)
         if resting is None:
-            _rest(world, account, _build_preset(world, account, order, kind, preset))
-        elif (resting.size, resting.trigger_price) != (order.filled, preset.trigger_price):
-            grown = replace(
-                resting,
-                size=order.filled,
-                trigger_price=preset.trigger_price,
-                source=preset.source,
-                updated_ms=world.now_ms,
-            )
+            pair_id = siblings[0].pair_id if siblings and world.terms.linked_presets else ""
+            _rest(world, account, _build_preset(world, account, order, kind, preset, pair_id))
+            continue
+        grown = replace(
+            resting,
+            size=order.filled,
+            trigger_price=preset.trigger_price,
+            source=preset.source,
+            limit_price=preset.limit_price,
+            updated_ms=resting.updated_ms,
+        )
+        if grown != resting:
+            grown = replace(grown, updated_ms=world.now_ms)
             account.plans[grown.plan_id] = grown
             telling.tell_plan(world, account, PlanAction.MODIFIED, grown)
 
@@ -137,9 +147,11 @@ def trading(world: World, market: Market) -> bool:
 def _check_form(market: Market, request: PlanRequest) -> None:
     contract = market.contract
     admission.check_price(contract, request.trigger_price)
-    for price in (request.limit_price, *(p.trigger_price for p in (request.take_profit, request.stop_loss) if p)):
-        if price is not None:
-            admission.check_price(contract, price)
+    if request.limit_price is not None:
+        admission.check_price(contract, request.limit_price)
+    for preset in (request.take_profit, request.stop_loss):
+        if preset is not None:
+            admission.check_preset(contract, preset)
     position_bound = request.kind in POSITION_KINDS
     if request.size is not None:
         admission.check_size(contract, request.size, contract.max_limit_size)
@@ -159,20 +171,61 @@ def _check_room(world: World, account: Account, request: PlanRequest) -> None:
         raise Refused(RefusalReason.TOO_MANY_PLANS, f"{request.symbol} has {world.terms.max_plans_per_symbol} plans")
 
 
-def _check_position(account: Account, request: PlanRequest) -> None:
-    held = account.held(request.symbol, request.position_side)
-    if not held:
-        raise Refused(RefusalReason.POSITION_NOT_EXIST, f"no {request.position_side.value} position to protect")
-    if request.size is not None and request.size > held:
-        raise Refused(RefusalReason.VOLUME_NOT_ENOUGH, f"plan of {request.size} against {held} held")
-
-
-def _check_single(world: World, account: Account, plan: Plan) -> None:
-    if not (world.terms.one_position_plan_per_kind and plan.whole_position):
+def _check_pair(account: Account, request: PlanRequest) -> None:
+    """A pair is of one contract and one leg, and begins with the plan that was placed first."""
+    if not request.pair_id:
         return
-    for other in account.plans_of(plan.symbol):
-        if other.whole_position and other.kind is plan.kind and other.position_side is plan.position_side:
-            raise Refused(RefusalReason.PLAN_EXISTS, f"a whole-position {plan.kind.value} rests already")
+    everything = (*account.plans.values(), *account.finished_plans.values())
+    pair = [plan for plan in everything if plan.pair_id == request.pair_id]
+    if not any((plan.symbol, plan.position_side) == (request.symbol, request.position_side) for plan in pair):
+        raise Refused(RefusalReason.PARAMETER_INVALID, f"no plan {request.pair_id} to be linked with")
+    if any(plan.status in (PlanStatus.TRIGGERED, PlanStatus.FAILED) for plan in pair):
+        raise Refused(RefusalReason.ORDER_FINISHED, f"plan {request.pair_id} has fired")
+
+
+def _check_position(world: World, account: Account, request: PlanRequest) -> None:
+    """There is something to protect, known already, and not smaller than what its sized plans cover."""
+    position = account.positions.get((request.symbol, request.position_side))
+    if position is None:
+        raise Refused(RefusalReason.POSITION_NOT_EXIST, f"no {request.position_side.value} position to protect")
+    if world.now_ms - position.grown_ms < world.terms.plans_blind_ms:
+        raise Refused(RefusalReason.POSITION_NOT_READY, f"the position was opened at {position.grown_ms} only")
+    if request.size is not None:
+        _check_share(world, account, request.kind, position, request.size)
+
+
+def _check_share(
+    world: World, account: Account, kind: PlanKind, position: Position, size: Decimal, but: str = ""
+) -> None:
+    """A sized plan fits the position; with the others of its kind, where the terms say so."""
+    others = (
+        plan.size
+        for plan in account.plans_of(position.symbol)
+        if plan.kind is kind and plan.position_side is position.side and plan.size is not None and plan.plan_id != but
+    )
+    taken = sum(others, ZERO) if world.terms.sized_plans_share else ZERO
+    if size + taken > position.size:
+        raise Refused(
+            RefusalReason.VOLUME_NOT_ENOUGH, f"plan of {size} against {position.size} held, {taken} of it taken"
+        )
+
+
+def _make_room(world: World, account: Account, request: PlanRequest) -> None:
+    """One whole-position plan of a kind and leg: a second one is refused, or takes the place of the first."""
+    for other in account.plans_of(request.symbol):
+        same = other.whole_position and other.position_side is request.position_side
+        if not same or other.kind is not request.kind or other.plan_id not in account.plans:
+            continue
+        if world.terms.position_plan_replaces:
+            for plan in linked(account, other):
+                cancel(world, account, plan)
+        elif world.terms.one_position_plan_per_kind:
+            raise Refused(RefusalReason.PLAN_EXISTS, f"a whole-position {request.kind.value} rests already")
+
+
+def linked(account: Account, plan: Plan) -> list[Plan]:
+    """Every live plan of this one's pair, itself included."""
+    return [other for other in account.plans.values() if other.pair_id == plan.pair_id]
 
 
 def _check_trigger(
@@ -207,8 +260,10 @@ def _direction(request: PlanRequest) -> Direction:
 
 def _build(world: World, account: Account, request: PlanRequest, direction: Direction, *, parent_order_id: str) -> Plan:
     settings = account.settings_of(request.symbol)
+    plan_id = world.new_id()
     return Plan(
-        plan_id=world.new_id(),
+        plan_id=plan_id,
+        pair_id=request.pair_id or plan_id,
         client_id=request.client_id,
         uid=account.uid,
         symbol=request.symbol,
@@ -237,7 +292,7 @@ def _build(world: World, account: Account, request: PlanRequest, direction: Dire
     )
 
 
-def _build_preset(world: World, account: Account, order: Order, kind: PlanKind, preset: Preset) -> Plan:
+def _build_preset(world: World, account: Account, order: Order, kind: PlanKind, preset: Preset, pair_id: str) -> Plan:
     request = PlanRequest(
         symbol=order.symbol,
         kind=kind,
@@ -246,12 +301,13 @@ def _build_preset(world: World, account: Account, order: Order, kind: PlanKind, 
         trigger_price=preset.trigger_price,
         source=preset.source,
         size=order.filled,
+        limit_price=preset.limit_price,
+        pair_id=pair_id,
     )
     return _build(world, account, request, _direction(request), parent_order_id=order.order_id)
 
 
 def _rest(world: World, account: Account, plan: Plan) -> Plan:
-    _check_single(world, account, plan)
     account.plans[plan.plan_id] = plan
     if plan.client_id:
         account.client_ids.add(plan.client_id)
@@ -326,18 +382,22 @@ def _execute(world: World, account: Account, market: Market, plan: Plan) -> None
         order = matching.submit(world, account, request, plan_id=plan.plan_id)
     except Refused as refusal:
         _finish(world, account, plan, PlanAction.FAILED, PlanStatus.FAILED, failure=refusal.reason)
-        return
-    _finish(world, account, plan, PlanAction.TRIGGERED, PlanStatus.TRIGGERED, order_id=order.order_id)
+    else:
+        _finish(world, account, plan, PlanAction.TRIGGERED, PlanStatus.TRIGGERED, order_id=order.order_id)
+    for other in linked(account, plan):
+        cancel(world, account, other)
 
 
 def _size(world: World, account: Account, plan: Plan) -> Decimal:
-    """What a triggered plan executes: whole-position plans what is not frozen by resting closes, others their size."""
+    """What a triggered plan executes: whole-position plans what resting closes leave to it, others their size."""
     if not plan.reduce:
         return plan.size or ZERO
     held = account.held(plan.symbol, plan.position_side)
     if not held:
         raise Refused(RefusalReason.POSITION_NOT_EXIST, "the position is gone")
-    free = held - account.frozen_size(plan.symbol, plan.position_side)
+    kind = OrderKind.MARKET if plan.limit_price is None else OrderKind.LIMIT
+    displaces = closing.rule(world, account, plan.symbol, kind) is RestingCloses.DISPLACE
+    free = held if displaces else held - account.frozen_size(plan.symbol, plan.position_side)
     too_large = plan.size is not None and plan.size > free and world.terms.oversized_plan is Oversized.FAIL
     if not free or too_large:
         raise Refused(RefusalReason.VOLUME_NOT_ENOUGH, f"{free} of {held} can be closed")

@@ -131,6 +131,12 @@ class Queries:
             raise Refused(RefusalReason.ORDER_NOT_EXIST, f"no plan order {plan_id or client_id!r}")
         return found
 
+    def pair(self, uid: str, pair_id: str) -> tuple[Plan, ...]:
+        """The plans of a pair, live or finished, oldest first; none for an unknown id."""
+        account = self._account(uid)
+        everything = [*account.finished_plans.values(), *account.plans.values()]
+        return tuple(sorted((p for p in everything if p.pair_id == pair_id), key=lambda p: int(p.plan_id)))
+
     def plan_history(self, uid: str, symbol: str | None = None) -> tuple[Plan, ...]:
         return tuple(p for p in self._account(uid).finished_plans.values() if symbol in (None, p.symbol))
 

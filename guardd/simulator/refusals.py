@@ -16,6 +16,7 @@ class RefusalReason(StrEnum):
     PRICE_PRECISION = "price_precision"
     SIZE_PRECISION = "size_precision"
     SIZE_RANGE = "size_range"
+    NOTIONAL_TOO_SMALL = "notional_too_small"
     DUPLICATE_CLIENT_ID = "duplicate_client_id"
     # leverage and modes
     LEVERAGE_TOO_LARGE = "leverage_too_large"
@@ -37,6 +38,7 @@ class RefusalReason(StrEnum):
     POSITION_CLOSED = "position_closed"  # it existed, and is flat now
     POSITION_LIQUIDATING = "position_liquidating"
     VOLUME_NOT_ENOUGH = "volume_not_enough"
+    POSITION_NOT_READY = "position_not_ready"  # just opened, and not yet known to TP/SL orders
     # orders and plans
     ORDER_NOT_EXIST = "order_not_exist"
     ORDER_FINISHED = "order_finished"

@@ -113,6 +113,7 @@ def _open(world: World, account: Account, order: Order, size: Decimal, price: De
     position.opened_size += size
     position.opened_cost += value
     position.fees += fee
+    position.grown_ms = world.now_ms
     if mode is MarginMode.ISOLATED:
         position.margin += money(value / account.leverage(*key))
     margin.refresh(world, position)

@@ -62,6 +62,7 @@ def tell_plan(world: World, account: Account, action: PlanAction, plan: Plan) ->
         plan.symbol,
         action=action.value,
         plan_id=plan.plan_id,
+        pair_id=plan.pair_id,
         client_id=plan.client_id,
         plan_kind=plan.kind.value,
         side=plan.side.value,

@@ -27,6 +27,14 @@ class Oversized(StrEnum):
     FAIL = "fail"
 
 
+class RestingCloses(StrEnum):
+    """What a close does that wants more than resting closes of its leg leave free, but no more than is held."""
+
+    REFUSE = "refuse"
+    REMAINDER = "remainder"  # it closes what is free
+    DISPLACE = "displace"  # the oldest resting closes are cancelled until it fits
+
+
 class MaintenanceBasis(StrEnum):
     """The price at which a position's notional is taken for its maintenance margin."""
 
@@ -58,11 +66,21 @@ class Terms:
     orders_need_maintenance: bool = False  # cross: resting opening orders need it as well
     cross_margin_at_mark: bool = False  # the initial margin of cross positions follows the mark, not the entry
     leverage_change: LeverageChange = LeverageChange.LOWER_ONLY
+    leverage_needs_no_orders: bool = False  # refused while the contract has an order or plan
+    raising_releases_margin: bool = True  # a higher leverage gives isolated margin back
     order_sets_leverage: bool = False  # an opening order on a flat contract may bring its own leverage and mode
     oversized_plan: Oversized = Oversized.CLIP
     sweep_plans_when_flat: bool = False  # else leftovers of a closed position stay listed (reference 11.1)
+    one_way_closes: RestingCloses = RestingCloses.REFUSE
+    hedge_closes: RestingCloses = RestingCloses.REFUSE  # of market orders; a limit order must fit
+    min_notional_on_closes: bool = True  # a contract's smallest order value holds for closes as well
     one_position_plan_per_kind: bool = True  # a second whole-position TP or SL is refused
+    position_plan_replaces: bool = False  # or takes the place of the first, and of what that was linked with
+    sized_plans_share: bool = False  # sized TPs (and SLs) of a leg may together not exceed the position
+    plans_blind_ms: int = 0  # for so long after a fill that opens, the position is unknown to TP/SL orders
+    linked_presets: bool = False  # a TP and SL brought by one order are linked: one fires, the other ends
     client_ids_forever: bool = False  # else only existing orders and plans hold their id
+    plan_client_ids_kept_ms: int = 0  # a finished plan holds its id until so long after it was placed
     cancel_all_takes_plans: bool = False  # a timed or symbol-wide cancel removes plan orders as well
     max_orders_per_symbol: int = 200
     max_plans_per_symbol: int = 50

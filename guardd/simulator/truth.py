@@ -99,5 +99,9 @@ def _is_stop_of(row: LedgerRow, side: PositionSide) -> bool:
 
 
 def _client_ids_of_plans(ledger: Ledger, uid: str) -> dict[str, str]:
-    rows = ledger.rows(uid=uid, kind=RowKind.PLAN)
-    return {str(row.details["plan_id"]): str(row.details["client_id"]) for row in rows}
+    """A plan without a client id of its own goes by that of the plan it is linked with."""
+    origins: dict[str, str] = {}
+    for row in ledger.rows(uid=uid, kind=RowKind.PLAN):
+        linked = origins.get(str(row.details["pair_id"]), "")
+        origins[str(row.details["plan_id"])] = str(row.details["client_id"]) or linked
+    return origins
