@@ -103,7 +103,7 @@ class Reads:
         held = [product for product in self._linear if self.known.held(product)]
         modes = {product: self.known.mode(product) for product in held}
         if not held:
-            read = await together(*(self._mode(product) for product in self._linear))
+            read = await together(*(self.mode(product) for product in self._linear))
             modes = dict(zip(self._linear, read, strict=True))
         found = {mode for mode in modes.values() if mode is not None}
         if len(found) > 1:
@@ -115,6 +115,11 @@ class Reads:
         if not found:
             raise PayloadError(where="position mode", found="no product type", expected="at least one linear one")
         return found.pop()
+
+    async def all_hedge(self, deadline_s: float) -> bool:
+        """Whether every guarded product type is in hedge mode."""
+        modes = await together(*(self.mode(product, deadline_s) for product in self._linear))
+        return all(mode is PositionMode.HEDGE for mode in modes)
 
     async def settings(self, symbol: Symbol, deadline_s: float = READ_DEADLINE_S) -> tuple[Line, Settings]:
         """How a symbol is set, a position or not (7.1)."""
@@ -242,10 +247,11 @@ class Reads:
         data = await read if product.linear else await self._listed(product, "accounts", read)
         return account_answers.balances(product, data)
 
-    async def _mode(self, product: Product) -> PositionMode:
+    async def mode(self, product: Product, deadline_s: float = READ_DEADLINE_S) -> PositionMode:
+        """Of one product type, whatever is held of it."""
         symbol = next((each for each, line in self.known.products.items() if line is product), FLAT_SYMBOLS[product])
         self.known.products.setdefault(symbol, product)
-        return (await self.settings(symbol))[1].mode
+        return (await self.settings(symbol, deadline_s))[1].mode
 
     async def _listed(self, product: Product, name: str, read: Coroutine[Any, Any, object]) -> object:
         """An answer that may serve again for a moment when it is empty, and longer where nothing is guarded."""

@@ -166,12 +166,10 @@ class Writes:
 
     async def _modify(self, write: ModifyProtection, errand: _Errand) -> Outcome:
         """The id in the answer may be another one than before (19.30): it is what is read back."""
-        line = (setting := self._reads.known.setting(write.key)) and setting.line
-        if line is None:
-            try:
-                line = await self._reads.line(write.key.symbol, self._left_s(errand))
-            except (VenueError, CredentialsError) as error:
-                return _unsent(f"the product type of {write.key.symbol} isn't known: {error}")
+        try:
+            line = await self._reads.line(write.key.symbol, self._left_s(errand))
+        except (VenueError, CredentialsError) as error:
+            return _unsent(f"the product type of {write.key.symbol} isn't known: {error}")
         if write.form is PlanForm.PLAN:
             body, endpoint = bodies.modify_plan_body(write, line), endpoints.MODIFY_PLAN
         else:
@@ -215,7 +213,8 @@ class Writes:
     # What all of them share
 
     async def _once(self, key: PositionKey, client_id: ClientId, errand: _Errand) -> Rejected | None:
-        """A client id is only held against orders that rest (11.3): one that may have arrived is looked up, never just sent again."""
+        """The venue holds a client id against orders that rest alone (11.3): one that may have arrived is looked up before it goes
+        again."""
         if client_id not in self._sent:
             return None
         try:
