@@ -11,8 +11,8 @@ A trader's actions here need no key and no rate limit: they are the other hand o
 """
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from aiohttp import web
@@ -36,7 +36,7 @@ from guardd.simulator.orders import (
 )
 from guardd.simulator.plain import Fields, Malformed, as_json
 from guardd.simulator.prices import CrashClass, Instrument, PriceTick
-from guardd.simulator.records import Quote
+from guardd.simulator.records import AccountKind, Quote
 from guardd.simulator.refusals import Refused
 from guardd.simulator.server import CONTROL_PREFIX, SimulatorServer
 from guardd.simulator.terms import VenueState
@@ -129,9 +129,12 @@ async def _state(server: SimulatorServer, _: web.Request) -> object:
 
 def _account_state(server: SimulatorServer, uid: str) -> object:
     query = server.exchange.query
+    pooled = query.account_kind(uid) is AccountKind.UNIFIED
     return {
         "position_mode": query.position_mode(uid),
         "balance": query.balance(uid),
+        "balances": query.balances(uid),
+        "pool": query.pool(uid) if pooled else None,
         "positions": query.positions(uid),
         "orders": query.open_orders(uid),
         "plans": query.open_plans(uid),
@@ -322,6 +325,9 @@ async def _add_account(server: SimulatorServer, request: web.Request) -> object:
         secret=fields.text("secret"),
         passphrase=fields.text("passphrase", ""),
         may_trade=fields.flag("may_trade", default=True),
+        kind=fields.word("kind", AccountKind, AccountKind.CLASSIC),
+        deposits=fields.amounts("deposits"),
+        spots=fields.amounts("spots"),
     )
     add_account(server, account)
     return {"uid": account.uid}
@@ -341,6 +347,9 @@ class AccountSettings:
     secret: str
     passphrase: str
     may_trade: bool = True
+    kind: AccountKind = AccountKind.CLASSIC
+    deposits: Mapping[str, Decimal] = field(default_factory=dict)  # of other coins than USDT
+    spots: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 def add_account(server: SimulatorServer, account: AccountSettings) -> None:
@@ -354,6 +363,9 @@ def add_account(server: SimulatorServer, account: AccountSettings) -> None:
         position_mode=account.position_mode,
         leverage=account.leverage,
         margin_mode=account.margin_mode,
+        kind=account.kind,
+        deposits=account.deposits,
+        spots=account.spots,
     )
     server.dialect.add_key(account.uid, account.key, account.secret, account.passphrase, may_trade=account.may_trade)
 

@@ -74,6 +74,13 @@ class Fields:
     def optional_decimal(self, name: str) -> Decimal | None:
         return self.decimal(name) if self.has(name) else None
 
+    def amounts(self, name: str) -> dict[str, Decimal]:
+        """{coin: amount}; missing is empty."""
+        value = self._fields.get(name) or {}
+        if not isinstance(value, dict):
+            raise Malformed(f"{name}: found {value!r}, expected an object of amounts by coin")
+        return {str(coin): _decimal(f"{name}.{coin}", each) for coin, each in value.items()}
+
     def word(self, name: str, kind: type[Word], default: Word | None = None) -> Word:
         value = self._fields.get(name, default)
         try:
