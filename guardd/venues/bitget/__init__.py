@@ -1,8 +1,16 @@
 """Bitget futures, classic (V2) and unified (V3). `README.md` beside this file tells their quirks and sources."""
 
+from typing import Final
+
+from guardd.venues.bitget import endpoint
+from guardd.venues.bitget.classic import endpoints as classic_endpoints
 from guardd.venues.bitget.connection import Access
-from guardd.venues.bitget.endpoint import LIMITS
 from guardd.venues.bitget.hosts import Hosts, hosts_for
 from guardd.venues.bitget.sign import Credentials
+from guardd.venues.bitget.unified import endpoints as unified_endpoints
+from guardd.venues.bitget.venue import BitgetVenue
 
-__all__ = ["LIMITS", "Access", "Credentials", "Hosts", "hosts_for"]
+LIMITS: Final = (*endpoint.LIMITS, *classic_endpoints.LIMITS, *unified_endpoints.LIMITS)
+"""Of both families: which one an account is of is known only after the first calls."""
+
+__all__ = ["LIMITS", "Access", "BitgetVenue", "Credentials", "Hosts", "hosts_for"]
