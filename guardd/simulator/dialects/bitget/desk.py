@@ -6,7 +6,6 @@ the venue's own, kept here.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from random import Random
 
 from guardd.simulator.contracts import Contract
@@ -18,12 +17,11 @@ from guardd.simulator.dialects.bitget_common.sockets import SocketRules
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import Faults
 from guardd.simulator.happenings import Happening, OrderChanged, PositionChanged
-from guardd.simulator.orders import PositionSide
+from guardd.simulator.orders import PositionMode, PositionSide
 from guardd.simulator.records import Balance, PositionView
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.tape import Tape
 
-LEAST_VALUE = Decimal(5)  # minTradeUSDT of the samples
 Leg = tuple[str, str, PositionSide]  # account, symbol, side
 
 
@@ -115,7 +113,7 @@ class Desk:
 
     def listed(self, product: Product) -> Iterator[Contract]:
         """The traded contracts of a product type."""
-        return (each for each in self.exchange.query.contracts() if each.quote == COINS.get(product))
+        return (each for each in self.exchange.query.contracts() if each.coin == COINS.get(product))
 
     def of_product(self, symbol: str, product: Product) -> bool:
         return product_of(self.exchange.query.contract(symbol)) is product
@@ -123,17 +121,16 @@ class Desk:
     def check_coin(self, fields: Fields, contract: Contract, *, required: bool = True) -> None:
         """`marginCoin`, in upper case as documented (quirk 19)."""
         coin = fields.text("marginCoin") if required else fields.optional_text("marginCoin")
-        if coin and coin != contract.quote:
+        if coin and coin != contract.coin:
             raise VenueError("40778")
 
     def balance(self, uid: str, coin: str) -> Balance:
         """The account's wallet of one margin coin."""
-        del coin
-        return self.exchange.query.balance(uid)
+        return self.exchange.query.balance(uid, coin)
 
-    def price_in_usdt(self, symbol: str) -> Decimal:
-        quote = self.exchange.query.quotes().get(symbol)
-        return quote.mark if quote else Decimal(0)
+    def position_mode(self, uid: str, product: Product) -> PositionMode:
+        """Each product type has its own (5.1)."""
+        return self.exchange.query.position_mode(uid, product.value)
 
 
 _CODES: dict[RefusalReason, str] = {

@@ -14,11 +14,11 @@ from guardd.simulator.dialects.bitget.rows import (
     life_fees,
     liquidation_price,
     margin_ratio,
-    margin_size,
     preset_price,
     preset_type,
     trades_of,
     union_figures,
+    worth,
 )
 from guardd.simulator.dialects.bitget.words import (
     FORCE_WORDS,
@@ -40,7 +40,7 @@ from guardd.simulator.dialects.bitget.words import (
     trade_side,
 )
 from guardd.simulator.dialects.bitget_common.envelope import Json, Row
-from guardd.simulator.happenings import OrderAction, PlanAction
+from guardd.simulator.happenings import PlanAction
 from guardd.simulator.orders import MarginMode, Order, Plan, PlanKind, PositionMode
 from guardd.simulator.records import PositionView, Quote, Trade
 from guardd.simulator.tape import Print, next_funding_ms
@@ -93,13 +93,12 @@ def public_trade(made: Print) -> Row:
 
 def position(desk: Desk, view: PositionView) -> Row:
     """No stops and no open orders in it; `frozen` is what REST calls `locked`, leverage a JSON number."""
-    margin = margin_size(view)
-    ratio = margin_ratio(desk, view)
+    margin, ratio = view.margin, margin_ratio(view)
     isolated = view.margin_mode is MarginMode.ISOLATED
     return {
         "posId": desk.position_id(view),
         "instId": view.symbol,
-        "marginCoin": desk.exchange.query.contract(view.symbol).quote,
+        "marginCoin": view.coin,
         "marginSize": rounded(margin, _FINE),
         "marginMode": MARGIN_MODE_WORDS[view.margin_mode],
         "holdSide": view.side.value,
@@ -134,7 +133,7 @@ def closed(desk: Desk, view: PositionView) -> Row:
     return {
         "posId": desk.position_id(view),
         "instId": view.symbol,
-        "marginCoin": desk.exchange.query.contract(view.symbol).quote,
+        "marginCoin": view.coin,
         "marginMode": "fixed" if view.margin_mode is MarginMode.ISOLATED else "crossed",
         "holdSide": view.side.value,
         "posMode": POSITION_MODE_WORDS[view.position_mode],
@@ -162,8 +161,8 @@ def account(desk: Desk, uid: str, coin: str) -> Row:
         "maxOpenPosAvailable": number(balance.free),
         "maxTransferOut": number(balance.free),
         "equity": number(balance.equity),
-        "usdtEquity": number(balance.equity),
-        "crossedRiskRate": rounded(cross_ratio(desk, uid, coin), _FINE),
+        "usdtEquity": worth(desk, balance.equity, coin)[0],
+        "crossedRiskRate": rounded(cross_ratio(balance), _FINE),
         "unrealizedPL": number(balance.unrealized),
         "unionTotalMargin": union["unionTotalMargin"],
         "unionAvailable": union["unionAvailable"],
@@ -172,13 +171,13 @@ def account(desk: Desk, uid: str, coin: str) -> Row:
     }
 
 
-def equity(desk: Desk, uid: str) -> Row:
-    balance = desk.balance(uid, "USDT")
-    bitcoin = desk.price_in_usdt("BTCUSDT")
-    union = union_figures(desk, uid, "USDT")
+def equity(desk: Desk, uid: str, coin: str) -> Row:
+    balance = desk.balance(uid, coin)
+    in_usdt, in_bitcoin = worth(desk, balance.equity, coin)
+    union = union_figures(desk, uid, coin)
     return {
-        "btcEquity": rounded(balance.equity / bitcoin, Decimal("1E-12")) if bitcoin else "0",
-        "usdtEquity": number(balance.equity),
+        "btcEquity": in_bitcoin,
+        "usdtEquity": in_usdt,
         "unrealizedPL": number(balance.unrealized),
         "unionTotalMargin": union["unionTotalMargin"],
         "unionAvailable": union["unionAvailable"],
@@ -186,9 +185,9 @@ def equity(desk: Desk, uid: str) -> Row:
     }
 
 
-def order(desk: Desk, action: OrderAction, each: Order, trade: Trade | None) -> Row:
+def order(desk: Desk, each: Order, trade: Trade | None) -> Row:
     """`baseVolume` is this fill's here, the sum is `accBaseVolume`; without a fill its fields are absent (13.7)."""
-    coin = desk.exchange.query.contract(each.symbol).quote
+    coin = desk.exchange.query.contract(each.symbol).coin
     realized = sum((made.realized_pnl for made in trades_of(desk, each)), Decimal(0))
     price = each.price or each.average_price or _market_price(desk, each)
     row: Row = {
@@ -221,7 +220,7 @@ def order(desk: Desk, action: OrderAction, each: Order, trade: Trade | None) -> 
         "status": order_state(each),
         "stpMode": "none",
         "totalProfits": number(realized),
-        "tradeSide": trade_side(each, action),
+        "tradeSide": trade_side(each),
         "uTime": str(each.updated_ms),
     }
     return row if trade is None else row | _last_fill(each, trade, coin)
@@ -266,7 +265,7 @@ def plan(desk: Desk, each: Plan, state: str) -> Row:
         "side": order_side(each),
         "tradeSide": plan_trade_side(each),
         "posSide": position_side(each),
-        "marginCoin": desk.exchange.query.contract(each.symbol).quote,
+        "marginCoin": desk.exchange.query.contract(each.symbol).coin,
         "status": state,
         "posMode": POSITION_MODE_WORDS[each.position_mode],
         "enterPointSource": "API",
@@ -299,10 +298,10 @@ def _nine(value: Decimal | None) -> str:
     return f"{(value or Decimal(0)).quantize(_NINE):f}"
 
 
-def fill(each: Order, action: OrderAction, trade: Trade, desk: Desk) -> Row:
+def fill(desk: Desk, each: Order, trade: Trade) -> Row:
     """`side` is the transaction's direction, in hedge mode too (13.9)."""
     fee: Row = {
-        "feeCoin": desk.exchange.query.contract(trade.symbol).quote,
+        "feeCoin": desk.exchange.query.contract(trade.symbol).coin,
         "deduction": "no",
         "totalDeductionFee": "0",
         "totalFee": number(-trade.fee),
@@ -319,7 +318,7 @@ def fill(each: Order, action: OrderAction, trade: Trade, desk: Desk) -> Row:
         "baseVolume": number(trade.size),
         "quoteVolume": number(trade.size * trade.price),
         "profit": number(trade.realized_pnl),
-        "tradeSide": trade_side(each, action),
+        "tradeSide": trade_side(each),
         "tradeScope": "maker" if trade.maker else "taker",
         "feeDetail": [fee],
         "cTime": str(trade.at_ms),

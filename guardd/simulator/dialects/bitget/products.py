@@ -34,5 +34,5 @@ class CoinPosition:
 
 
 def product_of(contract: Contract) -> Product:
-    """A linear contract is margined, and so listed, in its quote coin."""
-    return _PRODUCTS[contract.quote]
+    """Contracts are listed by their margin coin."""
+    return _PRODUCTS[contract.coin]

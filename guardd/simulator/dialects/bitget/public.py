@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from guardd.simulator.contracts import Contract, ContractStatus
-from guardd.simulator.dialects.bitget.desk import LEAST_VALUE, Desk
+from guardd.simulator.dialects.bitget.desk import Desk
 from guardd.simulator.dialects.bitget.products import COIN_MARGIN, COIN_SYMBOL, COIN_TWIN, Product
 from guardd.simulator.dialects.bitget.words import number, places, rounded
 from guardd.simulator.dialects.bitget_common.arguments import Fields
@@ -63,14 +63,14 @@ def _contract_row(desk: Desk, contract: Contract) -> Row:
         "makerFeeRate": number(contract.maker_fee),
         "takerFeeRate": number(contract.taker_fee),
         "openCostUpRatio": "0.01",
-        "supportMarginCoins": [contract.quote],
+        "supportMarginCoins": [contract.coin],
         "minTradeNum": number(contract.min_size),
         "priceEndStep": number(contract.tick * 10**price_places),
         "volumePlace": str(places(contract.step)),
         "pricePlace": str(price_places),
         "sizeMultiplier": number(contract.step),
         "symbolType": "perpetual",
-        "minTradeUSDT": number(LEAST_VALUE),
+        "minTradeUSDT": number(contract.min_notional),
         "maxSymbolOrderNum": str(desk.exchange.terms.max_orders_per_symbol),
         "maxProductOrderNum": "1000",
         "maxPositionNum": "150",

@@ -5,14 +5,12 @@ Bitget reference, 7 to 12. Numbers are strings; the WebSocket's spelling of the 
 
 from decimal import Decimal
 
-from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitget.desk import Desk
 from guardd.simulator.dialects.bitget.products import COIN_MARGIN, COIN_SYMBOL, CoinPosition, Product, product_of
 from guardd.simulator.dialects.bitget.words import (
     FORCE_WORDS,
     MARGIN_MODE_WORDS,
     POSITION_MODE_WORDS,
-    SIDES_OF_POSITIONS,
     TRIGGER_TYPE_WORDS,
     cancel_reason,
     client_oid,
@@ -30,18 +28,17 @@ from guardd.simulator.dialects.bitget.words import (
 )
 from guardd.simulator.dialects.bitget_common.envelope import Json, Row
 from guardd.simulator.orders import (
-    MarginMode,
     Order,
     Plan,
     PlanKind,
     PlanStatus,
     PositionMode,
-    PositionSide,
     Preset,
 )
-from guardd.simulator.records import PositionView, Trade
+from guardd.simulator.records import Balance, PositionView, Trade
 
 _FINE = Decimal("1E-16")
+_TWELVE = Decimal("1E-12")
 _PLAN_STATES = {
     PlanStatus.LIVE: "live",
     PlanStatus.TRIGGERED: "executed",
@@ -56,38 +53,14 @@ def views(desk: Desk, uid: str, product: Product, symbol: str | None = None) -> 
     return sorted((each for each in held if desk.of_product(each.symbol, product)), key=lambda each: -each.opened_ms)
 
 
-def burden(contract: Contract, view: PositionView) -> Decimal:
-    """Maintenance margin and the fee of closing: the numerator of the margin ratio (10)."""
-    return view.maintenance_margin + view.notional_mark * contract.taker_fee
+def margin_ratio(view: PositionView) -> Decimal:
+    """Burden ÷ what stands behind it; 1 is liquidation. Isolated: of the position, cross: of the account (10)."""
+    return Decimal(1) if view.risk_ratio is None else view.risk_ratio
 
 
-def cross_ratio(desk: Desk, uid: str, coin: str) -> Decimal:
-    """The cross account's ratio; 1 is liquidation, zero without cross positions."""
-    total = Decimal(0)
-    for view in desk.exchange.query.positions(uid):
-        contract = desk.exchange.query.contract(view.symbol)
-        if view.margin_mode is MarginMode.CROSS and contract.quote == coin:
-            total += burden(contract, view)
-    behind = desk.balance(uid, coin).cross_balance
-    if not total:
-        return Decimal(0)
-    return total / behind if behind > 0 else Decimal(1)
-
-
-def margin_ratio(desk: Desk, view: PositionView) -> Decimal:
-    """Isolated: of the position. Cross: of the account (10)."""
-    contract = desk.exchange.query.contract(view.symbol)
-    if view.margin_mode is MarginMode.CROSS:
-        return cross_ratio(desk, view.uid, contract.quote)
-    behind = view.margin + view.unrealized_pnl
-    return burden(contract, view) / behind if behind > 0 else Decimal(1)
-
-
-def margin_size(view: PositionView) -> Decimal:
-    """Isolated: what is assigned to it. Cross: mark × size ÷ leverage (9.2, checked)."""
-    if view.margin_mode is MarginMode.ISOLATED:
-        return view.margin
-    return view.notional_mark / view.leverage
+def cross_ratio(balance: Balance) -> Decimal:
+    """The cross account's ratio, zero without cross positions."""
+    return Decimal(1) if balance.cross_ratio is None else balance.cross_ratio
 
 
 def achieved(view: PositionView) -> Decimal:
@@ -108,7 +81,7 @@ def keep_rate(desk: Desk, view: PositionView) -> Decimal:
 
 def liquidation_price(view: PositionView) -> str:
     """At most zero: no liquidation price now (0)."""
-    return rounded(view.liquidation_price, Decimal("1E-12")) if view.liquidation_price is not None else "0"
+    return rounded(view.liquidation_price, _TWELVE) if view.liquidation_price is not None else "0"
 
 
 def position_row(desk: Desk, view: PositionView, unset: Json) -> Row:
@@ -119,11 +92,11 @@ def position_row(desk: Desk, view: PositionView, unset: Json) -> Row:
         if not order.reduce and order.position_side is view.side
     )
     row: Row = {
-        "marginCoin": desk.exchange.query.contract(view.symbol).quote,
+        "marginCoin": view.coin,
         "symbol": view.symbol,
         "holdSide": view.side.value,
         "openDelegateSize": number(sum(opening, Decimal(0))),
-        "marginSize": rounded(margin_size(view), _FINE),
+        "marginSize": rounded(view.margin, _FINE),
         "available": number(view.size - view.frozen_size),
         "locked": number(view.frozen_size),
         "total": number(view.size),
@@ -136,7 +109,7 @@ def position_row(desk: Desk, view: PositionView, unset: Json) -> Row:
         "liquidationPrice": liquidation_price(view),
         "keepMarginRate": number(keep_rate(desk, view)),
         "markPrice": number(view.mark_price),
-        "marginRatio": rounded(margin_ratio(desk, view), _FINE),
+        "marginRatio": rounded(margin_ratio(view), _FINE),
         "breakEvenPrice": rounded(break_even(desk, view), _FINE),
         "totalFee": number(view.funding) if view.funding else "",
         "deductedFee": number(view.fees),
@@ -208,7 +181,7 @@ def closed_position_row(desk: Desk, view: PositionView) -> Row:
     return {
         "positionId": desk.position_id(view),
         "symbol": view.symbol,
-        "marginCoin": desk.exchange.query.contract(view.symbol).quote,
+        "marginCoin": view.coin,
         "holdSide": view.side.value,
         "posMode": POSITION_MODE_WORDS[view.position_mode],
         "openAvgPrice": rounded(view.open_average_price, _FINE),
@@ -230,7 +203,7 @@ def closed_position_row(desk: Desk, view: PositionView) -> Row:
 def life_fees(view: PositionView) -> tuple[Decimal, Decimal]:
     """Fees of a closed life, shared between its two ends by their value."""
     ends = view.open_average_price + view.closed_average_price
-    opening = (view.fees * view.open_average_price / ends).quantize(Decimal("1E-12")) if ends else Decimal(0)
+    opening = (view.fees * view.open_average_price / ends).quantize(_TWELVE) if ends else Decimal(0)
     return opening, view.fees - opening
 
 
@@ -252,7 +225,7 @@ def order_row(desk: Desk, order: Order) -> Row:
         "force": FORCE_WORDS[order.time_in_force],
         "totalProfits": number(realized),
         "posSide": position_side(order),
-        "marginCoin": desk.exchange.query.contract(order.symbol).quote,
+        "marginCoin": desk.exchange.query.contract(order.symbol).coin,
         "presetStopSurplusPrice": preset_price(order.take_profit),
         "presetStopLossPrice": preset_price(order.stop_loss),
         "quoteVolume": number(order.filled * (average or Decimal(0))),
@@ -320,7 +293,7 @@ def fill_row(desk: Desk, trade: Trade) -> Row:
     order = desk.exchange.query.order(trade.uid, order_id=trade.order_id)
     fee: Row = {
         "deduction": "no",
-        "feeCoin": desk.exchange.query.contract(trade.symbol).quote,
+        "feeCoin": desk.exchange.query.contract(trade.symbol).coin,
         "totalDeductionFee": "0",
         "totalFee": number(-trade.fee),
     }
@@ -360,7 +333,7 @@ def plan_row(desk: Desk, plan: Plan) -> Row:
         "planStatus": _PLAN_STATES[plan.status],
         "side": order_side(plan),
         "posSide": position_side(plan),
-        "marginCoin": desk.exchange.query.contract(plan.symbol).quote,
+        "marginCoin": desk.exchange.query.contract(plan.symbol).coin,
         "marginMode": "" if bound else MARGIN_MODE_WORDS[plan.margin_mode],
         "enterPointSource": "API",
         "tradeSide": plan_trade_side(plan),
@@ -399,20 +372,11 @@ def past_plan_row(desk: Desk, plan: Plan) -> Row:
     }
 
 
-def side_of(side: PositionSide) -> str:
-    return SIDES_OF_POSITIONS[side].value
-
-
 def account_figures(desk: Desk, uid: str, coin: str) -> Row:
     """What account and accounts share (7.1)."""
     balance = desk.balance(uid, coin)
-    views_of = [each for each in desk.exchange.query.positions(uid) if _settles_in(desk, each, coin)]
-    sums = {
-        (mode, name): sum((_figure(each, name) for each in views_of if each.margin_mode is mode), Decimal(0))
-        for mode in MarginMode
-        for name in ("margin", "unrealized")
-    }
-    bitcoin = desk.price_in_usdt("BTCUSDT")
+    isolated = balance.unrealized - balance.cross_unrealized
+    in_usdt, in_bitcoin = worth(desk, balance.equity, coin)
     return {
         "marginCoin": coin,
         "locked": number(balance.frozen),
@@ -421,26 +385,25 @@ def account_figures(desk: Desk, uid: str, coin: str) -> Row:
         "isolatedMaxAvailable": number(balance.free),
         "maxTransferOut": number(balance.free),
         "accountEquity": number(balance.equity),
-        "usdtEquity": number(balance.equity),
-        "btcEquity": rounded(balance.equity / bitcoin, Decimal("1E-12")) if bitcoin else "0",
-        "crossedRiskRate": rounded(cross_ratio(desk, uid, coin), _FINE),
+        "usdtEquity": in_usdt,
+        "btcEquity": in_bitcoin,
+        "crossedRiskRate": rounded(cross_ratio(balance), _FINE),
         "unrealizedPL": number(balance.unrealized),
         "coupon": "0",
         "grant": "0",
-        "isolatedMargin": rounded(sums[MarginMode.ISOLATED, "margin"], _FINE),
-        "crossedMargin": rounded(sums[MarginMode.CROSS, "margin"], _FINE),
-        "crossedUnrealizedPL": number(sums[MarginMode.CROSS, "unrealized"]),
-        "isolatedUnrealizedPL": number(sums[MarginMode.ISOLATED, "unrealized"]),
+        "isolatedMargin": rounded(balance.isolated_margin, _FINE),
+        "crossedMargin": rounded(balance.position_margin - balance.isolated_margin, _FINE),
+        "crossedUnrealizedPL": number(balance.cross_unrealized),
+        "isolatedUnrealizedPL": number(isolated),
         "assetMode": "union" if coin == "USDT" and uid in desk.memory.union else "single",
     }
 
 
-def _figure(view: PositionView, name: str) -> Decimal:
-    return margin_size(view) if name == "margin" else view.unrealized_pnl
-
-
-def _settles_in(desk: Desk, view: PositionView, coin: str) -> bool:
-    return desk.exchange.query.contract(view.symbol).quote == coin
+def worth(desk: Desk, amount: Decimal, coin: str) -> tuple[str, str]:
+    """An amount of a coin in USDT, taken for a dollar, and in BTC."""
+    dollars = amount * desk.exchange.query.usd_price(coin)
+    bitcoin = desk.exchange.query.usd_price("BTC")
+    return rounded(dollars, _TWELVE), rounded(dollars / bitcoin, _TWELVE) if bitcoin else "0"
 
 
 def union_figures(desk: Desk, uid: str, coin: str) -> Row:

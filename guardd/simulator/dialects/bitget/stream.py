@@ -99,8 +99,8 @@ class BitgetStreams:
                 self._plan(uid, plan, frames.PLAN_STATES[action], now_ms)
             case PositionChanged(uid=uid, position=view):
                 self._position(uid, view, now_ms)
-            case BalanceChanged(uid=uid):
-                self._settled(uid, now_ms)
+            case BalanceChanged(uid=uid, balance=balance):
+                self._settled(uid, balance.coin, now_ms)
             case _:
                 pass
 
@@ -170,7 +170,7 @@ class BitgetStreams:
             case "account":
                 return self._account(uid, product)
             case "equity":
-                return [frames.equity(self._desk, uid)]
+                return self._equity(uid, product)
             case "ticker":
                 quote = self._desk.exchange.query.quotes().get(topic.selector)
                 return [self._ticker_row(topic.selector, quote, now_ms)] if quote else None
@@ -239,9 +239,9 @@ class BitgetStreams:
     def _order(self, uid: str, order: Order, action: OrderAction, trade: Trade | None, now_ms: int) -> None:
         product = product_of(self._desk.exchange.query.contract(order.symbol))
         self._stirred[uid, product] = None
-        self._tell(uid, product, "orders", order.symbol, frames.order(self._desk, action, order, trade), now_ms)
+        self._tell(uid, product, "orders", order.symbol, frames.order(self._desk, order, trade), now_ms)
         if trade is not None:
-            self._tell(uid, product, "fill", order.symbol, frames.fill(order, action, trade, self._desk), now_ms)
+            self._tell(uid, product, "fill", order.symbol, frames.fill(self._desk, order, trade), now_ms)
         if action is OrderAction.ADL_PASSIVE_FILL and trade is not None:
             row = frames.adl(order, trade)
             self._tell(uid, product, "adl-noti", order.symbol, row, now_ms, pushed="update")
@@ -258,17 +258,17 @@ class BitgetStreams:
         if not view.size:
             self._tell(uid, product, "positions-history", view.symbol, frames.closed(self._desk, view), now_ms)
 
-    def _settled(self, uid: str, now_ms: int) -> None:
-        """An operation has ended: its positions in full, the account, the equity."""
+    def _settled(self, uid: str, coin: str, now_ms: int) -> None:
+        """An operation has ended: its positions in full, the account and the equity of the coin."""
         for of, product in [each for each in self._stirred if each[0] == uid]:
             del self._stirred[of, product]
             for session, topic in self._private(uid, f"{product.value}/positions/default"):
                 self._send(session, topic, self._positions(uid, product), now_ms)
-        for product in COINS:
+        for product in (each for each, its_coin in COINS.items() if its_coin == coin):
             for session, topic in self._private(uid, f"{product.value}/account/"):
                 self._send(session, topic, self._account(uid, product), now_ms)
             for session, topic in self._private(uid, f"{product.value}/equity/"):
-                self._send(session, topic, [frames.equity(self._desk, uid)], now_ms)
+                self._send(session, topic, self._equity(uid, product), now_ms)
 
     def _positions(self, uid: str, product: Product) -> Json:
         return [frames.position(self._desk, view) for view in rows.views(self._desk, uid, product)]
@@ -276,6 +276,10 @@ class BitgetStreams:
     def _account(self, uid: str, product: Product) -> Json:
         coin = COINS.get(product)
         return [frames.account(self._desk, uid, coin)] if coin else []
+
+    def _equity(self, uid: str, product: Product) -> Json:
+        coin = COINS.get(product)
+        return [frames.equity(self._desk, uid, coin)] if coin else []
 
     def _tell(
         self, uid: str, product: Product, channel: str, symbol: str, row: Row, now_ms: int, *, pushed: str = "snapshot"

@@ -5,9 +5,9 @@ Bitget reference, 5 and 11.10. In hedge mode `side` names the position's directi
 
 from decimal import Decimal
 
-from guardd.simulator.happenings import OrderAction
 from guardd.simulator.orders import (
     CancelCause,
+    ForcedExit,
     MarginMode,
     Order,
     OrderKind,
@@ -44,8 +44,25 @@ STREAM_PLAN_TYPES = {
     "pos_profit": "ptp",
     "pos_loss": "psl",
 }
-FORCED = (OrderKind.LIQUIDATION, OrderKind.ADL, OrderKind.SETTLEMENT)
-_SYSTEM_HEDGE = {OrderKind.LIQUIDATION: "burst_close", OrderKind.ADL: "dte_sys_adl_close"}
+_SYSTEM_HEDGE: dict[ForcedExit | None, str] = {
+    ForcedExit.REDUCTION: "reduce_close",
+    ForcedExit.TAKEOVER: "burst_close",
+    ForcedExit.OFFSET: "offset_close",
+    ForcedExit.ADL: "dte_sys_adl_close",
+    ForcedExit.SETTLEMENT: "delivery_close",
+}
+_SYSTEM_ONE_WAY: dict[ForcedExit | None, str] = {
+    ForcedExit.REDUCTION: "reduce_",
+    ForcedExit.TAKEOVER: "burst_",
+    ForcedExit.SETTLEMENT: "delivery_",
+}
+_SYSTEM_SOURCES = {
+    ForcedExit.REDUCTION: "market_risk",
+    ForcedExit.TAKEOVER: "liquidation",
+    ForcedExit.OFFSET: "reduce_offset",
+    ForcedExit.ADL: "market_risk",
+    ForcedExit.SETTLEMENT: "off_close",
+}
 _SOURCES = {
     "normal_plan": "plan",
     "track_plan": "tracking",
@@ -95,17 +112,15 @@ def position_side(order: Order | Plan) -> str:
     return "net" if order.position_mode is PositionMode.ONE_WAY else order.position_side.value
 
 
-def trade_side(order: Order, action: OrderAction | None = None) -> str:
+def trade_side(order: Order) -> str:
     """`open`, `close`, or the footprint of what the exchange did by itself (11.10)."""
-    partial = action is OrderAction.PARTIAL_LIQUIDATION
-    if order.position_mode is PositionMode.ONE_WAY:
-        if order.kind is OrderKind.ADL:
-            return f"dte_sys_adl_{order.side.value}_in_single_side_mode"
-        system = order.kind is OrderKind.LIQUIDATION
-        return f"{('reduce_' if partial else 'burst_') if system else ''}{order.side.value}_single"
-    if order.kind in _SYSTEM_HEDGE:
-        kind = "reduce_close" if partial else _SYSTEM_HEDGE[order.kind]
-        return f"{kind}_{order.position_side.value}"
+    one_way = order.position_mode is PositionMode.ONE_WAY
+    if order.forced is ForcedExit.ADL and one_way:
+        return f"dte_sys_adl_{order.side.value}_in_single_side_mode"
+    if one_way:
+        return f"{_SYSTEM_ONE_WAY.get(order.forced, '')}{order.side.value}_single"
+    if order.forced in _SYSTEM_HEDGE:
+        return f"{_SYSTEM_HEDGE[order.forced]}_{order.position_side.value}"
     return "close" if order.reduce else "open"
 
 
@@ -128,21 +143,15 @@ def plan_type(plan: Plan, *, moving: bool) -> str:
 
 
 def order_source(order: Order, plan_type_of_origin: str) -> str:
-    match order.kind:
-        case OrderKind.LIQUIDATION:
-            return "liquidation"
-        case OrderKind.ADL:
-            return "market_risk"
-        case OrderKind.SETTLEMENT:
-            return "off_close"
-        case OrderKind.LIMIT | OrderKind.MARKET:
-            if plan_type_of_origin:
-                return f"{_SOURCES[plan_type_of_origin]}_{order_type(order)}"
-            return "market" if order.kind is OrderKind.MARKET else "normal"
+    if order.forced is not None:
+        return _SYSTEM_SOURCES[order.forced]
+    if plan_type_of_origin:
+        return f"{_SOURCES[plan_type_of_origin]}_{order_type(order)}"
+    return "market" if order.kind is OrderKind.MARKET else "normal"
 
 
 def entry_point(order: Order) -> str:
-    return "SYS" if order.kind in FORCED else "API"
+    return "API" if order.forced is None else "SYS"
 
 
 def client_oid(order: Order | Plan, own_id: str) -> str:

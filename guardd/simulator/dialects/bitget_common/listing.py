@@ -72,8 +72,21 @@ def bitget_prices() -> dict[str, Decimal]:
 
 
 def bitget_terms() -> Terms:
-    """Leverage may change with a position open (7.3); a cross account steps down through its tiers first (10)."""
-    return Terms(leverage_change=LeverageChange.ANY, partial_liquidation=True)
+    """Of a classic account: what the reference tells of margin and of the exchange's own doings at 100 % (10).
+
+    In cross the larger side of a hedge counts, hedges are set off first, then positions step down two tiers at a time;
+    leverage may change with a position open (7.3).
+    """
+    return Terms(
+        larger_side_counts=True,
+        cross_margin_at_mark=True,
+        net_hedges_first=True,
+        partial_liquidation=True,
+        partial_isolated=False,
+        partial_tiers=2,
+        liquidation_cancels_all=True,
+        leverage_change=LeverageChange.ANY,
+    )
 
 
 def _perpetual(
@@ -83,6 +96,9 @@ def _perpetual(
         symbol=symbol,
         base=base,
         quote=coin,
+        settle=coin,
+        group=f"{coin}-FUTURES",
+        min_notional=Decimal(5),
         contract_size=Decimal(1),
         tick=Decimal(tick),
         step=Decimal(step),
