@@ -178,7 +178,7 @@ def _of_positions(account: AccountSettings, window: Window) -> Iterator[Finding]
             yield Finding(
                 weight=Weight.ERROR, where=where, text=risk.contradiction, mend="look at the venue; try again"
             )
-        elif is_value(risk.drift) and abs(risk.drift) > DRIFT_TOLD_FROM:
+        elif is_value(risk.drift) and abs(risk.drift) > DRIFT_TOLD_FROM and not risk.far:
             text = f"the venue's liquidation price and our own differ by {abs(risk.drift) * 100:.1f} %"
             mended = "the nearer one is used for stops and warnings; a close needs the venue's"
             yield Finding(weight=Weight.WARNING, where=where, text=text, mend=mended)

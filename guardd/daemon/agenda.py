@@ -14,10 +14,13 @@ from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import MarginMode, Symbol
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Held
+from guardd.risk.backing import unmoved
 
 LOOK_EVERY_NS: Final = NS_PER_S
 CROSS: Final = Symbol("")
 """The name of the piece that all cross positions are."""
+CARRIED_TO: Final = -4
+"""Figures that are carried on with the marks are compared to four digits after their first."""
 _WHOLE_COINS: Final = Decimal(1)
 """Marks and PnL of one answer are of slightly different moments: less than a coin of change is no change."""
 
@@ -98,13 +101,17 @@ class Agenda:
 
     def _wallets(self) -> Hashable:
         """What of the balances doesn't move with the marks."""
-        return tuple(_wallet(balance) for balance in self._state.balances.values())
+        return tuple(self._wallet(balance) for balance in self._state.balances.values())
 
-
-def _wallet(balance: Balance) -> Hashable:
-    if not is_value(balance.equity) or not is_value(balance.unrealized_pnl):
-        return balance
-    return balance.currency, (balance.equity - balance.unrealized_pnl).quantize(_WHOLE_COINS)
+    def _wallet(self, balance: Balance) -> Hashable:
+        """A wallet of one answer is exact; what is carried on from the marks of a moment is as exact as those are."""
+        found = unmoved(self._state, balance)
+        if found is None:
+            return balance.currency, None
+        wallet, *beyond = found
+        carried = is_value(balance.maintenance) or is_value(balance.margin_ratio)
+        grain = max(_WHOLE_COINS, Decimal(1).scaleb(wallet.adjusted() + CARRIED_TO)) if carried else _WHOLE_COINS
+        return balance.currency, *(each and each // grain for each in (wallet, *beyond))
 
 
 def _figures(held: Held) -> Hashable:

@@ -180,7 +180,7 @@ class Lookout:
             found.append((Severity.CRITICAL, f"cover/{key}", f"{key}: no longer protected: {why}"))
         elif before is False and covered.protected:
             found.append((Severity.INFO, f"cover/{key}", f"{key}: a verified stop rests"))
-        if is_value(risk.drift) and abs(risk.drift) > DRIFT_TOLD_FROM:
+        if is_value(risk.drift) and abs(risk.drift) > DRIFT_TOLD_FROM and not risk.far:
             text = f"{key}: the venue's liquidation price and our own differ by more than {DRIFT_TOLD_FROM * 100:f} %"
             found.append((Severity.WARNING, f"drift/{key}", text))
         if risk.contradiction:

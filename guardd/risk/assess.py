@@ -25,6 +25,10 @@ RATIO_MAX: Final = Decimal(1000)
 """What a ratio to a margin balance that is all but gone is shown as: far past liquidation, and still a number."""
 
 
+FAR: Final = Decimal(1)
+"""Further from the mark than the mark is from zero: only a short's can be (Bitget reference, 10)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionRisk:
     """A position at a mark. Ratios are shares of one, money is in the settlement coin."""
@@ -73,6 +77,11 @@ class PositionRisk:
     effective_leverage: Reading
     data_age_s: float | None
     position_age_s: float
+
+    @property
+    def far(self) -> bool:
+        """The mark would have to double to get there: a number that says "none", whose drift says nothing about a model."""
+        return is_value(self.distance_to_liquidation) and self.distance_to_liquidation > FAR
 
     @property
     def stop_bound(self) -> Reading:

@@ -123,6 +123,16 @@ def backing(
     )
 
 
+def unmoved(state: AccountState, balance: Balance) -> tuple[Decimal, Decimal, Decimal | None] | None:
+    """What of a balance doesn't move with the marks: wallet, and what the venue asks for beyond our sums; None: unknown."""
+    members = members_of(state, balance)
+    wallet, _ = wallet_of(state, balance, members)
+    if not is_value(wallet):
+        return None
+    tied = _tied(state, balance, members, wallet)
+    return wallet, tied.beyond_worse, tied.beyond_mark
+
+
 def members_of(state: AccountState, balance: Balance | None) -> tuple[Held, ...]:
     """The positions that this balance stands behind, sorted by key; one whose contract isn't known may be anybody's."""
     return tuple(

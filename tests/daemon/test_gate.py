@@ -1,5 +1,7 @@
 """When the guard may decide: what is missing is named, and a restart's open questions hold back all but stops."""
 
+from dataclasses import replace
+
 from guardd.daemon.gate import condition, waits_for
 from guardd.execution.closing import closing_steps
 from guardd.model.account import AccountCondition
@@ -8,6 +10,7 @@ from guardd.model.event import ClockRead, InstrumentsRead, SnapshotFinished, Str
 from guardd.model.fold import fold
 from guardd.model.intent import Stage
 from guardd.model.names import PositionKey, Side, Symbol
+from guardd.model.reading import Absent
 from guardd.model.state import AccountState, Pending
 from tests.execution.bench import BOUNDS, EPISODE, INSTRUMENT, LONG, Bench, position
 from tests.execution.fake_venue import CAN_ALL
@@ -54,6 +57,27 @@ async def test_a_contract_that_cannot_be_guarded_keeps_no_other_position_from_it
     fold(bench.state, InstrumentsRead(at=bench.now, instruments=(INSTRUMENT,), asked=asked))
     assert waits_for(bench.state, waited_s=1) == ()
     assert bench.state.unguardable == {inverse.symbol}
+    await bench.end()
+
+
+async def test_nothing_is_decided_before_what_the_account_can_do_is_known() -> None:
+    bench = await everything_read()
+    bench.state.learned_at = None
+    assert waits_for(bench.state, waited_s=60) == ("what the venue can do",)
+    unified = replace(CAN_ALL, several_whole_stops=True)
+    fold(bench.state, VenueLearned(at=bench.now, capabilities=unified, family="unified"))
+    assert waits_for(bench.state, waited_s=1) == ()
+    assert (bench.state.capabilities, bench.state.family) == (unified, "unified")
+    await bench.end()
+
+
+async def test_a_contract_that_is_known_and_not_guarded_needs_no_mark_and_holds_up_nothing() -> None:
+    bench = await everything_read()
+    inverse = PositionKey(LONG.account, Symbol("BTCUSD"), Side.LONG)
+    await bench.hold(position(), position(key=inverse, mark_price=Absent.UNKNOWN))
+    coin = replace(INSTRUMENT, symbol=inverse.symbol, settle="BTC", unguarded="inverse")
+    fold(bench.state, InstrumentsRead(at=bench.now, instruments=(coin,), asked=frozenset({inverse.symbol})))
+    assert waits_for(bench.state, waited_s=1) == ()
     await bench.end()
 
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from guardd.clock import ManualClock
 from guardd.daemon.guard import Guard
 from guardd.journal.memory import MemoryJournal
-from guardd.model.account import Balance
+from guardd.model.account import AccountCondition, Balance
 from guardd.model.event import (
     BalanceRead,
     ClockRead,
@@ -23,9 +24,9 @@ from guardd.model.event import (
     StreamName,
     VenueLearned,
 )
-from guardd.model.facts import Fact
+from guardd.model.facts import Fact, Said
 from guardd.model.intent import CloseAtMarket
-from guardd.model.names import PositionMode, VenueName
+from guardd.model.names import PositionKey, PositionMode, Side, Symbol, VenueName
 from guardd.model.outcome import Reason
 from guardd.model.position import PositionUpdate
 from guardd.model.state import AccountState
@@ -64,12 +65,13 @@ class GuardBench:
         self.tasks.append(task)
         return task
 
-    async def begin(self) -> None:
+    async def begin(self, *, learned: bool = True) -> None:
         """Everything is read once, CONFIRM is given, the position is far from its end."""
         self.venue.rows = {LONG: position()}
         now, post = self.clock.now(), self.guard.inbox.post
         self.tasks.append(asyncio.create_task(self.guard.run()))
-        post(VenueLearned(at=now, capabilities=self.venue.capabilities, family=self.venue.family))
+        if learned:
+            post(VenueLearned(at=now, capabilities=self.venue.capabilities, family=self.venue.family))
         post(ClockRead(at=now, offset_ms=0))
         post(InstrumentsRead(at=now, instruments=(INSTRUMENT,)))
         post(PositionModeRead(at=now, mode=PositionMode.HEDGE))
@@ -153,6 +155,52 @@ async def test_I28_a_software_stop_acts_on_no_single_frame() -> None:
     await bench.read()
     await bench.bare("89")
     assert bench.closes() == [D(100)], "the very next frame is past it too"
+    await bench.end()
+
+
+async def test_nothing_is_sent_before_what_the_account_can_do_is_learned_and_then_its_stop_is() -> None:
+    bench = GuardBench(STOP)
+    await bench.begin(learned=False)
+    await bench.settle(5)
+    assert bench.venue.sent == []
+    bench.guard.inbox.post(VenueLearned(at=bench.clock.now(), capabilities=CAN_ALL, family="classic"))
+    await bench.settle(0.5)
+    assert len(bench.venue.sent) == 1
+    assert bench.guard.view is not None
+    assert bench.guard.view.family == "classic"
+    await bench.end()
+
+
+async def test_a_position_that_isnt_guarded_is_shown_told_and_never_touched() -> None:
+    bench = GuardBench(STOP, CLOSE)
+    coin = PositionKey(ACCOUNT, Symbol("BTCUSD"), Side.LONG)
+    why = "Coin-M: no stop of it rests at the venue"
+    inverse = replace(INSTRUMENT, symbol=coin.symbol, settle="BTC", unguarded=why)
+    await bench.begin()
+    sent = len(bench.venue.sent)
+    bench.guard.inbox.post(
+        InstrumentsRead(at=bench.clock.now(), instruments=(inverse,), asked=frozenset({coin.symbol}))
+    )
+    # Its units are other ones: what would prove a mismatch of a linear contract proves nothing here (I29).
+    bench.venue.rows[coin] = position(coin, notional=D("0.0001"), liquidation_price=D(99))
+    bench.guard.inbox.post(await bench.venue.positions())
+    for _ in range(6):
+        await bench.settle(1)
+        bench.guard.inbox.post(MarkSeen(coin.symbol, D("99.5"), bench.clock.now(), index=D("99.5"), last=D("99.5")))
+        bench.guard.inbox.post(await bench.venue.positions())
+    await bench.settle(0.5)
+    view = bench.guard.view
+    assert view is not None
+    assert view.condition is AccountCondition.LIVE, view.condition_why
+    assert view.unguarded == ((coin.symbol, why),)
+    shown = {each.key: each for each in view.positions}[coin]
+    assert (shown.protected, shown.protection_note) == (False, f"not guarded: {why}")
+    assert shown.unprotected_s > 5
+    assert any(isinstance(fact, Said) and fact.text == f"{coin}: not guarded: {why}" for fact in bench.facts)
+    bench.guard.inbox.post(OperatorSpoke(at=bench.clock.now(), word=OperatorWord.FLATTEN, why="test"))
+    await bench.settle(5)
+    assert {write.write.key for write in bench.venue.sent[sent:]} == {LONG}
+    assert coin in bench.guard.state.held
     await bench.end()
 
 

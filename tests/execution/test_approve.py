@@ -309,6 +309,24 @@ def test_a_stop_does_not_wait_for_a_position_mode_that_changes_nothing_on_the_wi
     assert isinstance(judge(CLOSE, state), NeedsRead)
 
 
+def test_nothing_is_sent_for_a_contract_that_isnt_guarded() -> None:
+    """Not a stop, not a close, not the operator's, not even a cancel."""
+    state = account(instrument=replace(INSTRUMENT, unguarded="Coin-M: its unit isn't documented"))
+    for write in (
+        stop(),
+        proposal(CloseAtMarket(key=LONG, size=D(100)), rule="flatten", action=Action.CLOSE, operator=True),
+        cancel("7"),
+        cancel("7", Action.CANCEL_ENTRIES, operator=True),
+        proposal(
+            SetLeverage(key=LONG, margin_mode=MarginMode.ISOLATED, leverage=D(2)), rule="l", action=Action.SET_LEVERAGE
+        ),
+    ):
+        verdict = approve(write, state, BOUNDS, leash=LEASH, now=NOW)
+        assert isinstance(verdict, Refusal)
+        assert verdict.kind is RefusalKind.UNGUARDED
+        assert "its unit isn't documented" in verdict.why
+
+
 # Exposure: invariants I15, I17
 
 

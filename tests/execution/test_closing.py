@@ -1,12 +1,13 @@
 """Closing steps: what holds the volume goes first, slices follow, entries end, leftovers are swept."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from guardd.execution.approve import ApprovedIntent
 from guardd.execution.closing import closing_steps, unfinished_reductions
-from guardd.execution.entries import cancel_entries, cancel_every_entry
+from guardd.execution.entries import cancel_entries, cancel_every_entry, entries_left
 from guardd.execution.sweep import sweep
 from guardd.model.decision import CancelEntries, Close, Reduce
 from guardd.model.event import OperatorSpoke, OperatorWord, PositionModeRead
@@ -15,7 +16,7 @@ from guardd.model.names import AccountName, MarginMode, OrderId, PositionKey, Po
 from guardd.model.order import RestingKind
 from guardd.model.outcome import Reason
 from guardd.venues.limiter import Lane
-from tests.execution.bench import BOUNDS, EPISODE, LONG, SHORT, Bench, D, plan, position, resting, wanted
+from tests.execution.bench import BOUNDS, EPISODE, INSTRUMENT, LONG, SHORT, Bench, D, plan, position, resting, wanted
 from tests.execution.fake_venue import Answer
 
 CLOSE = Close(key=LONG, episode=EPISODE, rule=RuleName("last-resort"), reason="the end is near")
@@ -185,6 +186,14 @@ async def test_an_account_rule_ends_the_entries_of_every_cross_instrument(bench:
     await bench.hold(position(margin_mode=MarginMode.ISOLATED))
     await rest(bench, resting("btc", 5, closes=False), resting("eth", 5, closes=False, key=ETH))
     assert entries(bench, whole_account=True) == {"eth"}
+
+
+async def test_entries_of_a_contract_that_isnt_guarded_are_left_alone(bench: Bench) -> None:
+    await rest(bench, resting("eth", 5, closes=False, key=ETH))
+    assert entries(bench, whole_account=True) == {"eth"}
+    bench.state.instruments[ETH.symbol] = replace(INSTRUMENT, symbol=ETH.symbol, unguarded="inverse")
+    assert entries(bench, whole_account=True) == set()
+    assert not entries_left(bench.state)
 
 
 async def test_an_entry_that_is_being_cancelled_is_not_cancelled_twice(bench: Bench) -> None:

@@ -18,7 +18,7 @@ from guardd.model.account import AccountCondition
 from guardd.model.facts import AccountView
 from guardd.model.names import AccountName, Severity, Symbol
 from guardd.model.reading import Absent
-from tests.telemetry.making import MAIN, position, said, unknown_position, view
+from tests.telemetry.making import MAIN, balance_view, position, said, unknown_position, view
 
 TOKEN = "canary-token-51ce"
 HEDGE = AccountName("hedge")
@@ -118,6 +118,18 @@ def contains(found: object, wanted: object) -> bool:
     if isinstance(wanted, list):
         return isinstance(found, list) and all(contains(*pair) for pair in zip(found, wanted, strict=False))
     return found == wanted
+
+
+async def test_every_balance_is_told_with_what_is_doubtful_about_it(client: TestClient, heard: Heard) -> None:
+    doubt = "the model doesn't reproduce the venue's figures"
+    balances = (balance_view("USDT", Decimal("1042.11")), balance_view("USDC", Absent.UNKNOWN, doubt=doubt))
+    heard.board(view(family="classic", balances=balances))
+    account = (await (await client.get("/status")).json())["accounts"][0]
+    assert (account["family"], account["equity"]) == ("classic", "1042.11")
+    assert account["balances"] == [
+        {"currency": "USDT", "equity": "1042.11", "margin_ratio": "0.31", "pooled": False, "doubt": ""},
+        {"currency": "USDC", "equity": None, "margin_ratio": "0.31", "pooled": False, "doubt": doubt},
+    ]
 
 
 async def test_what_is_unknown_is_null_and_never_zero(client: TestClient, heard: Heard) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardd.model.event import MarkSeen, OrdersRead
+from guardd.model.event import BalanceRead, InstrumentsRead, MarkSeen, OrdersRead
 from guardd.model.fold import fold
 from guardd.model.names import MarginMode, Side, Symbol
 from guardd.model.position import Position
@@ -194,7 +194,35 @@ def accounts(draw: st.DrawFn) -> AccountState:
             )
     tiers = SAMPLE_TIERS if draw(st.booleans()) else None
     listed = tuple(instrument(symbol, tiers=tiers) for symbol in (BTC, ETH, Symbol("SOLUSDT")))
-    return account(*rows, wallet=str(draw(st.sampled_from([900, 3000, 20000]))), instruments=listed)
+    state = account(*rows, wallet=str(draw(st.sampled_from([900, 3000, 20000]))), instruments=listed)
+    draw(st.sampled_from([as_it_is, with_ratio, as_pool, in_two_coins]))(state, draw(st.sampled_from(RATIOS)))
+    return state
+
+
+def as_it_is(state: AccountState, ratio: Decimal) -> None:
+    """One coin, and no figures of the venue's own."""
+
+
+def with_ratio(state: AccountState, ratio: Decimal) -> None:
+    """One coin, and the venue's ratio."""
+    (known,) = state.balances.values()
+    fold(state, BalanceRead(at=START, balances=(replace(known, margin_ratio=ratio),)))
+
+
+def as_pool(state: AccountState, ratio: Decimal) -> None:
+    """A unified account, with the venue's maintenance."""
+    (known,) = state.balances.values()
+    pool = replace(known, currency="USD", pooled=True, unrealized_pnl=Absent.UNKNOWN, foreign_collateral=True)
+    assert isinstance(known.equity, Decimal)
+    fold(state, BalanceRead(at=START, balances=(replace(pool, maintenance=abs(known.equity) * ratio),)))
+
+
+def in_two_coins(state: AccountState, ratio: Decimal) -> None:
+    """One instrument settles in another coin."""
+    (known,) = state.balances.values()
+    fold(state, InstrumentsRead(at=START, instruments=(replace(state.instruments[ETH], settle="USDC"),)))
+    other = replace(known, currency="USDC", equity=D(10_000) * ratio, unrealized_pnl=Absent.UNKNOWN)
+    fold(state, BalanceRead(at=START, balances=(known, other)))
 
 
 def told(policy: Policy, state: AccountState) -> dict[tuple[str, str, Use], Truth]:

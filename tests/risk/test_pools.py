@@ -342,6 +342,7 @@ def test_a_huge_liquidation_price_of_a_short_is_far_and_a_number() -> None:
     position = row(Side.SHORT, mode=CROSS, quantity="10", entry="92000", mark="92171", venue_liquidation=far)
     found = risk(held_in(position, balances=(balance(position, wallet="171000"),)), Side.SHORT)
     assert found.venue_liquidation == far
+    assert found.far
     assert found.contradiction == ""
     assert is_value(found.closing_distance_to_liquidation)
     assert found.closing_distance_to_liquidation > 186

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from guardd.model.account import AccountCondition
-from guardd.model.facts import AccountView, IntentStaged, PositionView, RestingView, Said
+from guardd.model.facts import AccountView, BalanceView, IntentStaged, PositionView, RestingView, Said
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.intent import Action, CloseAtMarket, Intent, Stage
 from guardd.model.names import (
@@ -20,7 +20,7 @@ from guardd.model.names import (
     VenueName,
 )
 from guardd.model.outcome import Outcome
-from guardd.model.reading import Absent
+from guardd.model.reading import Absent, Reading
 
 MAIN, BITMART = AccountName("main"), VenueName("bitmart")
 START = Instant(NS_PER_S, 1_767_225_600_000)  # 2026-01-01 00:00 UTC
@@ -72,6 +72,10 @@ def view(*positions: PositionView, **changed: Any) -> AccountView:
         "at": START,
     }
     return AccountView(**{**values, **changed})
+
+
+def balance_view(currency: str, equity: Reading, *, doubt: str = "") -> BalanceView:
+    return BalanceView(currency=currency, equity=equity, margin_ratio=Decimal("0.31"), pooled=False, doubt=doubt)
 
 
 def unknown_position() -> PositionView:

@@ -32,7 +32,18 @@ from guardd.model.outcome import Accepted, Unknown
 from guardd.model.reading import Absent
 from guardd.telemetry.exposition import SLICE_SAMPLES
 from guardd.telemetry.metrics import LastFrame, Metrics, TokensLeft
-from tests.telemetry.making import BITMART, MAIN, START, WHO, key, position, staged, unknown_position, view
+from tests.telemetry.making import (
+    BITMART,
+    MAIN,
+    START,
+    WHO,
+    balance_view,
+    key,
+    position,
+    staged,
+    unknown_position,
+    view,
+)
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -87,6 +98,14 @@ async def test_an_account_is_rendered_with_one_for_the_state_and_mode_it_is_in(m
     assert found["guardd_protected_notional_ratio"] == 1.0
     assert found["guardd_venue_closing"] == 1.0
     assert found["guardd_build_info{version=1.2.3}"] == 1.0
+
+
+async def test_each_settlement_coin_has_an_equity_of_its_own(metrics: Metrics) -> None:
+    coins = {"USDT": Decimal("1042.11"), "USDC": Decimal(500), "BTC": Absent.UNKNOWN}
+    metrics(view(balances=tuple(balance_view(currency, equity) for currency, equity in coins.items())))
+    found = await scrape(metrics)
+    told = {name: value for name, value in found.items() if name.startswith("guardd_account_equity")}
+    assert told == {"guardd_account_equity{currency=USDT}": 1042.11, "guardd_account_equity{currency=USDC}": 500.0}
 
 
 async def test_I19_what_is_unknown_has_no_series_rather_than_a_number(metrics: Metrics) -> None:
