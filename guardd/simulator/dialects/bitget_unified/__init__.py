@@ -1,0 +1,1 @@
+"""Bitget's unified account, API V3, over the simulated exchange."""

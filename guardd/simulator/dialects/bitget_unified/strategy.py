@@ -1,0 +1,219 @@
+"""Strategy orders: one object of one or two legs over the exchange's plans, and how V3 writes it. UTA reference, 10.
+
+The exchange rests each leg as a plan of its own; `Strategies` remembers which belong together. What a plan makes of the
+object: it is `pending` while a leg rests, `success` or `failed` as soon as one has fired, and then the other leg goes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from guardd.simulator.dialects.bitget_common.envelope import Row
+from guardd.simulator.dialects.bitget_unified.words import SOURCE_WORDS, STRATEGY_STATUS, client_oid, number
+from guardd.simulator.engine import Exchange
+from guardd.simulator.orders import Plan, PlanKind, PlanStatus, PositionSide, Side
+
+_FIRED_WORDS = {PlanKind.TAKE_PROFIT: "takeProfit", PlanKind.STOP_LOSS: "stopLoss"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bond:
+    """What makes one strategy of several plans."""
+
+    order_id: str
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """One strategy order as it stands; `size` None: the whole position."""
+
+    order_id: str
+    client_id: str
+    plans: tuple[Plan, ...]
+
+    @property
+    def first(self) -> Plan:
+        return self.plans[0]
+
+    @property
+    def take_profit(self) -> Plan | None:
+        return self._of(PlanKind.TAKE_PROFIT)
+
+    @property
+    def stop_loss(self) -> Plan | None:
+        return self._of(PlanKind.STOP_LOSS)
+
+    @property
+    def trigger(self) -> Plan | None:
+        return self._of(PlanKind.CONDITIONAL)
+
+    @property
+    def client_oid(self) -> str:
+        return client_oid(self.order_id, self.client_id)
+
+    @property
+    def symbol(self) -> str:
+        return self.first.symbol
+
+    @property
+    def side(self) -> Side:
+        return self.first.side
+
+    @property
+    def pos_side(self) -> PositionSide:
+        return self.first.position_side
+
+    @property
+    def size(self) -> Decimal | None:
+        return self.first.size
+
+    @property
+    def kind(self) -> str:
+        return "trigger" if self.trigger is not None else "tpsl"
+
+    @property
+    def whole(self) -> bool:
+        return self.kind == "tpsl" and self.size is None
+
+    @property
+    def status(self) -> PlanStatus:
+        held = {plan.status for plan in self.plans}
+        order = (PlanStatus.TRIGGERED, PlanStatus.FAILED, PlanStatus.LIVE, PlanStatus.CANCELLED)
+        return next(status for status in order if status in held)
+
+    @property
+    def fired(self) -> str:
+        """Which leg went off, "" while none has."""
+        gone = (plan for plan in self.plans if plan.status in (PlanStatus.TRIGGERED, PlanStatus.FAILED))
+        return next((_FIRED_WORDS.get(plan.kind, "") for plan in gone), "")
+
+    @property
+    def created_ms(self) -> int:
+        return min(plan.created_ms for plan in self.plans)
+
+    @property
+    def updated_ms(self) -> int:
+        return max(plan.updated_ms for plan in self.plans)
+
+    def _of(self, kind: PlanKind) -> Plan | None:
+        return next((plan for plan in self.plans if plan.kind is kind), None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Strategies:
+    """Which plans belong together. A plan that nobody bound is a strategy by itself."""
+
+    exchange: Exchange
+    bonds: dict[str, Bond] = field(default_factory=dict)  # by plan id
+    dropped: set[str] = field(default_factory=set)  # legs that a change took away: no part of any strategy
+
+    def bind(self, plan: Plan, bond: Bond | None = None, client_id: str = "") -> Bond:
+        """Let a plan belong to a strategy, or begin one."""
+        bond = bond or Bond(order_id=plan.plan_id, client_id=client_id)
+        self.bonds[plan.plan_id] = bond
+        return bond
+
+    def drop(self, plan: Plan) -> None:
+        self.dropped.add(plan.plan_id)
+
+    def bond_of(self, plan: Plan) -> Bond:
+        return self.bonds.get(plan.plan_id) or Bond(order_id=plan.plan_id, client_id=plan.client_id)
+
+    def adopt(self, uid: str, plan: Plan) -> None:
+        """A preset that an order brought along belongs to the other one of the same order."""
+        for other in self.exchange.query.open_plans(uid, plan.symbol):
+            if other.parent_order_id == plan.parent_order_id and other.plan_id in self.bonds:
+                self.bind(plan, self.bonds[other.plan_id])
+                return
+        self.bind(plan)
+
+    def everything(self, uid: str) -> list[Strategy]:
+        """Pending and past ones, oldest first."""
+        query = self.exchange.query
+        return self._grouped([*query.plan_history(uid), *query.open_plans(uid)])
+
+    def pending(self, uid: str, symbol: str = "") -> list[Strategy]:
+        return self._grouped(self.exchange.query.open_plans(uid, symbol or None))
+
+    def of_plan(self, uid: str, plan: Plan) -> Strategy | None:
+        """The strategy that this plan is a leg of."""
+        wanted = self.bond_of(plan).order_id
+        return next((each for each in self.everything(uid) if each.order_id == wanted), None)
+
+    def find(self, uid: str, order_id: str, client: str) -> Strategy | None:
+        """By order id, else the newest of this client id."""
+        for each in reversed(self.everything(uid)):
+            if each.order_id == order_id if order_id else each.client_oid == client:
+                return each
+        return None
+
+    def siblings(self, uid: str, plan: Plan) -> list[Plan]:
+        """Other legs of the same strategy that still rest."""
+        wanted = self.bond_of(plan).order_id
+        return [
+            other
+            for other in self.exchange.query.open_plans(uid, plan.symbol)
+            if other.plan_id != plan.plan_id and self.bond_of(other).order_id == wanted
+        ]
+
+    def _grouped(self, plans: Iterable[Plan]) -> list[Strategy]:
+        groups: dict[Bond, list[Plan]] = {}
+        for plan in sorted(plans, key=lambda plan: int(plan.plan_id)):
+            if plan.plan_id not in self.dropped:
+                groups.setdefault(self.bond_of(plan), []).append(plan)
+        return [
+            Strategy(order_id=bond.order_id, client_id=bond.client_id, plans=tuple(legs))
+            for bond, legs in groups.items()
+        ]
+
+
+def strategy_row(strategy: Strategy, category: str, held: Decimal) -> Row:
+    """A listed row: neither `type` nor `tpslMode`, `side` nor `reduceOnly` is in it, so that whole-position and partial
+    orders look alike (10.4). `held` is what a whole-position order would close now."""
+    trigger = strategy.trigger
+    limited = trigger is not None and trigger.limit_price is not None
+    return {
+        "orderId": strategy.order_id,
+        "clientOid": strategy.client_oid,
+        "category": category,
+        "symbol": strategy.symbol,
+        "qty": number(held if strategy.size is None else strategy.size),
+        "posSide": strategy.pos_side.value,
+        "status": STRATEGY_STATUS[strategy.status],
+        **_leg("tp", "takeProfit", strategy.take_profit),
+        **_leg("sl", "stopLoss", strategy.stop_loss),
+        "triggerBy": SOURCE_WORDS[trigger.source] if trigger else "",
+        "triggerPrice": number(trigger.trigger_price) if trigger else "",
+        "triggerOrderType": ("limit" if limited else "market") if trigger else "",
+        "triggerOrderPrice": number(trigger.limit_price) if trigger and limited else "",
+        "createdTime": str(strategy.created_ms),
+        "updatedTime": str(strategy.updated_ms),
+    }
+
+
+def _leg(prefix: str, name: str, plan: Plan | None) -> Row:
+    """A leg that isn't there has an empty price beside words that mean nothing (recorded)."""
+    limited = plan is not None and plan.limit_price is not None
+    return {
+        f"{prefix}TriggerBy": SOURCE_WORDS[plan.source] if plan else "market",
+        name: number(plan.trigger_price) if plan else "",
+        f"{prefix}OrderType": "limit" if limited else "market",
+        f"{prefix}LimitPrice": number(plan.limit_price) if plan and limited else "",
+    }
+
+
+def past_row(strategy: Strategy, category: str, held: Decimal) -> Row:
+    """A row of the history: it says which leg fired."""
+    return {**strategy_row(strategy, category, held), "triggerType": strategy.fired}
+
+
+def pushed_row(strategy: Strategy, category: str, held: Decimal) -> Row:
+    """The socket's row has what the list leaves out, except `tpslMode` (11)."""
+    return {
+        **strategy_row(strategy, category.lower(), held),
+        "side": strategy.side.value,
+        "reduceOnly": "yes" if strategy.first.reduce else "no",
+        "type": strategy.kind,
+        "triggerType": strategy.fired,
+    }
