@@ -31,6 +31,7 @@ __all__ = [
     "Held",
     "How",
     "Lane",
+    "Left",
     "Limit",
     "Limiter",
     "LimiterRegistry",
@@ -79,6 +80,13 @@ class Usage:
     window_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What an answer's header says of the bucket where it counts down: calls left in the current window of the published limit."""
+
+    calls: int
+
+
 class How(StrEnum):
     """How a granted call ended."""
 
@@ -97,7 +105,7 @@ class Ending:
 
     how: How
     retry_after_s: float = 0.0
-    usage: Usage | None = None
+    usage: Usage | Left | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +169,12 @@ class _Bucket:
     def longest_window_ns(self, share: float) -> int:
         return self._budget(share)[1]
 
-    def correct(self, usage: Usage, now_ns: int) -> None:
+    def correct(self, told: Usage | Left, now_ns: int) -> None:
         """Believe the venue where it is stricter than we are: its limit, its window, and calls that others made."""
+        usage = told
+        if isinstance(usage, Left):
+            published = self.limit
+            usage = Usage(used=published.calls - usage.calls, limit=published.calls, window_s=published.window_s)
         if usage.limit < 1 or usage.window_s <= 0.0:
             return
         self._calls = min(self.limit.calls, usage.limit)

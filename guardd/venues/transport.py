@@ -20,7 +20,7 @@ from guardd.model.facts import BlockChanged, Listener, RequestFinished, RequestR
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import AccountName, VenueName
 from guardd.venues import retry
-from guardd.venues.limiter import Ending, Held, How, Lane, Limiter, Permit, Usage
+from guardd.venues.limiter import Ending, Held, How, Lane, Left, Limiter, Permit, Usage
 from guardd.venues.wire import Ambiguous, NotSent, Wire, WireAnswer, WireReply, WireRequest
 
 __all__ = [
@@ -62,7 +62,7 @@ class Judgement(StrEnum):
     BANNED = "banned"
 
 
-def no_usage(headers: Mapping[str, str]) -> Usage | None:
+def no_usage(headers: Mapping[str, str]) -> Usage | Left | None:
     """For a venue whose answers carry no counters."""
     return None
 
@@ -72,7 +72,7 @@ class Dialect:
     """The two words that differ from venue to venue. `judge` takes the HTTP status and the envelope's `code` as text."""
 
     judge: Callable[[int, str], Judgement]
-    usage: Callable[[Mapping[str, str]], Usage | None] = no_usage
+    usage: Callable[[Mapping[str, str]], Usage | Left | None] = no_usage
     """Reads lower-case header names."""
 
 
@@ -311,7 +311,7 @@ class Transport:
             body=None if call.body is None else call.body.encode(),
         )
 
-    def _ending(self, call: Call, answer: Answer, usage: Usage | None) -> Ending:
+    def _ending(self, call: Call, answer: Answer, usage: Usage | Left | None) -> Ending:
         """Cloudflare guards each host by itself: what another host answers neither begins nor ends a block of the venue's own."""
         ending = _ending(answer, usage)
         elsewhere = call.base_url is not None and call.base_url.rstrip("/") != self._base_url
@@ -319,7 +319,7 @@ class Transport:
             return replace(ending, how=How.LOST)
         return ending
 
-    def _usage(self, wired: WireAnswer) -> Usage | None:
+    def _usage(self, wired: WireAnswer) -> Usage | Left | None:
         return self._dialect.usage(wired.headers) if isinstance(wired, WireReply) else None
 
     def _left_s(self, end_ns: int) -> float:
@@ -377,7 +377,7 @@ def _retry_after_s(headers: Mapping[str, str]) -> float:
     return min(float(text), RETRY_AFTER_CAP_S) if text.isdecimal() else 0.0
 
 
-def _ending(answer: Answer, usage: Usage | None) -> Ending:
+def _ending(answer: Answer, usage: Usage | Left | None) -> Ending:
     match answer:
         case Reply():
             return Ending(how=How.ANSWERED, usage=usage)

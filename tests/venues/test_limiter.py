@@ -20,6 +20,7 @@ from guardd.venues.limiter import (
     Held,
     How,
     Lane,
+    Left,
     Limit,
     Limiter,
     LimiterRegistry,
@@ -255,6 +256,26 @@ def test_nonsense_in_the_headers_is_ignored() -> None:
     assert isinstance(permit, Permit)
     limiter.settle(permit, Ending(how=How.ANSWERED, usage=Usage(used=-5, limit=0, window_s=0.0)))
     assert drawn(limiter, Lane.ORDINARY) == 15
+
+
+def test_a_header_that_counts_down_tells_of_calls_that_others_made() -> None:
+    clock = ManualClock()
+    limiter = limiter_of(clock, limit(10, window_s=1.0))
+    permit = limiter.try_acquire("orders", Lane.EMERGENCY)
+    assert isinstance(permit, Permit)
+    limiter.settle(permit, Ending(how=How.ANSWERED, usage=Left(calls=4)))
+    assert limiter.tokens() == {"orders/key": 7 - 6}
+    clock.pass_time(1.1)
+    assert limiter.tokens() == {"orders/key": 7}
+
+
+@pytest.mark.parametrize("left", [9, 10, 59])
+def test_a_header_that_counts_down_from_at_least_what_we_know_changes_nothing(left: int) -> None:
+    limiter = limiter_of(ManualClock(), limit(10, window_s=1.0))
+    permit = limiter.try_acquire("orders", Lane.EMERGENCY)
+    assert isinstance(permit, Permit)
+    limiter.settle(permit, Ending(how=How.ANSWERED, usage=Left(calls=left)))
+    assert limiter.tokens() == {"orders/key": 7 - 1}
 
 
 def refuse(limiter: Limiter, retry_after_s: float = 0.0, lane: Lane = Lane.ORDINARY) -> bool:

@@ -32,7 +32,7 @@ from guardd.venues.bitget.errors import (
 )
 from guardd.venues.bitget.hosts import Hosts
 from guardd.venues.bitget.sign import DEMO_HEADER, Credentials, signed_headers
-from guardd.venues.limiter import Lane, Usage
+from guardd.venues.limiter import Lane, Left
 from guardd.venues.rows import as_row
 from guardd.venues.transport import (
     Answer,
@@ -57,6 +57,7 @@ CLOCK_DEADLINE_S: Final = 2.0
 USER_AGENT: Final = f"guardd/{__version__} (+risk guard)"
 """Descriptive and stable: the agents of common libraries are the first that an edge turns away."""
 CHANNEL_HEADER: Final = "X-CHANNEL-API-CODE"
+LEFT_HEADER: Final = "x-mbx-used-remain-limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,10 @@ def _judge(status: int, code: str) -> Judgement:
     return Judgement.RATE_LIMITED if code and action_for(code) is GuardAction.SLOW else Judgement.REJECTED
 
 
-def _usage(headers: Mapping[str, str]) -> Usage | None:
-    return None
+def _usage(headers: Mapping[str, str]) -> Left | None:
+    """In spite of its name the header counts what is left to this endpoint in the current second (4)."""
+    left = headers.get(LEFT_HEADER, "")
+    return Left(calls=int(left)) if left.isascii() and left.isdecimal() else None
 
 
 DIALECT: Final = Dialect(judge=_judge, usage=_usage)

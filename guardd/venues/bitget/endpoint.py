@@ -34,8 +34,9 @@ TIME: Final = Endpoint("time", "GET", "/api/v2/public/time", signed=False)
 
 OVERALL_CALLS: Final = 6_000
 OVERALL_WINDOW_S: Final = 60.0
-OVERALL_RECOVERY_S: Final = 300.0
-"""So long the venue turns an address away that went over its overall limit (4, 19.39)."""
+"""Over all calls of one address. Who goes over it is turned away for 5 minutes (4, 19.39), which is why what every account of this
+process does counts here together. Should others on the address trip it, each endpoint's bucket rests by itself, doubling to two
+minutes: a handful of calls a minute find the end of it, and closes and stops needn't wait for reads that were refused."""
 
 LIMITS: Final = (
     Limit(endpoint=TIME.name, calls=20, window_s=1.0, scope=Scope.IP),
