@@ -60,12 +60,9 @@ class Options:
     modify_keeps_legs: bool = False  # else a leg that a change leaves out is gone (16.12)
     modify_needs_quantity: bool = True  # "marked required" (10.2)
     one_way_takes_side: bool = True  # posSide of a TP/SL in one-way mode; else refused with 400172 (16.9)
-    position_known_after_ms: int = 300  # until then a TP/SL of a fresh position is refused with 25601 (10.1)
     liquidation_handling_ms: int = 3_000  # writes answer 25008 for so long after a liquidation (4)
-    closes_need_value: bool = True  # whether `minOrderAmount` holds for closes too (5: silent)
     empty_list_is_null: bool = True  # observed; `[]` elsewhere (8.1)
     cursor_is_number: bool = True  # of history-strategy-orders: recorded above 2^53 (16.40)
-    strategy_ids_kept_ms: int = 6 * 3_600_000  # a strategy's clientOid stays taken (9.10)
     open_orders_max: int = 400  # over all futures categories together (1)
     ratio_places: int = 2  # mgnRatio is printed coarsely: cut off here (0, fact 4)
     account_level: str = "advanced"

@@ -19,10 +19,10 @@ from guardd.simulator.dialects.bitget_unified.stream import UnifiedStreams
 from guardd.simulator.dialects.bitget_unified.topics import PRIVATE_PATH, PUBLIC_PATH
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import Faults
-from guardd.simulator.happenings import Happening, Liquidated, PlanAction, PlanChanged, PositionChanged
+from guardd.simulator.happenings import Happening, Liquidated, PositionChanged
 from guardd.simulator.limits import Limits
 from guardd.simulator.tape import Tape, next_funding_ms
-from guardd.simulator.terms import LeverageChange, Terms
+from guardd.simulator.terms import LeverageChange, RestingCloses, Terms
 from guardd.simulator.wire import Push, Reply, Request, StreamSession
 
 
@@ -121,7 +121,7 @@ class BitgetUnifiedDialect:
             tape.settled(symbol, rate, now_ms)
 
     def _remember(self, happening: Happening) -> None:
-        """Closed lives and liquidations; and when one leg of a strategy has gone off, the other one goes."""
+        """Closed lives and liquidations."""
         match happening:
             case PositionChanged(uid=uid, position=view, sequence=sequence) if not view.size:
                 self.desk.standing(uid).closed.append(
@@ -129,11 +129,6 @@ class BitgetUnifiedDialect:
                 )
             case Liquidated(uid=uid, at_ms=at_ms):
                 self.desk.standing(uid).liquidated_ms = at_ms
-            case PlanChanged(uid=uid, plan=plan, action=PlanAction.PLACED) if plan.parent_order_id:
-                self.desk.strategies.adopt(uid, plan)
-            case PlanChanged(uid=uid, plan=plan, action=PlanAction.TRIGGERED | PlanAction.FAILED, at_ms=at_ms):
-                for sibling in self.desk.strategies.siblings(uid, plan):
-                    self.desk.exchange.cancel_plan(uid, sibling.plan_id, at_ms)
             case _:
                 pass
 
@@ -152,6 +147,10 @@ def unified_terms() -> Terms:
         partial_tiers=2,
         liquidation_cancels_all=True,
         max_orders_per_symbol=400,
+        one_way_closes=RestingCloses.DISPLACE,
+        linked_presets=True,
+        plans_blind_ms=300,
+        plan_client_ids_kept_ms=6 * 3_600_000,
     )
 
 

@@ -30,7 +30,6 @@ from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.wire import Request
 
 PRICE_BAND = Decimal("0.05")  # buyLimitPriceRatio, sellLimitPriceRatio of every listed contract
-MIN_VALUE = Decimal(5)  # minOrderAmount, in the quote coin
 _STP_WORDS = ("none", "cancel_taker", "cancel_maker", "cancel_both")
 _MONEY_REASONS = (RefusalReason.INSUFFICIENT_BALANCE, RefusalReason.WOULD_LIQUIDATE)
 
@@ -79,8 +78,6 @@ def read_order(desk: Desk, uid: str, fields: Fields) -> OrderRequest:
     take_profit, stop_loss = _presets(desk, contract, fields, side, reduce=reduce)
     check_price(desk, contract, side, price)
     check_size(contract, size, contract.max_limit_size if limited else contract.max_market_size)
-    if not reduce or desk.options.closes_need_value:
-        check_value(desk, contract, size, price)
     return OrderRequest(
         symbol=contract.symbol,
         side=side,
@@ -110,10 +107,9 @@ def _closes(desk: Desk, uid: str, fields: Fields, side: Side) -> bool:
 
 def check_price(desk: Desk, contract: Contract, side: Side, price: Decimal | None) -> None:
     """On the tick, and inside the band around the mark."""
+    check_tick(contract, price)
     if price is None:
         return
-    if price % contract.tick:
-        raise refuse("25244")
     quote = desk.exchange.query.quote(contract.symbol)
     if quote is None:
         return
@@ -121,6 +117,11 @@ def check_price(desk: Desk, contract: Contract, side: Side, price: Decimal | Non
         raise refuse("25205")
     if side is Side.SELL and price < quote.mark * (1 - PRICE_BAND):
         raise refuse("25206")
+
+
+def check_tick(contract: Contract, price: Decimal | None) -> None:
+    if price is not None and price % contract.tick:
+        raise refuse("25244")
 
 
 def check_size(contract: Contract, size: Decimal, largest: Decimal) -> None:
@@ -132,17 +133,10 @@ def check_size(contract: Contract, size: Decimal, largest: Decimal) -> None:
         raise refuse("25207")
 
 
-def check_value(desk: Desk, contract: Contract, size: Decimal, price: Decimal | None) -> None:
-    quote = desk.exchange.query.quote(contract.symbol)
-    at = price or (quote.last if quote else Decimal(0))
-    if quote is not None and size * contract.contract_size * at < MIN_VALUE:
-        raise refuse("25611")
-
-
 def _presets(
     desk: Desk, contract: Contract, fields: Fields, side: Side, *, reduce: bool
 ) -> tuple[Preset | None, Preset | None]:
-    """TP/SL that an opening order brings along, at market."""
+    """TP/SL that an opening order brings along."""
     found = (_preset(fields, "takeProfit", "tp"), _preset(fields, "stopLoss", "sl"))
     if any(found) and reduce:
         raise refuse("25200", "a closing order brings no TP/SL")
@@ -150,6 +144,7 @@ def _presets(
     for preset, profit in zip(found, (True, False), strict=True):
         if preset is not None:
             check_trigger(desk, contract, leg, preset.source, preset.trigger_price, profit=profit)
+            check_tick(contract, preset.limit_price)
     return found
 
 
@@ -158,17 +153,16 @@ def _preset(fields: Fields, name: str, prefix: str) -> Preset | None:
     source = arguments.source(fields, f"{prefix}TriggerBy")
     if trigger is None:
         return None
-    if arguments.word(fields, f"{prefix}OrderType", "limit", "market", default="market") == "limit":
-        raise refuse("25200", f"{prefix}OrderType")
-    return Preset(trigger_price=trigger, source=source)
+    limited = arguments.word(fields, f"{prefix}OrderType", "limit", "market", default="market") == "limit"
+    limit = arguments.positive(fields, f"{prefix}LimitPrice") if limited else None
+    return Preset(trigger_price=trigger, source=source, limit_price=limit)
 
 
 def check_trigger(
     desk: Desk, contract: Contract, leg: PositionSide, source: PriceSource, trigger: Decimal, *, profit: bool
 ) -> None:
     """On the tick, and beyond the price that it watches: long take-profit above, long stop-loss below (2558x)."""
-    if trigger % contract.tick:
-        raise refuse("25244")
+    check_tick(contract, trigger)
     quote = desk.exchange.query.quote(contract.symbol)
     if quote is None:
         raise refuse("25013")
@@ -319,16 +313,11 @@ def close_positions(desk: Desk, call: Call) -> Json:
 
 
 def _close(desk: Desk, call: Call, view: PositionView) -> Row:
-    contract = desk.exchange.query.contract(view.symbol)
-    if not view.available_size:
-        return _failed(refuse("24056"))
-    if view.available_size > contract.max_market_size:
-        return _failed(refuse("25207"))
-    request = OrderRequest(symbol=view.symbol, side=view.side.closing, size=view.available_size, reduce=True)
+    """All that is available, however small; one order, also above the largest market order's size: then it fails."""
     try:
-        return _named(desk.exchange.place(call.uid, request, call.now_ms))
+        return _named(desk.exchange.close_position(call.uid, view.symbol, view.side, call.now_ms))
     except Refused as refusal:
-        return _failed(code_of(refusal))
+        return _failed(refuse("24056") if refusal.reason is RefusalReason.VOLUME_NOT_ENOUGH else code_of(refusal))
 
 
 def _failed(error: VenueError) -> Row:

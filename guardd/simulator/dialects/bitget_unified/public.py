@@ -10,7 +10,7 @@ from guardd.simulator.dialects.bitget_unified import arguments
 from guardd.simulator.dialects.bitget_unified.codes import bad
 from guardd.simulator.dialects.bitget_unified.coin import CoinContract
 from guardd.simulator.dialects.bitget_unified.desk import Category, Desk
-from guardd.simulator.dialects.bitget_unified.orders import MIN_VALUE, PRICE_BAND
+from guardd.simulator.dialects.bitget_unified.orders import PRICE_BAND
 from guardd.simulator.dialects.bitget_unified.words import number, rounded
 from guardd.simulator.matching import book_levels
 from guardd.simulator.orders import Side
@@ -83,7 +83,7 @@ def _instrument(desk: Desk, contract: Contract) -> Row:
         "priceMultiplier": number(contract.tick),
         "quantityMultiplier": number(contract.step),
         "type": "perpetual",
-        "minOrderAmount": number(MIN_VALUE),
+        "minOrderAmount": number(contract.min_notional),
         "maxSymbolOrderNum": "",
         "maxProductOrderNum": str(desk.options.open_orders_max),
         "maxPositionNum": "200",
@@ -130,7 +130,7 @@ def _coin_instrument(coin: CoinContract) -> Row:
         "priceMultiplier": number(coin.tick),
         "quantityMultiplier": "1",
         "type": "perpetual",
-        "minOrderAmount": number(MIN_VALUE),
+        "minOrderAmount": "5",
         "maxSymbolOrderNum": "",
         "maxProductOrderNum": "400",
         "maxPositionNum": "200",

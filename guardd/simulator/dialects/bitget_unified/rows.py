@@ -113,9 +113,13 @@ def _preset(prefix: str, name: str, preset: Preset | None) -> Row:
     return {
         f"{prefix}TriggerBy": SOURCE_WORDS[preset.source] if preset else None,
         name: number(preset.trigger_price) if preset else None,
-        f"{prefix}OrderType": "market" if preset else None,
-        f"{prefix}LimitPrice": "" if preset else None,
+        f"{prefix}OrderType": _execution(preset) if preset else None,
+        f"{prefix}LimitPrice": (number(preset.limit_price) if preset.limit_price else "") if preset else None,
     }
+
+
+def _execution(preset: Preset) -> str:
+    return "market" if preset.limit_price is None else "limit"
 
 
 def fill_row(trade: Trade, contract: Contract) -> Row:

@@ -51,7 +51,6 @@ def place_strategy_order(desk: Desk, call: Call) -> Json:
     contract = desk.contract(category, symbol)
     kind = arguments.word(fields, "type", *_TYPES, default="tpsl")
     client = arguments.client_id(fields) if kind == "tpsl" else ""  # honoured only there (9.10)
-    _check_client_id(desk, call, client)
     if kind == "trigger":
         return _place_trigger(desk, call, contract, fields)
     whole = arguments.word(fields, "tpslMode", "full", "partial", default="full") == "full"
@@ -66,18 +65,6 @@ def place_strategy_order(desk: Desk, call: Call) -> Json:
         _make_room(desk, call, symbol, leg)
     strategy = _place_legs(desk, call, symbol, leg, legs, size, client)
     return {"clientOid": strategy.client_oid, "orderId": strategy.order_id}
-
-
-def _check_client_id(desk: Desk, call: Call, client: str) -> None:
-    """Taken while its order is pending, and for six hours after it was placed (9.10)."""
-    if not client:
-        return
-    if any(order.client_id == client for order in desk.exchange.query.open_orders(call.uid)):
-        raise refuse("25212")
-    since_ms = call.now_ms - desk.options.strategy_ids_kept_ms
-    for each in desk.strategies.everything(call.uid):
-        if each.client_id == client and (each.status is PlanStatus.LIVE or each.created_ms > since_ms):
-            raise refuse("25212")
 
 
 def _protected_side(desk: Desk, uid: str, fields: Fields) -> PositionSide:
@@ -121,11 +108,9 @@ def _check_legs(desk: Desk, contract: Contract, leg: PositionSide, legs: list[_L
 
 
 def _check_position(desk: Desk, call: Call, symbol: str, leg: PositionSide, size: Decimal | None) -> None:
-    """25601 without a position, and for a moment after it was opened; 25583 above its size."""
+    """25601 without a position, 25583 above its size."""
     view = desk.exchange.query.position(call.uid, symbol, leg)
     if view is None or not view.size:
-        raise refuse("25601")
-    if call.now_ms - view.opened_ms < desk.options.position_known_after_ms:
         raise refuse("25601")
     if size is not None and size > view.size:
         raise refuse("25583")
@@ -150,22 +135,26 @@ def _place_legs(
     with _composing(desk, call):
         try:
             for each in legs:
-                plan = _place_leg(desk, call, symbol, leg, each, size, client if not placed else "")
-                bond = desk.strategies.bond_of(placed[0]) if placed else None
-                desk.strategies.bind(plan, bond, client)
-                placed.append(plan)
+                pair_id = placed[0].pair_id if placed else ""
+                placed.append(_place_leg(desk, call, symbol, leg, each, size, "" if placed else client, pair_id))
         except Refused as refusal:
             for plan in placed:
                 desk.strategies.drop(plan)
                 desk.exchange.cancel_plan(call.uid, plan.plan_id, call.now_ms)
             raise _of_placing(refusal) from refusal
-        bond = desk.strategies.bond_of(placed[0])
-        desk.news.append((call.uid, bond.order_id))
-    return Strategy(order_id=bond.order_id, client_id=bond.client_id, plans=tuple(placed))
+        desk.news.append((call.uid, placed[0].pair_id))
+    return Strategy(order_id=placed[0].pair_id, client_id=client, plans=tuple(placed))
 
 
 def _place_leg(
-    desk: Desk, call: Call, symbol: str, leg: PositionSide, each: _Leg, size: Decimal | None, client: str
+    desk: Desk,
+    call: Call,
+    symbol: str,
+    leg: PositionSide,
+    each: _Leg,
+    size: Decimal | None,
+    client: str,
+    pair_id: str,
 ) -> Plan:
     request = PlanRequest(
         symbol=symbol,
@@ -177,12 +166,14 @@ def _place_leg(
         size=size,
         limit_price=each.limit,
         client_id=client,
+        pair_id=pair_id,
     )
     return desk.exchange.place_plan(call.uid, request, call.now_ms)
 
 
 def _of_placing(refusal: Refused) -> Exception:
-    missing = (RefusalReason.POSITION_NOT_EXIST, RefusalReason.POSITION_CLOSED)
+    """25601 also for a moment after a fill: the position isn't known to TP/SL orders yet (10.1)."""
+    missing = (RefusalReason.POSITION_NOT_EXIST, RefusalReason.POSITION_CLOSED, RefusalReason.POSITION_NOT_READY)
     return refuse("25601") if refusal.reason in missing else code_of(refusal)
 
 
@@ -219,9 +210,8 @@ def _place_trigger(desk: Desk, call: Call, contract: Contract, fields: Fields) -
     )
     with _composing(desk, call):
         plan = desk.exchange.place_plan(call.uid, request, call.now_ms)
-        bond = desk.strategies.bind(plan)
-        desk.news.append((call.uid, bond.order_id))
-    strategy = Strategy(order_id=bond.order_id, client_id="", plans=(plan,))
+        desk.news.append((call.uid, plan.pair_id))
+    strategy = Strategy(order_id=plan.pair_id, client_id="", plans=(plan,))
     return {"clientOid": strategy.client_oid, "orderId": strategy.order_id}
 
 
@@ -254,7 +244,6 @@ def _change_legs(
     desk: Desk, call: Call, strategy: Strategy, legs: list[_Leg], kept: set[PlanKind], size: Decimal | None
 ) -> None:
     """Resting legs move in place; one that changes between market and limit is placed anew."""
-    bond = desk.strategies.bond_of(strategy.first)
     wanted = {each.kind: each for each in legs}
     for plan in strategy.plans:
         each = wanted.pop(plan.kind, None)
@@ -277,8 +266,7 @@ def _change_legs(
             wanted[plan.kind] = each
     for each in wanted.values():
         new_size = strategy.size if size is None else size
-        plan = _place_leg(desk, call, strategy.symbol, strategy.pos_side, each, new_size, "")
-        desk.strategies.bind(plan, bond)
+        _place_leg(desk, call, strategy.symbol, strategy.pos_side, each, new_size, "", strategy.order_id)
 
 
 def _modify_trigger(

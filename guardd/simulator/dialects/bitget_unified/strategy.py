@@ -1,7 +1,7 @@
 """Strategy orders: one object of one or two legs over the exchange's plans, and how V3 writes it. UTA reference, 10.
 
-The exchange rests each leg as a plan of its own; `Strategies` remembers which belong together. What a plan makes of the
-object: it is `pending` while a leg rests, `success` or `failed` as soon as one has fired, and then the other leg goes.
+The exchange rests each leg as a plan of its own and links the two. The object is `pending` while a leg rests, `success` or
+`failed` as soon as one has fired: then the exchange ends the other.
 """
 
 from collections.abc import Iterable
@@ -14,14 +14,6 @@ from guardd.simulator.engine import Exchange
 from guardd.simulator.orders import Plan, PlanKind, PlanStatus, PositionSide, Side
 
 _FIRED_WORDS = {PlanKind.TAKE_PROFIT: "takeProfit", PlanKind.STOP_LOSS: "stopLoss"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bond:
-    """What makes one strategy of several plans."""
-
-    order_id: str
-    client_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,70 +94,44 @@ class Strategy:
 
 @dataclass(slots=True, kw_only=True)
 class Strategies:
-    """Which plans belong together. A plan that nobody bound is a strategy by itself."""
+    """Strategy orders as the exchange's plans make them up: a linked pair is one object, any other plan one by itself."""
 
     exchange: Exchange
-    bonds: dict[str, Bond] = field(default_factory=dict)  # by plan id
     dropped: set[str] = field(default_factory=set)  # legs that a change took away: no part of any strategy
-
-    def bind(self, plan: Plan, bond: Bond | None = None, client_id: str = "") -> Bond:
-        """Let a plan belong to a strategy, or begin one."""
-        bond = bond or Bond(order_id=plan.plan_id, client_id=client_id)
-        self.bonds[plan.plan_id] = bond
-        return bond
 
     def drop(self, plan: Plan) -> None:
         self.dropped.add(plan.plan_id)
 
-    def bond_of(self, plan: Plan) -> Bond:
-        return self.bonds.get(plan.plan_id) or Bond(order_id=plan.plan_id, client_id=plan.client_id)
-
-    def adopt(self, uid: str, plan: Plan) -> None:
-        """A preset that an order brought along belongs to the other one of the same order."""
-        for other in self.exchange.query.open_plans(uid, plan.symbol):
-            if other.parent_order_id == plan.parent_order_id and other.plan_id in self.bonds:
-                self.bind(plan, self.bonds[other.plan_id])
-                return
-        self.bind(plan)
-
     def everything(self, uid: str) -> list[Strategy]:
         """Pending and past ones, oldest first."""
         query = self.exchange.query
-        return self._grouped([*query.plan_history(uid), *query.open_plans(uid)])
+        return self._grouped(uid, [*query.plan_history(uid), *query.open_plans(uid)])
 
     def pending(self, uid: str, symbol: str = "") -> list[Strategy]:
-        return self._grouped(self.exchange.query.open_plans(uid, symbol or None))
+        return self._grouped(uid, self.exchange.query.open_plans(uid, symbol or None))
 
-    def of_plan(self, uid: str, plan: Plan) -> Strategy | None:
-        """The strategy that this plan is a leg of."""
-        wanted = self.bond_of(plan).order_id
-        return next((each for each in self.everything(uid) if each.order_id == wanted), None)
+    def one(self, uid: str, order_id: str) -> Strategy | None:
+        return next(iter(self._grouped(uid, self.exchange.query.pair(uid, order_id))), None)
 
     def find(self, uid: str, order_id: str, client: str) -> Strategy | None:
         """By order id, else the newest of this client id."""
-        for each in reversed(self.everything(uid)):
-            if each.order_id == order_id if order_id else each.client_oid == client:
-                return each
-        return None
+        if order_id:
+            return self.one(uid, order_id)
+        return next((each for each in reversed(self.everything(uid)) if each.client_oid == client), None)
 
-    def siblings(self, uid: str, plan: Plan) -> list[Plan]:
-        """Other legs of the same strategy that still rest."""
-        wanted = self.bond_of(plan).order_id
-        return [
-            other
-            for other in self.exchange.query.open_plans(uid, plan.symbol)
-            if other.plan_id != plan.plan_id and self.bond_of(other).order_id == wanted
-        ]
-
-    def _grouped(self, plans: Iterable[Plan]) -> list[Strategy]:
-        groups: dict[Bond, list[Plan]] = {}
+    def _grouped(self, uid: str, plans: Iterable[Plan]) -> list[Strategy]:
+        groups: dict[str, list[Plan]] = {}
         for plan in sorted(plans, key=lambda plan: int(plan.plan_id)):
             if plan.plan_id not in self.dropped:
-                groups.setdefault(self.bond_of(plan), []).append(plan)
+                groups.setdefault(plan.pair_id, []).append(plan)
         return [
-            Strategy(order_id=bond.order_id, client_id=bond.client_id, plans=tuple(legs))
-            for bond, legs in groups.items()
+            Strategy(order_id=pair_id, client_id=self._client_id(uid, pair_id), plans=tuple(legs))
+            for pair_id, legs in groups.items()
         ]
+
+    def _client_id(self, uid: str, pair_id: str) -> str:
+        """The plan that began the pair has it, even when its own leg is long gone."""
+        return self.exchange.query.plan(uid, plan_id=pair_id).client_id
 
 
 def strategy_row(strategy: Strategy, category: str, held: Decimal) -> Row:

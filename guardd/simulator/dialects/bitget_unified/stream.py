@@ -240,12 +240,12 @@ class UnifiedStreams:
         """A leg changed by itself: fired, failed, swept, or placed by an order's preset."""
         if self._desk.composing or plan.plan_id in self._desk.strategies.dropped:
             return
-        self._strategy(uid, self._desk.strategies.bond_of(plan).order_id, now_ms)
+        self._strategy(uid, plan.pair_id, now_ms)
 
     def _strategy(self, uid: str, order_id: str, now_ms: int) -> None:
         if not self._private(uid, "strategy-order"):
             return
-        strategy = self._desk.strategies.find(uid, order_id, "")
+        strategy = self._desk.strategies.one(uid, order_id)
         if strategy is not None:
             category = self._desk.category(strategy.symbol).value
             row = pushed_row(strategy, category, held(self._desk, uid, strategy))

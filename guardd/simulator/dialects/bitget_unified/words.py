@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from guardd.simulator.orders import (
+    ForcedExit,
     MarginMode,
     Order,
     OrderKind,
@@ -39,11 +40,13 @@ _ORDER_TYPES = {
     OrderKind.ADL: "limit",
     OrderKind.SETTLEMENT: "market",
 }
-_EXEC_TYPES = {OrderKind.LIQUIDATION: "liquidation", OrderKind.ADL: "reduce", OrderKind.SETTLEMENT: "delivery"}
-_FORCED_DELEGATES = {
-    OrderKind.LIQUIDATION: "liquidation",
-    OrderKind.ADL: "reduce_offset_delegate",
-    OrderKind.SETTLEMENT: "off_close",
+# (execType, delegateType) of what the exchange does by itself (4)
+_FORCED = {
+    ForcedExit.OFFSET: ("offset", "reduce_offset_delegate"),
+    ForcedExit.REDUCTION: ("reduce", "market_risk"),
+    ForcedExit.TAKEOVER: ("liquidation", "liquidation"),
+    ForcedExit.ADL: ("reduce", "reduce_offset_delegate"),
+    ForcedExit.SETTLEMENT: ("delivery", "off_close"),
 }
 _PLAN_DELEGATES = {
     PlanKind.STOP_LOSS: "stop_loss",
@@ -70,14 +73,15 @@ def order_type(order: Order) -> str:
 
 
 def exec_type(order: Order) -> str:
-    return _EXEC_TYPES.get(order.kind, "normal")
+    return _FORCED[order.forced][0] if order.forced else "normal"
 
 
 def delegate_type(order: Order, plan: Plan | None) -> str:
     """Where the order comes from; a whole-position TP/SL says so in its name."""
-    forced = _FORCED_DELEGATES.get(order.kind)
-    if forced is not None or plan is None:
-        return forced or "normal"
+    if order.forced is not None:
+        return _FORCED[order.forced][1]
+    if plan is None:
+        return "normal"
     kind = _PLAN_DELEGATES[plan.kind]
     whole = "position_" if plan.whole_position else ""
     return f"{whole}{kind}_{'market' if plan.limit_price is None else 'limit'}"
