@@ -49,7 +49,7 @@ class ClassicOperator:
     async def open_position(
         self, key: PositionKey, *, size: Decimal, price: Decimal | None, leverage: Decimal, isolated: bool
     ) -> Outcome:
-        """Market, or limit at `price`. The order carries no leverage here, so mode and leverage are set before it where they differ."""
+        """Market, or limit at `price`. The order carries no leverage: mode and leverage are set before it where they differ."""
         wanted = _margin_mode(isolated)
         try:
             line, settings = await self._reads.settings(key.symbol, STEP_DEADLINE_S)
@@ -145,13 +145,16 @@ class ClassicOperator:
 
     async def set_margin_mode(self, symbol: Symbol, *, isolated: bool) -> Outcome:
         """Refused by the venue while a position or order of the symbol is open (7.5)."""
-        line = await self._reads.line(symbol, STEP_DEADLINE_S)
+        try:
+            line = await self._reads.line(symbol, STEP_DEADLINE_S)
+        except (VenueError, CredentialsError) as error:
+            return _not_sent(f"the product type of {symbol} isn't known: {error}")
         body: Body = {**_about(symbol, line), "marginMode": MARGIN_MODE_WORDS[_margin_mode(isolated)]}
         return await self._step(endpoints.SET_MARGIN_MODE, body)
 
     async def add_margin(self, key: PositionKey, amount: Decimal) -> Outcome:
-        """To an isolated position, from the free balance. It has no id of its own: after an unknown outcome the position's margin is
-        what says whether it came (7.4)."""
+        """To an isolated position, from the free balance. It has no id of its own: after an unknown outcome the position's margin
+        says whether it came (7.4)."""
         try:
             before = await self._reads.single_position(key, STEP_DEADLINE_S)
             line = await self._reads.line(key.symbol, STEP_DEADLINE_S)
@@ -178,7 +181,10 @@ class ClassicOperator:
 
     async def set_auto_margin(self, key: PositionKey, *, on: bool) -> Outcome:
         """Whether the venue itself adds margin near liquidation, from the balance that the guard reckons with (7.7)."""
-        line = await self._reads.line(key.symbol, STEP_DEADLINE_S)
+        try:
+            line = await self._reads.line(key.symbol, STEP_DEADLINE_S)
+        except (VenueError, CredentialsError) as error:
+            return _not_sent(f"the product type of {key.symbol} isn't known: {error}")
         body: Body = {
             "symbol": key.symbol,
             "autoMargin": "on" if on else "off",
@@ -240,10 +246,10 @@ class ClassicOperator:
 
     async def _what_is_open(self) -> str:
         """What stands in the way of a switch of mode, in words; empty when nothing does."""
-        positions = (await self._reads.positions()).positions
+        await self._reads.positions()
         orders = await self._reads.orders(resting=True, plans=True)
         found = (
-            (len(positions), "position(s)"),
+            (sum(row.product.linear for row in self._reads.known.rows), "position(s)"),
             (len(orders.resting or ()), "order(s)"),
             (len(orders.plans or ()), "plan order(s)"),
         )

@@ -86,8 +86,8 @@ class PushReader:
                 assert_never(heard)
 
     def _updates(self, heard: PositionList) -> tuple[PositionUpdate, ...]:
-        """Each frame is the full list (13.3): what was in the last one and isn't in this one was closed, at the latest when this was
-        sent. That is said as a quantity of zero; a read confirms it (I6)."""
+        """Each frame is the full list (13.3): what was in the last one and isn't in this one was closed by the time this was sent.
+        That is said as a quantity of zero; a read confirms it (I6)."""
         rows = {update.key: update for update in heard.updates}
         gone = [
             replace(update, quantity=Decimal(0), frozen_quantity=Decimal(0), venue_ms=heard.pushed_ms)

@@ -122,7 +122,7 @@ def transfers(data: object) -> tuple[TransferRow, ...]:
     )
 
 
-def margin_modes_changed(data: object) -> MarginMode:
+def margin_mode_set(data: object) -> MarginMode:
     """The margin mode that stands after set-margin-mode or set-leverage (7.3, 7.5)."""
     return word(as_row("answer.data", data), "marginMode", MARGIN_MODES)
 

@@ -42,6 +42,7 @@ _PLAN_ACTIONS: Final = {
     "cancelled": OrderAction.CANCELLED,
     "canceled": OrderAction.CANCELLED,
 }
+_CHANNELS: Final = frozenset({POSITIONS, ORDERS, PLANS, WALLET})
 _FIRED: Final = frozenset({"executing", "executed", "fail_execute"})
 
 
@@ -82,7 +83,7 @@ Heard: TypeAlias = PositionList | OrderUpdates | PlanUpdates | WalletUpdates
 def read_push(account: AccountName, push: Push, one_way: Mapping[Symbol, Side]) -> Heard | None:
     """What a push says; None for a channel that nobody here asked for. `one_way`: the positions held in one-way mode, for plan
     orders that name no side."""
-    if push.inst_type not in set(Product):
+    if push.inst_type not in set(Product) or push.channel not in _CHANNELS:
         return None
     product = Product(push.inst_type)
     rows = list(list_of(f"{product}.{push.where}", push.rows))
@@ -95,10 +96,8 @@ def read_push(account: AccountName, push: Push, one_way: Mapping[Symbol, Side]) 
             return OrderUpdates(product=product, updates=tuple(_order(account, each) for each in rows))
         case "orders-algo":
             return _plan_updates(account, product, rows, one_way)
-        case "account":
-            return WalletUpdates(product=product, balances=pushed_balances(product, rows))
         case _:
-            return None
+            return WalletUpdates(product=product, balances=pushed_balances(product, rows))
 
 
 def _position_list(account: AccountName, product: Product, rows: list[Row], pushed_ms: int) -> PositionList:
