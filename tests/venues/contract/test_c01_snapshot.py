@@ -16,7 +16,7 @@ from guardd.simulator.orders import Direction as EngineDirection
 from guardd.simulator.orders import PlanKind, PlanRequest, PriceSource
 from guardd.simulator.orders import Side as OrderSide
 from guardd.simulator.records import PositionView
-from guardd.venues.base import OperatorVenue, Venue
+from guardd.venues.base import Venue
 from tests.venues.contract.bench import Bench, Keys, Trait
 from tests.venues.contract.stand import MAIN, UID, Stand, needs, stand
 
@@ -44,8 +44,6 @@ def agrees(position: Position, view: PositionView) -> None:
 async def test_C01_an_adapter_is_a_venue_and_says_which_and_what_it_can(bench: Bench) -> None:
     async with stand(bench) as on:
         venue: Venue = on.venue
-        operator: OperatorVenue = on.operator
-        assert operator is not None
         assert (venue.name, venue.family) == (bench.venue, bench.family)
         can = venue.capabilities
         assert can.lookup_delay_s > 0, "absence is never believed at once (I7)"

@@ -1,4 +1,4 @@
-"""C40-C49: what a write comes to, and how an outcome that nobody knows is found out (I7). Milestone "look-ups"."""
+"""C38-C49: what a write comes to, and how an outcome that nobody knows is found out (I7). Milestones "look-ups" and "closes"."""
 
 import asyncio
 
@@ -11,12 +11,37 @@ from guardd.simulator.faults import FaultKind
 from tests.venues.contract.bench import Bench, Denial, Line, Trait
 from tests.venues.contract.stand import (
     SHORT_DEADLINE_S,
+    UID,
     accepted,
     needs,
     stand,
     unknown,
 )
 from tests.venues.contract.test_c01_snapshot import both_modes
+
+
+@both_modes
+async def test_C38_an_order_of_the_owner_is_found_by_its_id_working_done_or_cancelled(
+    bench: Bench, hedge: bool
+) -> None:
+    async with stand(bench, hedge=hedge) as on:
+        key = on.long(on.btc)
+        done = on.hold(key, 5)
+        working = on.rest(key, 2, on.away(on.btc, 5), closes=True)
+        ended = on.rest(key, 1, on.away(on.btc, 6), closes=True)
+        on.exchange.cancel(UID, ended.order_id, on.server.now_ms())
+        for order, filled, live in ((done, 5, False), (working, 0, True), (ended, 0, False)):
+            report = await on.found(key, order_id=order.order_id)
+            assert (report.order_id, report.size) == (order.order_id, order.size)
+            assert (report.filled, report.live) == (on.size(key, filled), live)
+
+
+async def test_C39_what_the_venue_never_heard_of_is_absent_and_no_error(bench: Bench) -> None:
+    async with stand(bench) as on:
+        key = on.long(on.btc)
+        on.hold(key, 5)
+        assert await on.find(key, "gd1nobody") is None
+        assert await on.find(key, order_id="123456789012345678") is None
 
 
 @both_modes
