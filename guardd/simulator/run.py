@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -15,12 +15,15 @@ from guardd.simulator.dialects.bitget.desk import Options as BitgetOptions
 from guardd.simulator.dialects.bitget.dialect import BitgetDialect
 from guardd.simulator.dialects.bitget_common.gateway import NEVER_BANNED
 from guardd.simulator.dialects.bitget_common.listing import bitget_contracts, bitget_prices, bitget_terms
+from guardd.simulator.dialects.bitget_unified.desk import Options as UnifiedOptions
+from guardd.simulator.dialects.bitget_unified.dialect import BitgetUnifiedDialect, unified_terms
 from guardd.simulator.dialects.bitmart.desk import Options as BitmartOptions
 from guardd.simulator.dialects.bitmart.dialect import BitmartDialect
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import Faults
 from guardd.simulator.limits import BanRule, Limits
 from guardd.simulator.prices import Instrument, PriceTick
+from guardd.simulator.records import AccountKind
 from guardd.simulator.server import SimulatorServer
 from guardd.simulator.terms import FillModel, Terms
 from guardd.simulator.wire import Dialect
@@ -33,6 +36,7 @@ _WALK_CHUNK_MS = 60_000
 class SimulatedVenue(StrEnum):
     BITMART = "bitmart"
     BITGET = "bitget"
+    BITGET_UNIFIED = "bitget-unified"
 
 
 DEFAULT_ACCOUNTS = (
@@ -64,7 +68,7 @@ class ServeSettings:
     prices: dict[str, Decimal] | None = None
     walk: bool = True
     ticker_interval_ms: int = 1_000
-    options: BitmartOptions | BitgetOptions | None = None  # None: the venue's own
+    options: BitmartOptions | BitgetOptions | UnifiedOptions | None = None  # None: the venue's own
     terms: Terms | None = None
     fills: FillModel | None = None
     ban_rule: BanRule | None = None
@@ -84,7 +88,7 @@ def build(settings: ServeSettings, clock: Clock, faults: Faults | None = None) -
     server = SimulatorServer(exchange, dialect, faults, clock=clock, host=settings.host, port=settings.port)
     control.attach(server)
     for account in settings.accounts:
-        _open(server, account)
+        _open(server, _of_venue(settings.venue, account))
     for symbol, price in starting_prices(settings).items():
         server.set_price(symbol, price)
     return server
@@ -97,7 +101,7 @@ def listed(settings: ServeSettings) -> tuple[Contract, ...]:
     match settings.venue:
         case SimulatedVenue.BITMART:
             return default_contracts()
-        case SimulatedVenue.BITGET:
+        case SimulatedVenue.BITGET | SimulatedVenue.BITGET_UNIFIED:
             return bitget_contracts()
 
 
@@ -107,7 +111,7 @@ def starting_prices(settings: ServeSettings) -> dict[str, Decimal]:
     match settings.venue:
         case SimulatedVenue.BITMART:
             return default_prices()
-        case SimulatedVenue.BITGET:
+        case SimulatedVenue.BITGET | SimulatedVenue.BITGET_UNIFIED:
             return bitget_prices()
 
 
@@ -118,6 +122,8 @@ def terms_of(venue: SimulatedVenue) -> Terms | None:
             return None
         case SimulatedVenue.BITGET:
             return bitget_terms()
+        case SimulatedVenue.BITGET_UNIFIED:
+            return unified_terms()
 
 
 def _dialect(settings: ServeSettings, exchange: Exchange, faults: Faults) -> Dialect:
@@ -143,6 +149,20 @@ def _dialect(settings: ServeSettings, exchange: Exchange, faults: Faults) -> Dia
                 limits=Limits(settings.ban_rule or NEVER_BANNED),
                 options=options or BitgetOptions(ticker_interval_ms=interval_ms),
             )
+        case SimulatedVenue.BITGET_UNIFIED:
+            if not isinstance(options, UnifiedOptions | None):
+                raise TypeError(f"options of {settings.venue}: {type(options).__name__}")
+            return BitgetUnifiedDialect(
+                exchange,
+                faults=faults,
+                limits=Limits(settings.ban_rule or NEVER_BANNED),
+                options=options or UnifiedOptions(ticker_interval_ms=interval_ms),
+            )
+
+
+def _of_venue(venue: SimulatedVenue, account: AccountSettings) -> AccountSettings:
+    """Where every account is unified, one is whatever was said."""
+    return replace(account, kind=AccountKind.UNIFIED) if venue is SimulatedVenue.BITGET_UNIFIED else account
 
 
 def _open(server: SimulatorServer, account: AccountSettings) -> None:
