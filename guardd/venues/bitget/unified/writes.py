@@ -42,8 +42,9 @@ _REMOVALS_MAX: Final = 1_000
 _PARAMETER_CODES: Final = frozenset({"25200", "400172", "40808", "40017", "40034", "40811"})
 """A request that isn't understood: another form of it may be (10.1, 14)."""
 _CLOSE_ANEW: Final = frozenset({Reason.INVALID, Reason.PRECISION, Reason.SIZE_BOUNDS, Reason.UNSUPPORTED, Reason.OTHER})
-"""Refusals for the form of a close. One that says that it would open isn't among them: that is a bug of ours (14)."""
-
+"""Refusals for the form of a close, after which another way of closing is worth a try."""
+_WOULD_OPEN: Final = frozenset({"25230", "40762", "40715", "40921", "45120"})
+"""No such refusals: taken as it was sent, the order would open, which is a mistake in direction or mode (14)."""
 
 _Read = TypeVar("_Read")
 
@@ -77,11 +78,12 @@ class Writes:
         match write:
             case CloseAtMarket():
                 errand = _Errand(lane, str(write.key), ends_ns, closes=True)
-                return await self._close(write, client_id, position_mode, barred, errand)
+                return await self._close(write, client_id, barred, errand)
             case PlaceProtection():
-                return await self._place(
-                    write, client_id, position_mode, barred, _Errand(lane, f"{write.key} {write.kind}", ends_ns)
-                )
+                errand = _Errand(lane, f"{write.key} {write.kind}", ends_ns)
+                row = self._reads.rows.get(write.key)
+                mode = position_mode if row is None else row.position_mode
+                return await self._place(write, client_id, mode, barred, errand)
             case ModifyProtection():
                 return await self._modify(write, barred, _Errand(lane, f"{write.key} {write.kind}", ends_ns))
             case CancelOrder():
@@ -107,23 +109,21 @@ class Writes:
 
     # Closes
 
-    async def _close(
-        self, write: CloseAtMarket, client_id: ClientId, mode: PositionMode, category: Category, errand: _Errand
-    ) -> Outcome:
-        """At market or immediate-or-cancel. Where an order for all that is held is refused for its form (dust below the least
-        value, say), the venue's own close of this one position is what is left (12.3)."""
+    async def _close(self, write: CloseAtMarket, client_id: ClientId, category: Category, errand: _Errand) -> Outcome:
+        """At market or immediate-or-cancel, by the modes of the position's own row. Where an order for all that is held is refused
+        for its form (dust below the least value, say), the venue's own close of this one position is what is left (12.3)."""
         row = await self._held(write.key, category, errand)
         if isinstance(row, Rejected):
             return row
-        body = bodies.close_body(write, client_id, mode, category, row.position.margin_mode)
+        body = bodies.close_body(write, client_id, row.position_mode, category, row.position.margin_mode)
         outcome = await self._post(endpoints.PLACE_ORDER, body, errand)
-        if not isinstance(outcome, Rejected) or outcome.reason not in _CLOSE_ANEW or write.limit_price is not None:
+        if not isinstance(outcome, Rejected) or not _for_its_form(outcome) or write.limit_price is not None:
             return outcome
         now = await _looked(self._reads.row_of(write.key, category, self._look_s(errand)))
         if not isinstance(now, HeldRow) or now.position.quantity > write.size or self._left_s(errand) <= 0:
             return outcome
         self._reads.warnings.of_close_refused(write.key.symbol, f"{outcome.code} {outcome.text}")
-        body = bodies.close_position_body(write.key, mode, category)
+        body = bodies.close_position_body(write.key, now.position_mode, category)
         return await self._post(endpoints.CLOSE_POSITIONS, body, errand)
 
     async def _held(self, key: PositionKey, category: Category, errand: _Errand) -> HeldRow | Rejected:
@@ -310,6 +310,10 @@ async def _looked(read: Coroutine[Any, Any, _Read]) -> _Read | Rejected:
         return await read
     except VenueError as error:
         return _not_sent(Reason.NOT_SENT, f"what rests can't be read: {error}")
+
+
+def _for_its_form(refusal: Rejected) -> bool:
+    return refusal.reason in _CLOSE_ANEW and refusal.code not in _WOULD_OPEN
 
 
 def _not_sent(reason: Reason, why: str) -> Rejected:

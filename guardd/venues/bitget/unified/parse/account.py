@@ -76,6 +76,7 @@ class HeldRow:
     """One position with what a close of it has to name."""
 
     category: Category
+    position_mode: PositionMode
     position: Position
     available: Decimal
 
@@ -234,7 +235,12 @@ def _held(account: AccountName, row: Row) -> HeldRow:
         closed_quantity=Decimal(0),
         venue_ms=row.milliseconds("updatedTime"),
     )
-    return HeldRow(category=kind, position=position, available=row.zero_or_more("available"))
+    return HeldRow(
+        category=kind,
+        position_mode=word(row, "holdMode", HOLD_MODES),
+        position=position,
+        available=row.zero_or_more("available"),
+    )
 
 
 def _maintenance(row: Row, kind: Category, total: Decimal, mark: Reading) -> Reading:
