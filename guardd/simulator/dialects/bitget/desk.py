@@ -41,6 +41,7 @@ class Options:
 class Memory:
     """What the venue keeps beside the exchange's own state."""
 
+    next_id: int = 1_200_000_000_000_000_000
     auto_margin: set[Leg] = field(default_factory=set)
     union: set[str] = field(default_factory=set)  # accounts in multi-asset mode
     position_ids: dict[tuple[Leg, int], str] = field(default_factory=dict)
@@ -78,8 +79,9 @@ class Desk:
                 pass
 
     def new_id(self) -> str:
-        """A fresh id of the venue's own making, 19 digits."""
-        return str(1_000_000_000_000_000_000 + self.random.getrandbits(59))
+        """A fresh id of the venue's own making: 19 digits, and later is larger."""
+        self.memory.next_id += self.random.randint(1, 1_000_000)
+        return str(self.memory.next_id)
 
     def position_id(self, view: PositionView) -> str:
         key = ((view.uid, view.symbol, view.side), view.opened_ms)

@@ -188,7 +188,7 @@ def equity(desk: Desk, uid: str, coin: str) -> Row:
 def order(desk: Desk, each: Order, trade: Trade | None) -> Row:
     """`baseVolume` is this fill's here, the sum is `accBaseVolume`; without a fill its fields are absent (13.7)."""
     coin = desk.exchange.query.contract(each.symbol).coin
-    realized = sum((made.realized_pnl for made in trades_of(desk, each)), Decimal(0))
+    realized = _realized(desk, each, trade)
     price = each.price or each.average_price or _market_price(desk, each)
     row: Row = {
         "accBaseVolume": number(each.filled),
@@ -224,6 +224,15 @@ def order(desk: Desk, each: Order, trade: Trade | None) -> Row:
         "uTime": str(each.updated_ms),
     }
     return row if trade is None else row | _last_fill(each, trade, coin)
+
+
+def _realized(desk: Desk, each: Order, trade: Trade | None) -> Decimal:
+    """Up to this fill: by the time it is told the exchange may be further."""
+    if not each.filled:
+        return Decimal(0)
+    made = trades_of(desk, each)
+    known = (one for one in made if trade is None or int(one.trade_id) <= int(trade.trade_id))
+    return sum((one.realized_pnl for one in known), Decimal(0))
 
 
 def _market_price(desk: Desk, each: Order) -> Decimal:
