@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from guardd.clock import ManualClock
-from guardd.model.facts import Fact
+from guardd.model.facts import Fact, Said
 from guardd.model.intent import Write
 from guardd.model.names import AccountName, ClientId, PositionKey, PositionMode, Side, Symbol
 from guardd.model.outcome import Outcome
@@ -150,8 +150,13 @@ class Bench:
             write, client_id=OURS, position_mode=mode, lane=Lane.EMERGENCY, deadline_s=deadline_s
         )
 
+    @property
+    def edges(self) -> list[str]:
+        """What was said to people, by what it is about."""
+        return [fact.edge for fact in self.facts if isinstance(fact, Said)]
+
     def said(self, edge: str) -> list[Fact]:
-        return [fact for fact in self.facts if getattr(fact, "edge", "").startswith(edge)]
+        return [fact for fact in self.facts if isinstance(fact, Said) and fact.edge.startswith(edge)]
 
 
 def bench(*, categories: tuple[str, ...] = ALL_CATEGORIES) -> Bench:

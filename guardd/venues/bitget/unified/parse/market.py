@@ -17,8 +17,7 @@ from guardd.venues.rows import Row, shown
 NO_LIMIT_GIVEN: Final = Decimal(1_000_000_000)
 """Stands for a largest order size that the venue leaves empty or zero (5)."""
 UNGUARDED_COIN_M: Final = (
-    "Coin-M of a unified account: its order sizes are in another unit than its positions, and its new line takes no "
-    "server-side stop (16.7, 16.8)"
+    "Coin-M of a unified account: the unit of its sizes isn't certain, and its new line has no server-side stop"
 )
 UNGUARDED_DATED: Final = "a dated contract: it ends by delivery, and guardd guards perpetuals"
 _CLOSABLE: Final = frozenset({"online", "limit_open"})
