@@ -135,6 +135,7 @@ def _account_json(about: AccountReport, clock: Clock) -> Json:
         return document
     return {
         **document,
+        "family": window.state.family or None,
         "clock_offset_ms": window.state.clock_offset_ms,
         "may_trade": window.may_trade,
         "streams": {name.value: stream.up for name, stream in window.state.streams.items()},
@@ -161,7 +162,8 @@ def _print(report: Report, clock: Clock) -> None:
 def _print_account(about: AccountReport, clock: Clock) -> None:
     account, window = about.account, about.window
     print_line("")
-    where = f"{account.venue} {account.environment} at {about.address}"
+    venue = f"{account.venue} {window.state.family}".rstrip() if window is not None else account.venue
+    where = f"{venue} {account.environment} at {about.address}"
     print_line(f"account {account.name}: {where}, mode {about.mode}", style="bold")
     if window is None or window.state.clock_offset_ms is None:
         return

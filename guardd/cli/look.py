@@ -18,7 +18,7 @@ from guardd.model.fold import fold
 from guardd.model.names import Symbol
 from guardd.model.state import AccountState
 from guardd.risk.crosscheck import Check, Mismatch, cross_check
-from guardd.venues import bitmart
+from guardd.venues import bitget, bitmart
 from guardd.venues.base import Venue
 
 STREAMS_WITHIN_S: Final = 6.0
@@ -136,7 +136,6 @@ async def window_on(
 
 
 def address_of(account: AccountSettings) -> str:
-    """Where its venue answers; empty for a venue that isn't spoken yet."""
-    if account.venue is not SpokenVenue.BITMART:
-        return ""
-    return bitmart.hosts_for(account.environment, rest_url=account.rest_url, stream_url=account.stream_url).rest
+    """Where its venue answers."""
+    hosts_for = bitmart.hosts_for if account.venue is SpokenVenue.BITMART else bitget.hosts_for
+    return hosts_for(account.environment, rest_url=account.rest_url, stream_url=account.stream_url).rest

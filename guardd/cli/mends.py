@@ -28,19 +28,48 @@ _OF_CODE: Final[Mapping[str, str]] = {
     "40047": "the venue doesn't serve this country",
 }
 """By BitMart's code (reference, 16.1 and 16.2)."""
+_UNKNOWN_KEY: Final = (
+    "the venue doesn't know this API key: copy it again, and see that it belongs to this environment (live or demo)"
+)
+_PHRASE: Final = "the passphrase isn't the one that was chosen with this API key: copy all three again, from one key"
+_TRADE: Final = (
+    "the key lacks a permission: it needs futures orders and positions to act, reading to observe, and never withdrawal"
+)
+_OF_BITGETS_CODE: Final[Mapping[str, str]] = {
+    "40005": _CLOCK,
+    "40008": _CLOCK,
+    "40006": _UNKNOWN_KEY,
+    "40037": _UNKNOWN_KEY,
+    "40041": _UNKNOWN_KEY,
+    "40009": "the API secret doesn't belong to this API key: copy all three again, from one key",
+    "40011": _PHRASE,
+    "40012": _PHRASE,
+    "40036": _PHRASE,
+    "40014": _TRADE,
+    "40025": _TRADE,
+    "40040": _TRADE,
+    "25620": _TRADE,
+    "40018": _ADDRESS,
+    "40038": _ADDRESS,
+    "22010": _ADDRESS,
+    "40099": "the key belongs to the other environment: set environment to live or demo as it was made",
+    "40084": "the account is a classic one now: start guardd again, so that it speaks to it as such",
+    "40085": "the account is a unified one now: start guardd again, so that it speaks to it as such",
+}
+"""By Bitget's code (Bitget reference, 15.1; UTA reference, 14). The two venues' codes that stand here don't overlap."""
 _MISSING: Final = re.compile(r"(?P<names>[A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*) missing; looked in ")
 _CODE: Final = re.compile(r"\bcode (\d{5})\b")
 
-LACKS_PERMISSION: Final = frozenset({"30012", "30019"})
-REFUSES_THE_KEY: Final = LACKS_PERMISSION | {"30010"}
+LACKS_PERMISSION: Final = frozenset({"30012", "30019", "40014", "40025", "40040", "25620"})
+REFUSES_THE_KEY: Final = LACKS_PERMISSION | {"30010", "40018", "40038", "22010"}
 """Codes that aren't about key or signature, and still say that this key can't be used so from here."""
 
 
 def mend(error: GuarddError) -> str:
     """How to mend it; empty when the error's own text says so already."""
     code = code_in(error)
-    if code in _OF_CODE:
-        return _OF_CODE[code]
+    if found := _OF_CODE.get(code) or _OF_BITGETS_CODE.get(code):
+        return found
     match error:
         case CredentialsError() if (missing := _MISSING.search(str(error))) is not None:
             names = missing["names"]

@@ -138,11 +138,12 @@ class AccountSettings(BaseModel):
     credentials: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] | None = None
     """Prefix of the variables; None: the venue's name in capitals."""
     broker_id: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")] | None = None
-    """X-BM-BROKER-ID on every request to BitMart; None: none is sent."""
+    """X-BM-BROKER-ID on every request to BitMart, X-CHANNEL-API-CODE on orders at Bitget; None: none is sent."""
     rest_url: Annotated[str, _venue_url("https", "http")] | None = None
     stream_url: Annotated[str, _venue_url("wss", "ws")] | None = None
     """Other hosts than the venue's: scheme://host[:port], both addresses of one environment."""
-    product_type: Annotated[tuple[ProductType, ...], BeforeValidator(_spoken_of)] | None = None
+    product_type: Annotated[tuple[ProductType, ...], BeforeValidator(_spoken_of), Field(min_length=1)] | None = None
+    """Of a classic Bitget account: the lines that are read; None: USDT-FUTURES. A unified account is read whole."""
     mode: Mode | None = None
     """An account may be stricter than the whole, never laxer: `Settings.mode_of`."""
 
@@ -157,8 +158,6 @@ class AccountSettings(BaseModel):
     def _fits_the_venue(self) -> Self:
         if self.venue is not Venue.BITGET and self.product_type is not None:
             raise ValueError(f"product_type is a word of bitget; {self.venue} has none")
-        if self.venue is not Venue.BITMART and self.broker_id is not None:
-            raise ValueError(f"broker_id is a word of bitmart; {self.venue} has none")
         return self
 
     @model_validator(mode="after")

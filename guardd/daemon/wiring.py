@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Final, assert_never
 
 from guardd.clock import Clock
-from guardd.config import AccountSettings, Mode, Secrets, Settings, Venue, account_name, venue_name
+from guardd.config import AccountSettings, Environment, Mode, Secrets, Settings, Venue, account_name, venue_name
 from guardd.daemon.account import GuardedAccount
 from guardd.daemon.guard import Guard
 from guardd.daemon.supervisor import Supervisor
@@ -19,9 +20,12 @@ from guardd.model.names import AccountName
 from guardd.model.state import AccountState
 from guardd.policy.language import Policy
 from guardd.policy.load import load_policy
-from guardd.venues import bitmart
+from guardd.venues import bitget, bitmart
+from guardd.venues.base import Venue as Adapter
 from guardd.venues.limiter import LimiterRegistry
 from guardd.venues.wire import AiohttpWire, Wire
+
+DEFAULT_PRODUCT_TYPE: Final = "USDT-FUTURES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +75,40 @@ def bitmart_access(
     )
 
 
+def bitget_access(
+    account: AccountSettings, settings: Settings, secrets: Secrets, world: World, listener: Listener
+) -> bitget.Access:
+    """One account's way to Bitget, whatever its family. Raises `CredentialsError` or `ConfigurationError` before it asks anything."""
+    found = secrets.credentials(account)
+    hosts = bitget.hosts_for(account.environment, rest_url=account.rest_url, stream_url=account.stream_url)
+    return bitget.Access(
+        account=account_name(account),
+        hosts=hosts,
+        credentials=bitget.Credentials(key=found.key, secret=found.secret, passphrase=found.phrase),
+        demo=account.environment is Environment.DEMO,
+        product_types=account.product_type or (DEFAULT_PRODUCT_TYPE,),
+        channel_code=account.broker_id,
+        clock=world.clock,
+        limiter=world.limiters.limiter(
+            host=hosts.rest, credential=found.key, limits=bitget.LIMITS, share=settings.rate_limit_share
+        ),
+        wire=world.wire,
+        random=world.random,
+        listener=listener,
+    )
+
+
 def venue_of(
     account: AccountSettings, settings: Settings, secrets: Secrets, world: World, listener: Listener
-) -> bitmart.BitmartVenue:
+) -> Adapter:
     """The adapter that the daemon may use: it reads, and only ever closes."""
     match account.venue:
         case Venue.BITMART:
             return bitmart.BitmartVenue(bitmart_access(account, settings, secrets, world, listener))
+        case Venue.BITGET:
+            return bitget.BitgetVenue(bitget_access(account, settings, secrets, world, listener))
         case _:
-            raise ConfigurationError(
-                f"accounts: {account.name}: venue {account.venue} is not yet spoken by this version, expected bitmart"
-            )
+            assert_never(account.venue)
 
 
 def guarded_account(

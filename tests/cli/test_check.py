@@ -124,13 +124,3 @@ def test_what_an_earlier_run_was_told_is_told_again(alone: Desktop) -> None:
     assert "the journal says halted: only missing stops and `close` act" in alone.run("check", "--offline").stdout
     alone.run("resume")
     assert "the journal says" not in alone.run("check", "--offline").stdout
-
-
-def test_a_venue_that_is_not_spoken_yet_is_an_error_of_the_settings(alone: Desktop) -> None:
-    file = alone.write()
-    text = file.read_text().replace("venue: bitmart", "venue: bitget").replace("127.0.0.1:9\n", "127.0.0.1:8\n")
-    file.write_text(text)
-    environment = {"SIM_API_KEY": "a-key", "SIM_API_SECRET": "a-secret", "SIM_API_PASSPHRASE": "a-phrase"}
-    result = alone.run("check", environment=environment)
-    assert result.exit_code == Exit.CONFIGURATION
-    assert "venue bitget is not yet spoken by this version, expected bitmart" in result.stdout

@@ -276,7 +276,6 @@ def test_a_venue_refuses_the_other_ones_words(tmp_path: Path) -> None:
     assert "product_type is a word of bitget" in refusal(
         tmp_path, "accounts: [{name: a, venue: bitmart, product_type: USDT-FUTURES}]\n"
     )
-    assert "broker_id is a word of bitmart" in refusal(tmp_path, "accounts: [{name: a, venue: bitget, broker_id: x}]\n")
 
 
 def test_a_notify_address_names_its_place_and_a_severity(tmp_path: Path) -> None:
