@@ -76,7 +76,7 @@ class UnknownTopic(Exception):
 class SocketSide:
     """What every socket of a dialect shares.
 
-    `read` raises UnknownTopic; `names_connection`: acknowledgements carry the connection's id (V3).
+    `read` raises UnknownTopic; `names_connection`: acknowledgements carry the connection's id, with an empty code (V3).
     """
 
     faults: Faults
@@ -252,7 +252,7 @@ class Session:
     def _acknowledge(self, event: str, argument: dict[str, str]) -> str:
         frame: Row = {"event": event, "arg": argument}
         if self._venue.names_connection:
-            frame["connId"] = self._connection
+            frame |= {"code": "", "msg": "", "connId": self._connection}
         return dump(frame)
 
 
