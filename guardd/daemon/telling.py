@@ -1,14 +1,15 @@
 """What the edges of the fold mean to people: sentences, facts and journal notes. It listens; it decides nothing."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final
 
 from guardd.journal.base import Journal
 from guardd.model.facts import Contested, Fact, ForcedExit, ForcedExitKind, Said
 from guardd.model.instant import Instant
-from guardd.model.intent import Action, Stage
+from guardd.model.intent import Action, CloseAtMarket, Intent, ModifyProtection, PlaceProtection, Stage, Write
 from guardd.model.names import PositionKey, RuleName, Severity
-from guardd.model.order import OrderAction
+from guardd.model.order import OrderAction, ProtectionKind
 from guardd.model.state import AccountState, News, NewsKind
 
 CONTESTED_CLOSES: Final = 3
@@ -98,15 +99,21 @@ class Teller:
             self.say(Severity.WARNING, f"external/{episode.id}", f"{episode.key}: closed by somebody else", now)
 
     def _closed_by_us(self, news: News) -> bool:
-        """The guard's own close, or a stop of its own that fired, ended this episode."""
+        """A close of the guard's that took all there was, or a stop of its own that fired, ended this episode.
+
+        That one rested says nothing: a user who closes by hand leaves it unfired.
+        """
         episode = news.episode
-        ours = (Action.CLOSE, Action.REDUCE, Action.STOP_LOSS, Action.TAKE_PROFIT)
-        return episode is not None and any(
-            finished.intent.episode == episode.id
-            and finished.stage is Stage.VERIFIED
-            and finished.intent.action in ours
-            for finished in self._state.finished
-        )
+        if episode is None or news.order_id is not None:
+            return True
+        ended = [each for each in self._state.finished if each.intent.episode == episode.id]
+        in_flight = [each.intent for each in self._state.pending.values() if each.intent.episode == episode.id]
+        closes = [(each.intent, each.filled) for each in ended if each.stage is Stage.VERIFIED]
+        if any(_took_all(intent, filled) for intent, filled in [*closes, *((intent, None) for intent in in_flight)]):
+            return True
+        mark = self._state.marks.get(episode.key.symbol)
+        placed = [intent.write for intent, _ in closes]
+        return mark is not None and any(_is_through(write, mark.mark) for write in placed)
 
     def _forced_exit(self, news: News, key: PositionKey, now: Instant) -> None:
         kind = ForcedExitKind.LIQUIDATION if news.action is OrderAction.LIQUIDATION else ForcedExitKind.ADL
@@ -136,3 +143,17 @@ class Teller:
         """Somebody works against the guard: told and counted once, and again when it begins anew (`settled`)."""
         if self.say(Severity.CRITICAL, f"contested/{key}", f"{key}: contested: {why}", now):
             self._listener(Contested(account=self._state.name, venue=self._state.venue, key=key, why=why))
+
+
+def _took_all(intent: Intent, filled: Decimal | None) -> bool:
+    if not isinstance(intent.write, CloseAtMarket):
+        return False
+    return (intent.write.size if filled is None else filled) >= intent.quantity_before
+
+
+def _is_through(write: Write, mark: Decimal) -> bool:
+    """The mark stands where this stop or take-profit fires: it did, though no push said so."""
+    if not isinstance(write, PlaceProtection | ModifyProtection):
+        return False
+    beyond = write.key.side.sign * (mark - write.trigger_price)
+    return beyond <= 0 if write.kind is ProtectionKind.STOP_LOSS else beyond >= 0

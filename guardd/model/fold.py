@@ -215,11 +215,13 @@ def _grow(held: Held, state: AccountState) -> News:
 
 def _end(state: AccountState, held: Held, text: str) -> News:
     state.held.pop(held.key, None)
+    fired = [order_id for order_id, key in state.fired.items() if key == held.key and order_id in state.own_order_ids]
     state.fired = {order_id: key for order_id, key in state.fired.items() if key != held.key}
     state.pushed_quantities.pop(held.key, None)
     for progress_key in [key for key in state.progress if key[0] == held.episode.id]:
         del state.progress[progress_key]
-    return News(kind=NewsKind.EPISODE_ENDED, key=held.key, episode=held.episode, text=text)
+    order_id = fired[-1] if fired else None
+    return News(kind=NewsKind.EPISODE_ENDED, key=held.key, episode=held.episode, order_id=order_id, text=text)
 
 
 def _missing(state: AccountState, held: Held, event: PositionsRead) -> list[News]:
@@ -369,6 +371,8 @@ def _order_pushed(state: AccountState, event: OrderPushed) -> Folded:
 
 def _fired(state: AccountState, plan_id: OrderId, key: PositionKey) -> News:
     plan = state.plans.pop(plan_id)
+    if state.owns(plan):
+        state.own_order_ids.add(plan_id)
     return News(kind=NewsKind.STOP_FIRED, key=key, order_id=plan_id, plan=plan)
 
 

@@ -254,6 +254,7 @@ class News:
     key: PositionKey | None = None
     episode: Episode | None = None
     order_id: OrderId | None = None
+    """Of an episode that ended: the plan order of ours that was triggered in it, if a push told of one."""
     action: OrderAction | None = None
     plan: PlanOrder | None = None
     """The plan order that fired."""
