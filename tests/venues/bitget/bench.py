@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -152,9 +152,10 @@ def bench(*, demo: bool = False, channel_code: str | None = None) -> Bench:
     network = Network(clock)
     random = Random(5)
     hosts = hosts_for("demo" if demo else "live")
-    limiter = LimiterRegistry(clock, random).limiter(
-        host=hosts.rest, credential=CREDENTIALS.key, limits=LIMITS, share=0.7
-    )
+    limiters = [
+        LimiterRegistry(clock, random).limiter(host=hosts.rest, credential=CREDENTIALS.key, limits=LIMITS, share=0.7)
+        for _ in range(2)
+    ]
     facts: list[Fact] = []
     noticed: list[Notice] = []
     access = Access(
@@ -165,7 +166,7 @@ def bench(*, demo: bool = False, channel_code: str | None = None) -> Bench:
         product_types=("USDT-FUTURES",),
         channel_code=channel_code,
         clock=clock,
-        limiter=limiter,
+        limiter=limiters[0],
         wire=network,
         random=random,
         listener=facts.append,
@@ -175,7 +176,7 @@ def bench(*, demo: bool = False, channel_code: str | None = None) -> Bench:
         network=network,
         access=access,
         parts=connection(access, noticed.append),
-        venue=BitgetVenue(access),
+        venue=BitgetVenue(replace(access, limiter=limiters[1])),
         facts=facts,
         noticed=noticed,
     )
