@@ -191,7 +191,6 @@ def _begin(state: AccountState, row: Position, at: Instant) -> News:
         first_seen_ms=at.wall_ms,
         largest_quantity=row.quantity,
         largest_notional=_notional(state, row),
-        best_mark=Absent.UNKNOWN,
     )
     if (known := state.remembered.pop(episode.id, None)) is not None:
         episode = replace(
@@ -285,7 +284,6 @@ def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
             state.pushed_quantities[update.key] = (update.quantity, event.at)
         if older:
             continue
-        held.frozen_quantity = update.frozen_quantity
         if update.quantity == 0:
             held.close_seen = held.close_seen or event.at
             news.append(News(kind=NewsKind.READ_WANTED, key=update.key, text="a push says it is gone"))

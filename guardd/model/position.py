@@ -61,8 +61,6 @@ class Episode:
     largest_quantity: Decimal
     largest_notional: Decimal
     had_verified_stop: bool = False
-    best_mark: Reading
-    """The best confirmed mark of this life; what a trailing stop hangs on."""
 
 
 def episode_id(key: PositionKey, opened_ms: int) -> EpisodeId:

@@ -45,7 +45,6 @@ class Held:
     """When the quantity last changed, by any source."""
     begun: Instant
     """When this run first saw it."""
-    frozen_quantity: Decimal = Decimal(0)
     missing_since: Instant | None = None
     missing_reads: int = 0
     close_seen: Instant | None = None

@@ -1,12 +1,10 @@
 """How old the figures are, and when that is blindness (interfaces.md 2.3 "Ages", I9)."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from guardd.model.instant import Instant
 from guardd.model.names import MarginMode
-from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState, Held
 
 READ_AGE_S_MAX: Final = 15.0
@@ -57,21 +55,9 @@ def ages_of(state: AccountState, held: Held, now: Instant) -> Ages:
 
 
 def limits(stale_after_s: float, *, near: bool) -> AgeLimits:
-    """The limits that hold now. `near`: the mark is within twice the nearest trigger's distance (`is_near`)."""
+    """The limits that hold now. `near`: the mark is within twice the nearest trigger's distance."""
     read_s = READ_AGE_NEAR_S_MAX if near else READ_AGE_S_MAX
     return AgeLimits(mark_s=stale_after_s, position_s=read_s, account_s=read_s)
-
-
-def is_near(*, mark: Decimal, trigger: Reading, liquidation: Reading) -> bool:
-    """True when the mark is at most twice as far from liquidation as the nearest trigger is.
-
-    Without a trigger nothing is near; with one but without a liquidation price everything is: the stricter limit.
-    """
-    if not is_value(trigger):
-        return False
-    if not is_value(liquidation):
-        return True
-    return abs(mark - liquidation) <= 2 * abs(trigger - liquidation)
 
 
 def blind_on(ages: Ages, allowed: AgeLimits, margin_mode: MarginMode) -> tuple[str, ...]:

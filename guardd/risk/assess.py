@@ -115,13 +115,6 @@ def assess_position(state: AccountState, held: Held, *, mark: Decimal, now: Inst
     return assess_on(ground(state, held, now=now), mark=mark)
 
 
-def assess_at(
-    state: AccountState, held: Held, *, mark: Decimal, now: Instant, quantity: Decimal | None = None
-) -> PositionRisk:
-    """The same at a hypothetical mark, and as if the position had been cut to `quantity` at that mark."""
-    return assess_on(ground(state, held, now=now), mark=mark, quantity=quantity)
-
-
 def assess_on(on: Ground, *, mark: Decimal, quantity: Decimal | None = None) -> PositionRisk:
     """Assess at `mark`; `quantity` below the held one: what would be left after closing the difference at `mark`."""
     position = on.position

@@ -29,7 +29,6 @@ from guardd.model.names import (
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Outcome
 from guardd.model.position import Episode
-from guardd.model.reading import Absent
 
 MAIN, HEDGE = AccountName("main"), AccountName("hedge")
 START_MS = 1_767_225_600_000
@@ -121,5 +120,4 @@ def episode(name: str = "e1", largest: str = "3.000", account: AccountName = MAI
         largest_quantity=Decimal(largest),
         largest_notional=Decimal("270000.00"),
         had_verified_stop=True,
-        best_mark=Absent.UNKNOWN,
     )

@@ -10,15 +10,27 @@ from hypothesis import strategies as st
 
 from guardd.errors import JournalError
 from guardd.journal.canonical import decoded, decoded_outcome, encoded, text_of
-from guardd.model.event import InstrumentsRead
+from guardd.model.account import Balance
+from guardd.model.event import BalanceRead, InstrumentsRead, VenueLearned
 from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket, Intent, ModifyProtection, SetLeverage
 from guardd.model.names import MarginMode, OrderId, PriceType, Symbol
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
-from guardd.model.position import Episode
 from guardd.model.reading import Absent
-from tests.journal.making import episode, intent, key, stop
+from tests.journal.making import intent, key, stop
+from tests.model.accounts import CAPABILITIES
 
+BALANCE = Balance(
+    currency="USD",
+    equity=Decimal("1000.00"),
+    available=Decimal(1),
+    frozen=Decimal(0),
+    position_margin=Decimal(0),
+    unrealized_pnl=Absent.UNKNOWN,
+    maintenance=Decimal("8.5E+2"),
+    margin_ratio=Decimal("0.85"),
+    pooled=True,
+)
 WRITES = [
     CloseAtMarket(key=key(), size=Decimal(1), limit_price=Decimal("64000.10")),
     stop().write,
@@ -72,10 +84,18 @@ def test_any_decimal_keeps_every_digit_and_any_text_every_letter(
 
 @given(reading=st.one_of(decimals, st.sampled_from(Absent)))
 def test_a_reading_stays_a_number_or_the_reason_why_there_is_none(reading: Decimal | Absent) -> None:
-    lived = replace(episode(), best_mark=reading)
-    back = decoded(Episode, json.loads(text_of(encoded(lived))))
-    assert back == lived
-    assert type(back.best_mark) is type(reading)
+    told = replace(BALANCE, equity=reading)
+    back = decoded(Balance, json.loads(text_of(encoded(told))))
+    assert back == told
+    assert type(back.equity) is type(reading)
+
+
+def test_what_an_account_can_do_and_holds_goes_onto_the_tape_and_comes_back() -> None:
+    at = intent().decided
+    learned = VenueLearned(at=at, capabilities=CAPABILITIES, family="unified")
+    read = BalanceRead(at=at, balances=(BALANCE, replace(BALANCE, currency="USDC", pooled=False)))
+    assert decoded(VenueLearned, json.loads(text_of(encoded(learned)))) == learned
+    assert decoded(BalanceRead, json.loads(text_of(encoded(read)))) == read
 
 
 def test_a_set_is_written_in_order_and_comes_back() -> None:

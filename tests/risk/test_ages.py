@@ -5,8 +5,7 @@ import pytest
 from guardd.model.event import MarkSeen, OrdersRead
 from guardd.model.fold import fold
 from guardd.model.names import MarginMode
-from guardd.model.reading import Absent, Reading
-from guardd.risk.ages import Ages, ages_of, blind_on, is_near, limits, plans_are_fresh
+from guardd.risk.ages import Ages, ages_of, blind_on, limits, plans_are_fresh
 from tests.model.accounts import BTC, START, D, account, key, later, row
 
 ISOLATED, CROSS = MarginMode.ISOLATED, MarginMode.CROSS
@@ -63,20 +62,3 @@ def test_plan_orders_count_for_a_minute() -> None:
     assert plans_are_fresh(fresh)
     assert not plans_are_fresh(old)
     assert not plans_are_fresh(never)
-
-
-@pytest.mark.parametrize(
-    ("mark", "trigger", "liquidation", "near"),
-    [
-        ("90000", D(85000), D(80000), True),
-        ("90001", D(85000), D(80000), False),
-        ("70000", D(75000), D(80000), True),
-        ("69999", D(75000), D(80000), False),
-        ("90000", D(85000), Absent.UNKNOWN, True),
-        ("90000", Absent.NONE, D(80000), False),
-    ],
-)
-def test_near_is_within_twice_the_distance_of_the_nearest_trigger(
-    mark: str, trigger: Reading, liquidation: Reading, near: bool
-) -> None:
-    assert is_near(mark=D(mark), trigger=trigger, liquidation=liquidation) is near

@@ -12,8 +12,8 @@ from guardd.model.fold import fold
 from guardd.model.names import MarginMode, Side
 from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent, Reading, is_value
-from guardd.model.state import AccountState
-from guardd.risk.assess import RATIO_MAX, PositionRisk, assess_account, assess_at, assess_on, assess_position
+from guardd.model.state import AccountState, Held
+from guardd.risk.assess import RATIO_MAX, PositionRisk, assess_account, assess_on, assess_position
 from guardd.risk.ground import ground
 from tests.model.accounts import (
     BTC,
@@ -36,6 +36,11 @@ TICK = D("0.1")
 
 def assess(state: AccountState, mark: str, side: Side = Side.LONG) -> PositionRisk:
     return assess_position(state, state.held[key(side)], mark=D(mark), now=START)
+
+
+def assess_at(state: AccountState, held: Held, *, mark: Decimal, quantity: Decimal | None) -> PositionRisk:
+    """As if the position had been cut to `quantity` at that mark."""
+    return assess_on(ground(state, held, now=START), mark=mark, quantity=quantity)
 
 
 def value(reading: Reading | None) -> Decimal:
@@ -166,7 +171,7 @@ def test_a_push_with_a_new_quantity_takes_our_number_away_until_a_read() -> None
 
 def test_a_supposed_cut_does_not_make_an_impossible_number_possible() -> None:
     state = account(row(mode=CROSS, venue_liquidation=D(70000)))
-    cut = assess_at(state, state.held[key()], mark=D(69900), now=START, quantity=D(50))
+    cut = assess_at(state, state.held[key()], mark=D(69900), quantity=D(50))
     assert cut.venue_liquidation is cut.closing_liquidation is Absent.UNKNOWN
     assert cut.contradiction
 
@@ -300,20 +305,20 @@ def test_a_supposed_assessment_at_the_present_is_the_plain_one() -> None:
         state = account(row(mode=mode, venue_liquidation=D(81000)))
         held = state.held[key()]
         plain = assess_position(state, held, mark=D(89000), now=START)
-        assert assess_at(state, held, mark=D(89000), now=START, quantity=D(100)) == plain
+        assert assess_at(state, held, mark=D(89000), quantity=D(100)) == plain
         assert assess_on(ground(state, held, now=START), mark=D(89000)) == plain
 
 
 def test_a_supposed_enlargement_is_refused() -> None:
     state = account(row())
     with pytest.raises(ValueError, match="expected a reduction"):
-        assess_at(state, state.held[key()], mark=D(89000), now=START, quantity=D(101))
+        assess_at(state, state.held[key()], mark=D(89000), quantity=D(101))
 
 
 def test_the_venues_number_moves_with_ours_when_a_cut_is_supposed() -> None:
     state = account(row(mode=CROSS, venue_liquidation=D(72000)))
     held = state.held[key()]
-    before, after = (assess_at(state, held, mark=D(89000), now=START, quantity=q) for q in (None, D(60)))
+    before, after = (assess_at(state, held, mark=D(89000), quantity=q) for q in (None, D(60)))
     moved = value(after.own_liquidation) - value(before.own_liquidation)
     assert moved < 0
     assert after.venue_liquidation == after.closing_liquidation == D(72000) + moved
@@ -321,7 +326,7 @@ def test_the_venues_number_moves_with_ours_when_a_cut_is_supposed() -> None:
 
 def test_a_supposed_cut_in_one_account_agrees_with_the_account_after_it() -> None:
     state = account(row(mode=CROSS), row(symbol=ETH, quantity="1000", entry="3000", mark="2900", mode=CROSS))
-    cut = assess_at(state, state.held[key()], mark=D(88000), now=START, quantity=D(40))
+    cut = assess_at(state, state.held[key()], mark=D(88000), quantity=D(40))
     whole = assess_account(state, marks={BTC: D(88000)}, quantities={key(): D(40)}, now=START)
     assert cut.account_margin_ratio == pytest.approx(whole.account_margin_ratio)
     assert whole.equity == D(2000) - 200 - 100 - D(60) * D("0.001") * D(88000) * D("0.0006")
@@ -337,7 +342,7 @@ def test_closing_an_isolated_position_gives_its_balance_to_the_cross_account() -
 def test_supposing_all_of_it_closed_leaves_nothing_to_liquidate() -> None:
     for mode in MarginMode:
         state = account(row(mode=mode, venue_liquidation=D(81000)))
-        risk = assess_at(state, state.held[key()], mark=D(89000), now=START, quantity=D(0))
+        risk = assess_at(state, state.held[key()], mark=D(89000), quantity=D(0))
         assert risk.liquidation is risk.closing_liquidation is Absent.NONE
         assert risk.margin_ratio == 0
 
