@@ -230,7 +230,9 @@ def by_product(**rows: object) -> Callable[[Request], Plain]:
     def answer(asked: Request) -> Plain:
         product = asked.query["productType"].partition("-")[0]
         found = rows.get(product, ())
-        return ok(list(found)) if isinstance(found, list | tuple) else found  # type: ignore[return-value]
+        if isinstance(found, tuple) and found and isinstance(found[0], int):
+            return found  # type: ignore[return-value]
+        return ok(list(found))  # type: ignore[call-overload]
 
     return answer
 
