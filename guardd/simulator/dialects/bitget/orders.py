@@ -64,7 +64,7 @@ def batch_place_order(desk: Desk, call: Call) -> Json:
             failed.append(failure("", each.optional_text("clientOid"), error))
         except Refused as refusal:
             failed.append(failure("", each.optional_text("clientOid"), code_of(refusal)))
-    return {"successList": done, "failureList": failed}
+    return {"successList": done, "failureList": failed, "result": True}  # unreliable, as it is there (quirk 10)
 
 
 def _place(desk: Desk, call: Call, head: Fields, body: Fields) -> Row:
@@ -271,7 +271,7 @@ def cancel_all_orders(desk: Desk, call: Call) -> Json:
     product = desk.product(body)
     if body.has("requestTime") or body.has("receiveWindow"):
         raise VenueError("40078", "The receive window has passed")
-    return {**_cancel_every(desk, call, product, None), "result": True}
+    return _cancel_every(desk, call, product, None)
 
 
 def _cancel_named(desk: Desk, call: Call, symbol: str, listed: list[Fields]) -> Row:
