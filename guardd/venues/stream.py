@@ -291,7 +291,7 @@ class Link:
             session.heir = await self._heir()
             if session.heir is not None:
                 raise _Lost("an heir takes over")
-            await self._clock.sleep(HEIR_PAUSE_S)
+            await self._clock.sleep(max(HEIR_PAUSE_S, self._terms.keep_away_s()))
 
     async def _heir(self) -> "_Session | None":
         """A further connection, logged in and subscribed. Whatever fails in it must not cost the one that serves."""
