@@ -322,6 +322,7 @@ async def open_desk(
         key=key, secret=secret, passphrase=phrase,
     )  # fmt: skip
     options = place.options(ticker_ms=ticker_ms)
+    more.setdefault("contracts", place.contracts())
     settings = ServeSettings(venue=place.venue, accounts=(account,), seed=seed, walk=False, options=options, **more)
     server = build(settings, SystemClock(), faults)
     async with server:

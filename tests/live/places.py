@@ -6,6 +6,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from guardd.simulator.contracts import Contract, default_contracts, synthetic_contracts
+from guardd.simulator.dialects.bitget.desk import Options as BitgetOptions
+from guardd.simulator.dialects.bitget_common.listing import bitget_contracts
+from guardd.simulator.dialects.bitget_unified.desk import Options as UnifiedOptions
 from guardd.simulator.dialects.bitmart.desk import Options as BitmartOptions
 from guardd.simulator.faults import Fault
 from guardd.simulator.run import SimulatedVenue
@@ -53,6 +56,23 @@ class Place:
         match self.venue:
             case SimulatedVenue.BITMART:
                 return BitmartOptions(ticker_interval_ms=ticker_ms, position_heartbeat_ms=2_000)
+            case SimulatedVenue.BITGET:
+                return BitgetOptions(ticker_interval_ms=ticker_ms)
+            case SimulatedVenue.BITGET_UNIFIED:
+                return UnifiedOptions(ticker_interval_ms=ticker_ms)
+
+    def contracts(self) -> tuple[Contract, ...] | None:
+        """What is listed, with steps at least as fine as those of the contracts that the tests count in."""
+        if self.venue is SimulatedVenue.BITMART:
+            return None
+        return tuple(
+            replace(
+                each,
+                step=min(each.step, _STORY.get(each.symbol, each.step)),
+                min_size=min(each.min_size, _STORY.get(each.symbol, each.min_size)),
+            )
+            for each in bitget_contracts()
+        )
 
 
 BITMART: Final = Place(
@@ -77,7 +97,52 @@ BITMART: Final = Place(
     reads="/private/",
     codes={},
 )
-PLACES: Final = {place.venue: place for place in (BITMART,)}
+_BITGET_KEYS: Final = ("BITGET_API_KEY", "BITGET_API_SECRET", "BITGET_API_PASSPHRASE")
+BITGET: Final = Place(
+    venue=SimulatedVenue.BITGET,
+    settings_name="bitget",
+    keys=_BITGET_KEYS,
+    words={
+        "close": "/api/v2/mix/order/place-order",
+        "stop": "/api/v2/mix/order/place-tpsl-order",
+        "plan": "/api/v2/mix/order/place-plan-order",
+        "submit": "/api/v2/mix/order/place-*",
+        "positions": "/api/v2/mix/position/all-position",
+        "slow_reads": "/api/v2/mix/position/*",
+        "plan_list": "/api/v2/mix/order/orders-plan-pending",
+        "private": "/api/v2/mix/[aop]*",
+        "tickers": "ticker*",
+        "private_pushes": "[opa]*",
+        "public_socket": "/v2/ws/public",
+        "private_socket": "/v2/ws/private",
+    },
+    client_id_field="clientOid",
+    reads="/mix/",
+    codes={40012: 45023, 30007: 40008, 40015: 40200, 40020: 40755, 40011: 43011},
+)
+UNIFIED: Final = Place(
+    venue=SimulatedVenue.BITGET_UNIFIED,
+    settings_name="bitget",
+    keys=_BITGET_KEYS,
+    words={
+        "close": "/api/v3/trade/place-order",
+        "stop": "/api/v3/trade/place-strategy-order",
+        "plan": "/api/v3/trade/place-strategy-order",
+        "submit": "/api/v3/trade/place-*",
+        "positions": "/api/v3/position/current-position",
+        "slow_reads": "/api/v3/position/*",
+        "plan_list": "/api/v3/trade/unfilled-strategy-orders",
+        "private": "/api/v3/[apt]*",
+        "tickers": "ticker*",
+        "private_pushes": "[opas]*",
+        "public_socket": "/v3/ws/public",
+        "private_socket": "/v3/ws/private",
+    },
+    client_id_field="clientOid",
+    reads="/api/v3/",
+    codes={40012: 25003, 30007: 40008, 40015: 25008, 40020: 25207, 40011: 25200},
+)
+PLACES: Final = {place.venue: place for place in (BITMART, BITGET, UNIFIED)}
 
 _STORY: Final = {contract.symbol: contract.contract_size for contract in default_contracts()}
 
