@@ -246,7 +246,9 @@ def _add(
 
 
 def _tied(state: AccountState, balance: Balance, members: tuple[Held, ...], wallet: Decimal) -> Anchored:
-    """What the venue's own figures ask for beyond our sums."""
+    """What the venue's own figures ask for beyond our sums; where it gives none there is nothing to sum up."""
+    if not is_value(balance.maintenance) and not is_value(balance.margin_ratio):
+        return SILENT
     legs: list[tuple[Leg, Anchor]] = []
     for held in members:
         position, leg, anchor = held.position, leg_of(state, held), state.anchors.get(held.key.symbol)
