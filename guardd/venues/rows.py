@@ -111,13 +111,20 @@ class Row(NamedTuple):
             raise self.wrong(name, "a number not below zero")
         return number
 
+    def contracts(self, name: str) -> Decimal:
+        """A whole number of contracts, zero or more, where the venue counts its sizes so."""
+        number = self.zero_or_more(name)
+        if number != number.to_integral_value():
+            raise self.wrong(name, "a whole number of contracts")
+        return number
+
     def reading(self, name: str) -> Reading:
         """A number of any sign, unknown where it is absent."""
         number = self.optional_number(name)
         return Absent.UNKNOWN if number is None else number
 
     def reading_above_zero(self, name: str) -> Reading:
-        """A figure that can't be zero or less: such a value means "not given" so it is unknown."""
+        """A figure that can't be zero or less: such a value means "not given", so it is unknown."""
         number = self.optional_number(name)
         return number if number is not None and number > 0 else Absent.UNKNOWN
 

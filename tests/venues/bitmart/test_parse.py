@@ -22,9 +22,9 @@ from guardd.model.order import Direction, OrderAction, PlanForm, ProtectionKind
 from guardd.model.reading import Absent
 from guardd.venues.bitmart.parse import account, market, orders
 from guardd.venues.bitmart.parse.envelope import envelope
-from guardd.venues.bitmart.parse.fields import Row, json_value
 from guardd.venues.bitmart.parse.frames import frame_text, parse_frame
 from guardd.venues.bitmart.parse.ticker import ticker
+from guardd.venues.rows import Row, json_value
 from tests.venues.bitmart import samples
 
 MAIN = AccountName("main")

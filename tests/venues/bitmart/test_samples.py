@@ -17,11 +17,11 @@ from guardd.venues.bitmart.api import DIALECT
 from guardd.venues.bitmart.errors import REFUSALS, judge_write
 from guardd.venues.bitmart.parse import account, market, orders
 from guardd.venues.bitmart.parse.envelope import accepted_order_id, envelope
-from guardd.venues.bitmart.parse.fields import json_value
 from guardd.venues.bitmart.parse.frames import Acknowledgement, OtherPush, Pong, parse_frame
 from guardd.venues.bitmart.parse.ticker import ticker
 from guardd.venues.bitmart.sign import Credentials, login_frame, signature
 from guardd.venues.bitmart.stream import PING_FRAME, PRIVATE_TOPICS, request_frames
+from guardd.venues.rows import json_value
 from guardd.venues.transport import EdgePage, classify
 from guardd.venues.wire import WireReply
 from tests.venues.bitmart import samples

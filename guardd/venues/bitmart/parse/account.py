@@ -9,9 +9,9 @@ from guardd.model.account import Balance
 from guardd.model.names import AccountName, MarginMode, PositionKey, PositionMode, Side, Symbol
 from guardd.model.position import Position
 from guardd.model.reading import Reading, is_value
-from guardd.venues.bitmart.parse.fields import Row, as_row, as_rows
 from guardd.venues.bitmart.parse.market import SETTLE
 from guardd.venues.bitmart.parse.words import MARGIN_MODES, POSITION_MODES, POSITION_TYPES, number_word, word
+from guardd.venues.rows import Row, as_row, as_rows
 
 _BALANCE_FIELDS = ("available_balance", "frozen_balance", "position_deposit", "equity", "unrealized")
 

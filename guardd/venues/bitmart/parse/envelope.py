@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from guardd.errors import PayloadError
 from guardd.model.names import OrderId
 from guardd.venues.bitmart.errors import SUCCESS
-from guardd.venues.bitmart.parse.fields import Row, as_row, json_value, shown
+from guardd.venues.rows import Row, as_row, json_value, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,6 @@ from guardd.model.names import AccountName, OrderId, PositionKey
 from guardd.model.order import OrderUpdate, RestingKind
 from guardd.model.position import PositionUpdate
 from guardd.model.reading import Absent
-from guardd.venues.bitmart.parse.fields import Row, as_row, as_rows, json_value
 from guardd.venues.bitmart.parse.orders import PLAN_CHILD_PREFIX, client_id_of, key_of, kind_of
 from guardd.venues.bitmart.parse.words import (
     ENDING_ACTIONS,
@@ -22,6 +21,7 @@ from guardd.venues.bitmart.parse.words import (
     WORKING_STATES,
     number_word,
 )
+from guardd.venues.rows import Row, as_row, as_rows, json_value
 
 POSITION_GROUP: Final = "futures/position"
 ORDER_GROUP: Final = "futures/order"

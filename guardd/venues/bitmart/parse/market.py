@@ -8,7 +8,7 @@ from typing import Final
 from guardd.errors import PayloadError
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import Symbol
-from guardd.venues.bitmart.parse.fields import Row, as_row, as_rows, shown
+from guardd.venues.rows import Row, as_row, as_rows, shown
 
 SETTLE: Final = "USDT"
 """What this guard settles in: coin-margined (inverse) and USDC contracts are refused (5.1)."""

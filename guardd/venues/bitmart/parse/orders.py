@@ -17,7 +17,6 @@ from guardd.model.order import (
     RestingKind,
     RestingOrder,
 )
-from guardd.venues.bitmart.parse.fields import Row, as_list, as_row, as_rows
 from guardd.venues.bitmart.parse.words import (
     ORDER_SIDES,
     ORDER_TYPES,
@@ -29,6 +28,7 @@ from guardd.venues.bitmart.parse.words import (
     OrderSide,
     number_word,
 )
+from guardd.venues.rows import Row, as_list, as_row, as_rows
 
 PAGE_ROWS: Final = 100
 """A list with as many rows may be cut off: ask symbol by symbol (9.3)."""

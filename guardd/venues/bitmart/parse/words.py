@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from guardd.model.names import MarginMode, PositionMode, PriceType, Side
 from guardd.model.order import Direction, OrderAction, ProtectionKind
-from guardd.venues.bitmart.parse.fields import Row
+from guardd.venues.rows import Row
 
 MARGIN_MODES: Final = MappingProxyType({"cross": MarginMode.CROSS, "isolated": MarginMode.ISOLATED})
 STREAM_MARGIN_MODES: Final = MappingProxyType({1: MarginMode.ISOLATED, 2: MarginMode.CROSS})
