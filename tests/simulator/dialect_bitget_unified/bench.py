@@ -84,8 +84,13 @@ class Bench:
         self.exchange.advance(self.now_ms)
         self.dialect.tick(self.now_ms)
 
-    def move(self, symbol: str, mark: str) -> None:
-        self.exchange.move(symbol, mark=Decimal(mark), now_ms=self.now_ms)
+    def move(self, symbol: str, mark: str, *, last: str = "") -> None:
+        """The mark, and with it last and book unless they are told to stand elsewhere."""
+        if not last:
+            self.exchange.move(symbol, mark=Decimal(mark), now_ms=self.now_ms)
+            return
+        at = Decimal(last)
+        self.exchange.move(symbol, mark=Decimal(mark), last=at, bid=at - 1, ask=at + 1, now_ms=self.now_ms)
 
     def raw(self, method: str, path: str, *, headers=None, body: bytes = b"", query=None, raw_query="", ip="10.0.0.1"):
         request = Request(
@@ -112,9 +117,9 @@ class Bench:
         headers = _signed(key, str(self.now_ms), "GET", f"{full}?{sent}" if sent else full, "")
         return self.send("GET", full, headers=headers, query=query, raw_query=sent)
 
-    def post(self, path: str, body: object, *, key: ApiKey = KEY) -> Got:
-        """A signed write; each in a window of its own."""
-        self.now_ms += 1_000
+    def post(self, path: str, body: object, *, key: ApiKey = KEY, after_ms: int = 1_000) -> Got:
+        """A signed write; each in a window of its own unless told otherwise."""
+        self.now_ms += after_ms
         text, full = json.dumps(body), _full(path)
         headers = _signed(key, str(self.now_ms), "POST", full, text)
         return self.send("POST", full, headers=headers, body=text.encode())
