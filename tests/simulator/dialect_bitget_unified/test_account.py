@@ -62,7 +62,7 @@ def test_the_account_is_liquidated_as_a_whole_once_collateral_no_longer_carries_
     bench.open_long(qty="2")
     bench.open_long(symbol="ETHUSDT", qty="10")
 
-    bench.exchange.set_coin(Coin(name="BTC", price=Decimal(1_000), haircuts=haircuts([("0", "0.9")])), bench.now_ms)
+    bench.exchange.set_coin(Coin(name="BTC", price=Decimal(10), haircuts=haircuts([("0", "0.9")])), bench.now_ms)
 
     assert bench.sizes() == []
 
