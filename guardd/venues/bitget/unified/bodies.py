@@ -95,8 +95,10 @@ def protection_bodies(
 
 
 def modify_body(found: Strategy, legs: tuple[Leg, ...], *, position_size: Decimal | None) -> Body:
-    """Every leg that the object shall have is said: what becomes of an omitted one isn't known (10.2, 16.12)."""
-    size = found.size if found.size is not None else position_size
+    """Every leg that the object shall have is said: what becomes of an omitted one isn't known (10.2, 16.12). The size is the
+    listed one, or what is left of the position."""
+    known = [size for size in (found.size, position_size) if size is not None]
+    size = min(known, default=None)
     body: Body = {"orderId": named_order(found.order_id)}
     if size is not None:
         body["qty"] = decimal_text(size)
