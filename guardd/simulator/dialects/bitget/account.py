@@ -209,8 +209,7 @@ def set_auto_margin(desk: Desk, call: Call) -> Json:
         raise VenueError("40838")
     if view.margin_mode is MarginMode.CROSS:
         raise VenueError("22011")
-    leg = (call.uid, contract.symbol, side)
-    (desk.memory.auto_margin.add if wanted else desk.memory.auto_margin.discard)(leg)
+    desk.exchange.set_auto_margin(call.uid, contract.symbol, side, call.now_ms, on=wanted)
     return ""
 
 

@@ -3,7 +3,6 @@
 from decimal import Decimal
 
 from guardd.simulator.contracts import Contract
-from guardd.simulator.dialects.bitget.desk import Desk
 from guardd.simulator.dialects.bitget.words import number, places
 from guardd.simulator.dialects.bitget_common.envelope import VenueError
 
@@ -28,11 +27,3 @@ def check_price(contract: Contract, price: Decimal) -> None:
         raise VenueError("41103")
     if price <= 0 or price % contract.tick:
         raise VenueError("45115", fill=number(contract.tick))
-
-
-def check_value(desk: Desk, contract: Contract, size: Decimal, price: Decimal | None) -> None:
-    """An order is worth at least `minTradeUSDT`, or 45110."""
-    quote = desk.exchange.query.quote(contract.symbol)
-    at = price or (quote.last if quote else None)
-    if at is not None and size * at < contract.min_notional:
-        raise VenueError("45110", fill=number(contract.min_notional))

@@ -1,7 +1,7 @@
 """What every call of the classic account is given: the exchange, this venue's choices, and what it must remember.
 
-The exchange knows nothing of auto-margin flags, transfer ids that may be repeated, or past lives of positions: these are
-the venue's own, kept here.
+The exchange knows nothing of transfer ids that may be repeated, or of past lives of positions: these are the venue's own,
+kept here.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,13 @@ from guardd.simulator.dialects.bitget_common.envelope import Row, VenueError
 from guardd.simulator.dialects.bitget_common.sockets import SocketRules
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import Faults
-from guardd.simulator.happenings import Happening, OrderChanged, PositionChanged
+from guardd.simulator.happenings import Happening, PositionChanged
 from guardd.simulator.orders import PositionMode, PositionSide
 from guardd.simulator.records import Balance, PositionView
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.tape import Tape
 
+LEAST_VALUE = "5"  # minTradeUSDT, in the words of 45110
 Leg = tuple[str, str, PositionSide]  # account, symbol, side
 
 
@@ -31,8 +32,6 @@ class Options:
 
     ticker_interval_ms: int = 300  # 13.4; 0: a frame for every price move
     sockets: SocketRules = field(default_factory=SocketRules)
-    settles_within_ms: int = 0  # after an opening fill TP/SL answer 43023 for that long (12.2)
-    closes_need_value: bool = True  # a closing order below the minimum value is refused as well (19.26)
     answers_numbers: bool = True  # leverages of account/account as JSON numbers, as observed (2)
     silent_symbols: frozenset[str] = frozenset()  # never in a ticker push
 
@@ -42,11 +41,9 @@ class Memory:
     """What the venue keeps beside the exchange's own state."""
 
     next_id: int = 1_200_000_000_000_000_000
-    auto_margin: set[Leg] = field(default_factory=set)
     union: set[str] = field(default_factory=set)  # accounts in multi-asset mode
     position_ids: dict[tuple[Leg, int], str] = field(default_factory=dict)
     lives: dict[str, list[PositionView]] = field(default_factory=dict)  # closed positions, oldest first
-    grown_ms: dict[Leg, int] = field(default_factory=dict)  # when a leg last grew
     cancelled_ms: dict[str, int] = field(default_factory=dict)  # when an order was last asked to go
     transfers: dict[tuple[str, str], Row] = field(default_factory=dict)  # (account, clientOid) → the first answer
     transfer_rows: dict[str, list[Row]] = field(default_factory=dict)
@@ -71,10 +68,6 @@ class Desk:
             case PositionChanged(uid=uid, position=view) if not view.size:
                 self.position_id(view)
                 self.memory.lives.setdefault(uid, []).append(view)
-                self.memory.auto_margin.discard((uid, view.symbol, view.side))
-            case OrderChanged(uid=uid, order=order, trade=trade, at_ms=at_ms) if trade is not None:
-                if not order.reduce:
-                    self.memory.grown_ms[uid, order.symbol, order.position_side] = at_ms
             case _:
                 pass
 
@@ -146,6 +139,8 @@ _CODES: dict[RefusalReason, str] = {
     RefusalReason.PRICE_PRECISION: "45115",
     RefusalReason.SIZE_PRECISION: "22038",
     RefusalReason.SIZE_RANGE: "45112",
+    RefusalReason.NOTIONAL_TOO_SMALL: "45110",
+    RefusalReason.POSITION_NOT_READY: "43023",
     RefusalReason.DUPLICATE_CLIENT_ID: "40786",
     RefusalReason.LEVERAGE_TOO_LARGE: "45045",
     RefusalReason.LEVERAGE_TOO_SMALL: "45044",
@@ -177,5 +172,5 @@ _CODES: dict[RefusalReason, str] = {
 
 def code_of(refusal: Refused) -> VenueError:
     """The venue's code for a refusal, where its call has no better one."""
-    code = _CODES.get(refusal.reason, "45001")
-    return VenueError(code, fill=refusal.detail)
+    fill = LEAST_VALUE if refusal.reason is RefusalReason.NOTIONAL_TOO_SMALL else refusal.detail
+    return VenueError(_CODES[refusal.reason], fill=fill)

@@ -14,6 +14,7 @@ from guardd.simulator.dialects.bitget.rows import (
     life_fees,
     liquidation_price,
     margin_ratio,
+    preset_execution,
     preset_price,
     preset_type,
     trades_of,
@@ -123,7 +124,7 @@ def position(desk: Desk, view: PositionView) -> Row:
         "markPrice": number(view.mark_price),
         "uTime": str(view.updated_ms),
         "assetMode": asset_mode(desk, view.uid, view.symbol),
-        "autoMargin": "on" if (view.uid, view.symbol, view.side) in desk.memory.auto_margin else "off",
+        "autoMargin": "on" if view.auto_margin else "off",
     }
 
 
@@ -207,10 +208,10 @@ def order(desk: Desk, each: Order, trade: Trade | None) -> Row:
         "orderType": order_type(each),
         "posMode": POSITION_MODE_WORDS[each.position_mode],
         "posSide": position_side(each),
-        "presetStopLossExecutePrice": "",
+        "presetStopLossExecutePrice": preset_execution(each.stop_loss),
         "presetStopLossPrice": preset_price(each.stop_loss),
         "presetStopLossType": preset_type(each.stop_loss),
-        "presetStopSurplusExecutePrice": "",
+        "presetStopSurplusExecutePrice": preset_execution(each.take_profit),
         "presetStopSurplusPrice": preset_price(each.take_profit),
         "presetStopSurplusType": preset_type(each.take_profit),
         "price": number(each.price),

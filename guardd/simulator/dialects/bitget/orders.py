@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from guardd.simulator.contracts import Contract
-from guardd.simulator.dialects.bitget.checks import check_price, check_size, check_value
+from guardd.simulator.dialects.bitget.checks import check_price, check_size
 from guardd.simulator.dialects.bitget.desk import Desk, code_of
 from guardd.simulator.dialects.bitget.products import Product
 from guardd.simulator.dialects.bitget.words import FORCES, MARGIN_MODES, client_oid
@@ -73,9 +73,9 @@ def _place(desk: Desk, call: Call, head: Fields, body: Fields) -> Row:
     desk.check_coin(head, contract)
     request = _request(desk, call, contract, desk.product(head), body)
     _bring_margin_mode(desk, call, contract, head)
-    displaced = _displace(desk, call, request, desk.product(head))
-    order = place(desk, call, request)
-    return {"clientOid": order.client_id, "orderId": None if displaced else order.order_id}
+    order = desk.exchange.place(call.uid, request, call.now_ms)
+    # One-way: a reduce-only order that took the place of resting ones is answered without its id (11.2).
+    return {"clientOid": order.client_id, "orderId": None if order.displaced else order.order_id}
 
 
 def _request(desk: Desk, call: Call, contract: Contract, product: Product, body: Fields) -> OrderRequest:
@@ -88,10 +88,8 @@ def _request(desk: Desk, call: Call, contract: Contract, product: Product, body:
     check_size(contract, size, limit=limit)
     if price is not None:
         check_price(contract, price)
-    if not sense.reduce or desk.options.closes_need_value:
-        check_value(desk, contract, size, price)
     force = FORCES[body.word("force", *FORCES, default="gtc")] if limit else TimeInForce.GTC
-    profit, loss = _preset(contract, body, "presetStopSurplusPrice"), _preset(contract, body, "presetStopLossPrice")
+    profit, loss = _preset(contract, body, "presetStopSurplus"), _preset(contract, body, "presetStopLoss")
     return OrderRequest(
         symbol=contract.symbol,
         side=sense.side,
@@ -125,12 +123,15 @@ def read_sense(body: Fields, mode: PositionMode) -> Sense:
 
 
 def _preset(contract: Contract, body: Fields, name: str) -> Preset | None:
-    """Presets have no trigger type of their own: samples show fill_price (11.2)."""
-    price = body.optional_decimal(name)
+    """Presets have no trigger type of their own: samples show fill_price (11.2). No execution price: at market."""
+    price = body.optional_decimal(f"{name}Price")
     if not price:
         return None
     check_price(contract, price)
-    return Preset(trigger_price=price)
+    execution = body.optional_decimal(f"{name}ExecutePrice")
+    if execution:
+        check_price(contract, execution)
+    return Preset(trigger_price=price, limit_price=execution or None)
 
 
 def _bring_margin_mode(desk: Desk, call: Call, contract: Contract, head: Fields) -> None:
@@ -138,29 +139,6 @@ def _bring_margin_mode(desk: Desk, call: Call, contract: Contract, head: Fields)
     mode = MARGIN_MODES[head.word("marginMode", *MARGIN_MODES)]
     if desk.exchange.query.settings(call.uid, contract.symbol).margin_mode is not mode:
         desk.exchange.set_leverage(call.uid, contract.symbol, call.now_ms, margin_mode=mode)
-
-
-def _displace(desk: Desk, call: Call, request: OrderRequest, product: Product) -> bool:
-    """One-way: resting reduce-only orders go, the oldest first, where a new one needs their room (11.2)."""
-    if not request.reduce or desk.position_mode(call.uid, product) is PositionMode.HEDGE:
-        return False
-    held = desk.exchange.query.position(call.uid, request.symbol, request.position_side)
-    if held is None or request.size > held.size:
-        return False  # refused by what follows
-    resting = [
-        each
-        for each in desk.exchange.query.open_orders(call.uid, request.symbol)
-        if each.reduce and each.position_side is request.position_side
-    ]
-    displaced = False
-    while resting and request.size + sum((each.remaining for each in resting), Decimal(0)) > held.size:
-        desk.exchange.cancel(call.uid, resting.pop(0).order_id, call.now_ms)
-        displaced = True
-    return displaced
-
-
-def place(desk: Desk, call: Call, request: OrderRequest) -> Order:
-    return desk.exchange.place(call.uid, request, call.now_ms)
 
 
 def failure(order_id: str, name: str, error: VenueError) -> Row:
@@ -194,7 +172,9 @@ def modify_order(desk: Desk, call: Call) -> Json:
         raise VenueError("40925")
     contract = desk.contract(body)
     changes_presets = body.has("newPresetStopSurplusPrice") or body.has("newPresetStopLossPrice")
-    profit, loss = _new_presets(contract, body, order) if changes_presets else (order.take_profit, order.stop_loss)
+    profit, loss = order.take_profit, order.stop_loss
+    if changes_presets:  # passing only one of the two cancels the other
+        profit, loss = _preset(contract, body, "newPresetStopSurplus"), _preset(contract, body, "newPresetStopLoss")
     if size is None or price is None:
         if not changes_presets:
             raise VenueError("40923")
@@ -205,17 +185,8 @@ def modify_order(desk: Desk, call: Call) -> Json:
     check_size(contract, size, limit=True)
     check_price(contract, price)
     desk.exchange.cancel(call.uid, order.order_id, call.now_ms)
-    successor = place(desk, call, _successor(order, name, size, price, profit, loss))
+    successor = desk.exchange.place(call.uid, _successor(order, name, size, price, profit, loss), call.now_ms)
     return {"orderId": successor.order_id, "clientOid": name}
-
-
-def _new_presets(contract: Contract, body: Fields, order: Order) -> tuple[Preset | None, Preset | None]:
-    """Passing only one of the two cancels the other."""
-    del order
-    return (
-        _preset(contract, body, "newPresetStopSurplusPrice"),
-        _preset(contract, body, "newPresetStopLossPrice"),
-    )
 
 
 def _successor(
@@ -325,7 +296,8 @@ def close_positions(desk: Desk, call: Call) -> Json:
     for view in held:
         try:
             order = _flash_close(desk, call, view)
-            done.append({"orderId": order.order_id, "clientOid": order.client_id, "symbol": view.symbol})
+            name = client_oid(order, order.order_id)
+            done.append({"orderId": order.order_id, "clientOid": name, "symbol": view.symbol})
         except VenueError as error:
             failed.append({**failure("", "", error), "symbol": view.symbol})
         except Refused as refusal:
@@ -340,10 +312,7 @@ def _flash_close(desk: Desk, call: Call, view: PositionView) -> Order:
     for order in desk.exchange.query.open_orders(call.uid, view.symbol):
         if order.reduce and order.position_side is view.side:
             desk.exchange.cancel(call.uid, order.order_id, call.now_ms)
-    request = OrderRequest(
-        symbol=view.symbol, side=view.side.closing, size=view.size, reduce=True, client_id=desk.new_id()
-    )
-    return place(desk, call, request)
+    return desk.exchange.close_position(call.uid, view.symbol, view.side, call.now_ms)
 
 
 def is_missing(refusal: Refused) -> bool:

@@ -130,29 +130,16 @@ def _rate(body: Fields, name: str) -> Decimal:
 
 def place_protection(desk: Desk, call: Call, request: PlanRequest) -> Plan:
     """Rest a TP or SL of a position that the venue has settled; else 43023 (12.2)."""
-    leg = (call.uid, request.symbol, request.position_side)
-    grown_ms = desk.memory.grown_ms.get(leg)
-    if grown_ms is not None and call.now_ms - grown_ms < desk.options.settles_within_ms:
-        raise VenueError("43023")
-    view = desk.exchange.query.position(*leg)
-    if view is None or (request.size is not None and request.size > view.size - _bound(desk, call, request)):
-        raise VenueError("43023")
     try:
         return desk.exchange.place_plan(call.uid, request, call.now_ms)
     except Refused as refusal:
         raise _plan_error(refusal, request.kind, request.position_side) from refusal
 
 
-def _bound(desk: Desk, call: Call, request: PlanRequest) -> Decimal:
-    """What other sized orders of this kind have taken of the position already."""
-    plans = desk.exchange.query.open_plans(call.uid, request.symbol)
-    same = (p.size or Decimal(0) for p in plans if p.kind is request.kind and p.position_side is request.position_side)
-    return sum(same, Decimal(0))
-
-
 def _plan_error(refusal: Refused, kind: PlanKind, side: PositionSide) -> VenueError:
     """A code of its own for each side and kind where there is one."""
-    if is_missing(refusal) or refusal.reason is RefusalReason.VOLUME_NOT_ENOUGH:
+    unsettled = (RefusalReason.VOLUME_NOT_ENOUGH, RefusalReason.POSITION_NOT_READY)
+    if is_missing(refusal) or refusal.reason in unsettled:
         return VenueError("43023")
     if refusal.reason is RefusalReason.TRIGGER_WRONG_SIDE:
         return VenueError(_WRONG_SIDE[kind, side])

@@ -116,7 +116,7 @@ def position_row(desk: Desk, view: PositionView, unset: Json) -> Row:
         "cashDividend": "",
         "grant": "",
         "assetMode": asset_mode(desk, view.uid, view.symbol),
-        "autoMargin": "on" if (view.uid, view.symbol, view.side) in desk.memory.auto_margin else "off",
+        "autoMargin": "on" if view.auto_margin else "off",
     }
     for kind, name in ((PlanKind.TAKE_PROFIT, "takeProfit"), (PlanKind.STOP_LOSS, "stopLoss")):
         plan = whole_position_plan(desk, view, kind)
@@ -246,6 +246,11 @@ def preset_price(preset: Preset | None) -> str:
     return number(preset.trigger_price) if preset else ""
 
 
+def preset_execution(preset: Preset | None) -> str:
+    """ "" executes at market."""
+    return number(preset.limit_price) if preset and preset.limit_price is not None else ""
+
+
 def preset_type(preset: Preset | None) -> str:
     return TRIGGER_TYPE_WORDS[preset.source] if preset else ""
 
@@ -267,9 +272,9 @@ def detail_row(desk: Desk, order: Order) -> Row:
         **order_row(desk, order),
         "state": order_state(order),
         "presetStopSurplusType": preset_type(order.take_profit),
-        "presetStopSurplusExecutePrice": "",
+        "presetStopSurplusExecutePrice": preset_execution(order.take_profit),
         "presetStopLossType": preset_type(order.stop_loss),
-        "presetStopLossExecutePrice": "",
+        "presetStopLossExecutePrice": preset_execution(order.stop_loss),
         "newTradeSide": None,
         "cancelReason": cancel_reason(order),
     }

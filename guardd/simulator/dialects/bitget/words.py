@@ -75,6 +75,7 @@ _SOURCES = {
 _CANCEL_REASONS = {
     CancelCause.USER: "normal_cancel",
     CancelCause.REDUCE_ONLY: "reduce_only_cancel",
+    CancelCause.DISPLACED: "reduce_only_cancel",
     CancelCause.LIQUIDATION: "market_risk_cancel",
     CancelCause.ADL: "market_risk_cancel",
 }

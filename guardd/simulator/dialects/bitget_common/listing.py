@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from guardd.simulator.contracts import MAKER_FEE, TAKER_FEE, Contract, Tier, build_tiers
-from guardd.simulator.terms import LeverageChange, Terms
+from guardd.simulator.terms import LeverageChange, RestingCloses, Terms
 
 _BTC = build_tiers(
     [
@@ -75,7 +75,8 @@ def bitget_terms() -> Terms:
     """Of a classic account: what the reference tells of margin and of the exchange's own doings at 100 % (10).
 
     In cross the larger side of a hedge counts, hedges are set off first, then positions step down two tiers at a time;
-    leverage may change with a position open (7.3).
+    leverage may change with a position open (7.3), one-way closes displace resting ones (11.2), sized TP/SL share the
+    position (12.2).
     """
     return Terms(
         larger_side_counts=True,
@@ -86,6 +87,9 @@ def bitget_terms() -> Terms:
         partial_tiers=2,
         liquidation_cancels_all=True,
         leverage_change=LeverageChange.ANY,
+        raising_releases_margin=False,
+        one_way_closes=RestingCloses.DISPLACE,
+        sized_plans_share=True,
     )
 
 
