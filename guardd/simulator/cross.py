@@ -140,6 +140,8 @@ def needs(contract: Contract, terms: Terms, load: Load, mark: Decimal) -> tuple[
 
 def opening_orders(world: World, account: Account) -> Iterator[tuple[Order, Decimal]]:
     """Working orders that would open, with the part that would: in one-way mode the rest only closes."""
+    if not account.orders:
+        return
     covered = {
         (symbol, side): position.size
         for (symbol, side), position in account.positions.items()

@@ -1,9 +1,10 @@
 """An exchange with one quiet market, and short words to act on it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from guardd.simulator.contracts import default_contracts
+from guardd.simulator.contracts import Contract, default_contracts
 from guardd.simulator.engine import Exchange
 from guardd.simulator.happenings import Happening
 from guardd.simulator.orders import (
@@ -20,16 +21,30 @@ from guardd.simulator.orders import (
     Side,
     TimeInForce,
 )
-from guardd.simulator.records import PositionView
+from guardd.simulator.records import AccountKind, PositionView
 from guardd.simulator.terms import FillModel, Terms
 
 BTC = "BTCUSDT"
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
+ETH = "ETHUSDT"
+PERP = "BTCPERP"  # the same coin as BTC, margined and settled in USDC
 START_MS = 1_767_225_600_000
 
 
 def d(text: str | int) -> Decimal:
     return Decimal(text)
+
+
+def contracts() -> tuple[Contract, ...]:
+    """The default ones, in one product line, and two that settle in USDC, in another."""
+    linear = tuple(replace(each, group="USDT-M") for each in default_contracts())
+    names = {BTC: PERP, ETH: "ETHPERP"}
+    settled = (
+        replace(each, symbol=names[each.symbol], quote="USDC", group="USDC-M")
+        for each in linear
+        if each.symbol in names
+    )
+    return *linear, *settled
 
 
 @dataclass
@@ -88,9 +103,12 @@ class Stage:
         size: str | int | None = None,
         source: PriceSource = PriceSource.MARK,
         client_id: str = "",
+        symbol: str = BTC,
+        pair_id: str = "",
     ) -> Plan:
         request = PlanRequest(
-            symbol=BTC,
+            symbol=symbol,
+            pair_id=pair_id,
             kind=kind,
             side=closes.closing,
             reduce=True,
@@ -118,8 +136,10 @@ def stage(
     terms: Terms | None = None,
     fills: FillModel | None = None,
     spot: str = "0",
+    kind: AccountKind = AccountKind.CLASSIC,
+    deposits: Mapping[str, Decimal] | None = None,
 ) -> Stage:
-    exchange = Exchange(default_contracts(), seed=7, now_ms=START_MS, terms=terms, fills=fills)
+    exchange = Exchange(contracts(), seed=7, now_ms=START_MS, terms=terms, fills=fills)
     made = Stage(exchange=exchange)
     exchange.subscribe(made.heard.append)
     exchange.add_account(
@@ -129,6 +149,8 @@ def stage(
         leverage=Decimal(leverage),
         margin_mode=margin_mode,
         position_mode=position_mode,
+        kind=kind,
+        deposits=deposits,
     )
     made.mark(90000)
     return made

@@ -5,7 +5,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardd.simulator.accounts import money
@@ -132,6 +132,7 @@ def no_close_increases_exposure(made: Stage) -> None:
             assert before * after >= 0
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_every_law_holds_after_every_step(seed: int) -> None:
     def laws(made: Stage) -> None:
@@ -142,6 +143,7 @@ def test_every_law_holds_after_every_step(seed: int) -> None:
     no_close_increases_exposure(play(seed, laws))
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_what_is_told_last_is_what_can_be_read(seed: int) -> None:
     made = play(seed, lambda _: None)
@@ -166,6 +168,7 @@ def test_the_same_seed_plays_the_same_game(seed: int) -> None:
     assert rows[0] == rows[1]
 
 
+@settings(deadline=None)
 @given(
     kinds=st.lists(st.sampled_from([OrderKind.MARKET, OrderKind.LIMIT]), min_size=1, max_size=6),
     mode=st.sampled_from(list(PositionMode)),
@@ -183,6 +186,7 @@ def test_when_flat_equity_is_deposits_plus_every_flow(kinds: list[OrderKind], mo
     assert made.exchange.query.balance("a").equity == total
 
 
+@settings(deadline=None)
 @given(
     leverage=st.integers(1, 100),
     mode=st.sampled_from(list(MarginMode)),

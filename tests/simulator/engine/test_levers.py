@@ -233,3 +233,55 @@ def test_an_opening_order_brings_its_leverage_where_the_venue_allows_it() -> Non
     assert made.exchange.place("a", request, made.tick()).status is OrderStatus.FILLED
     settings = made.exchange.query.settings("a", BTC)
     assert (settings.leverage(LONG), settings.margin_mode) == (20, MarginMode.CROSS)
+
+
+def test_the_exchange_adds_margin_itself_where_it_was_asked_to() -> None:
+    made = stage(deposit="2000")
+    made.buy(100)
+    made.exchange.set_auto_margin("a", BTC, LONG, made.tick(), on=True)
+    before = made.position()
+    assert before is not None
+    assert before.auto_margin
+    made.mark(81456)
+    after = made.position()
+    assert after is not None
+    assert after.size == 100
+    assert after.margin + after.unrealized_pnl == after.initial_margin
+    made.mark(72000)
+    assert made.held() == 0  # what is free now can't bring it back
+
+
+def test_auto_margin_is_for_isolated_positions_and_can_be_switched_off() -> None:
+    made = stage(deposit="2000")
+    made.buy(100)
+    made.exchange.set_auto_margin("a", BTC, LONG, made.tick(), on=True)
+    made.exchange.set_auto_margin("a", BTC, LONG, made.tick(), on=False)
+    made.mark(81400)
+    assert made.held() == 0
+    cross = stage(margin_mode=MarginMode.CROSS)
+    cross.buy(100)
+    with pytest.raises(Refused) as caught:
+        cross.exchange.set_auto_margin("a", BTC, LONG, cross.tick(), on=True)
+    assert caught.value.reason is RefusalReason.NOT_ISOLATED
+
+
+def test_a_venue_may_keep_the_margin_when_leverage_is_raised() -> None:
+    made = stage(terms=Terms(leverage_change=LeverageChange.ANY, raising_releases_margin=False))
+    made.buy(100)
+    made.exchange.set_leverage("a", BTC, made.tick(), leverage=d(20))
+    position = made.position()
+    assert position is not None
+    assert (position.margin, position.initial_margin) == (900, 450)
+
+
+@pytest.mark.parametrize("plan", [False, True])
+def test_a_venue_may_refuse_a_change_of_leverage_with_orders(plan: bool) -> None:
+    made = stage(terms=Terms(leverage_needs_no_orders=True))
+    made.buy(100)
+    if plan:
+        made.plan(85000)
+    else:
+        made.buy(1, "80000")
+    with pytest.raises(Refused) as caught:
+        made.exchange.set_leverage("a", BTC, made.tick(), leverage=d(5))
+    assert caught.value.reason is RefusalReason.ORDERS_EXIST

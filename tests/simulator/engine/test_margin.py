@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guardd.simulator.happenings import Liquidated
@@ -107,6 +107,7 @@ def test_leverage_one_long_has_no_liquidation_price() -> None:
     assert position.liquidation_price is None
 
 
+@settings(deadline=None)
 @given(
     wallet=st.integers(2_000, 50_000),
     long_size=st.integers(1, 200),
