@@ -48,6 +48,8 @@ class FaultKind(StrEnum):
     PLAN_FAILS = "plan-fails"  # a triggered plan order places nothing
     CLOSING = "closing"  # no new risk: opens, plans and transfers refused with `code`
     CANCEL_WITHOUT_DATA = "cancel-without-data"  # reference, quirk 20
+    CONVERTING = "converting"  # the account is on its way to another family: reads go on, writes are refused
+    OTHER_FAMILY = "other-family"  # the owner has switched the account: this protocol isn't its own any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import pytest
 from guardd.simulator.dialects.bitget_common.auth import ApiKey, Family
 from guardd.simulator.dialects.bitget_unified.desk import AccountMode
 from guardd.simulator.faults import FaultKind
+from guardd.simulator.terms import VenueState
 from tests.simulator.dialect_bitget_unified.bench import CATEGORY, KEY, LONG_OPEN, STOP, Bench
 
 VECTORS = json.loads((Path(__file__).parents[2] / "samples" / "bitget-uta" / "auth_test_vectors.json").read_text())
@@ -22,6 +23,19 @@ def test_a_classic_accounts_key_gets_40084_whatever_it_signed() -> None:
 
     assert (unsigned.status, unsigned.code) == (400, "40084")
     assert "40084" == bench.open_long().code == bench.get("account/assets").code
+
+
+def test_faults_switch_the_family_and_convert_the_account_while_they_stand() -> None:
+    bench = Bench()
+    bench.faults.add(FaultKind.OTHER_FAMILY, account="main")
+    assert bench.get("account/assets").code == "40084" == bench.open_long().code
+    assert bench.send("GET", "/api/v3/public/time").code == "00000"
+    bench.faults.clear()
+    bench.faults.add(FaultKind.CONVERTING, account="main")
+    assert bench.get("account/settings").data["accountMode"] == "switching"
+    assert bench.open_long().code == "25245"
+    bench.faults.clear()
+    assert bench.open_long().code == "00000"
 
 
 def test_a_unified_accounts_key_gets_40085_on_v2_before_its_signature_is_looked_at() -> None:
@@ -82,6 +96,20 @@ def test_an_unknown_path_is_404_and_queries_want_their_parameters() -> None:
     assert bench.get("market/instruments", category="OPTIONS").code == "400172"
     assert bench.get("market/tickers", category=CATEGORY, symbol="NOPEUSDT").code == "25100"
     assert bench.get("market/instruments", category="SPOT").data == []
+
+
+def test_the_listing_says_when_nothing_may_be_opened_and_the_ticker_how_much_is_held() -> None:
+    bench = Bench()
+    bench.open_long()
+    bench.open_long(qty="0.05", side="sell")
+    asked = {"category": CATEGORY, "symbol": "BTCUSDT"}
+    assert bench.get("market/tickers", **asked).data[0]["openInterest"] == "0.05"
+
+    bench.exchange.set_state(VenueState.REDUCE_ONLY, bench.now_ms)
+
+    assert bench.get("market/instruments", **asked).data[0]["status"] == "limit_open"
+    assert bench.open_long().code == "25013"
+    assert bench.open_long(side="sell", qty="0.05").code == "00000"
 
 
 def test_limits_are_per_second_and_call() -> None:

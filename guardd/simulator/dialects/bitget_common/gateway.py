@@ -116,7 +116,7 @@ class Gateway:
         error = VenueError("40404")
         if request.path.startswith(_RETIRED):
             error = VenueError("30032")
-        elif request.path.startswith(self._counter.other_prefix):
+        elif request.path.startswith(self._counter.other_prefix) and not self._switched(request):
             other = Family.UNIFIED if self._counter.family is Family.CLASSIC else Family.CLASSIC
             try:
                 self._keyring.check_family(request, other)
@@ -143,7 +143,7 @@ class Gateway:
             self._admit(request, uid, charge)
             key_uid = ""
             if endpoint.private:
-                self._keyring.check_family(request, self._counter.family)
+                self._check_family(request)
                 if request.body and "application/json" not in request.headers.get("content-type", ""):
                     raise VenueError("40007")
                 key_uid = self._keyring.authenticate(request).uid
@@ -162,6 +162,17 @@ class Gateway:
             raise VenueError(TOO_MANY)
         if self._strikes(FaultKind.UNAVAILABLE, request, uid):
             raise VenueError("40725")
+
+    def _check_family(self, request: Request) -> None:
+        """Before the signature (16.1); as the keyring knows it, or as a fault has it for a while."""
+        family = self._counter.family
+        if self._switched(request):
+            raise VenueError("40085" if family is Family.CLASSIC else "40084")
+        self._keyring.check_family(request, family)
+
+    def _switched(self, request: Request) -> bool:
+        uid = self.account_of(request)
+        return self._faults.stands(FaultKind.OTHER_FAMILY, request.now_ms, account=uid) is not None
 
     def _refuse_by_fault(self, endpoint: Endpoint, request: Request, uid: str) -> None:
         if endpoint.private and self._strikes(FaultKind.MAINTENANCE, request, uid):

@@ -48,7 +48,7 @@ def settings(desk: Desk, call: Call) -> Json:
         )
     return {
         "uid": uid_number(call.uid),
-        "accountMode": desk.standing(call.uid).mode.value,
+        "accountMode": desk.mode(call.uid, call.now_ms).value,
         "assetMode": "multi_assets",
         "accountLevel": desk.options.account_level,
         "holdMode": HOLD_WORDS[query.position_mode(call.uid)],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from random import Random
 
@@ -14,7 +15,8 @@ from guardd.simulator.dialects.bitget_unified.codes import refuse
 from guardd.simulator.dialects.bitget_unified.coin import COIN_CONTRACTS, CoinContract, CoinPosition
 from guardd.simulator.dialects.bitget_unified.strategy import Strategies
 from guardd.simulator.engine import Exchange
-from guardd.simulator.faults import Faults
+from guardd.simulator.faults import FaultKind, Faults
+from guardd.simulator.orders import PositionSide
 from guardd.simulator.records import PositionView
 from guardd.simulator.refusals import Refused
 from guardd.simulator.tape import Tape
@@ -97,6 +99,8 @@ class Desk:
     options: Options = field(default_factory=Options)
     random: Random = field(default_factory=lambda: Random(0))  # noqa: S311 -- reproducible ids, not secrets
     standings: dict[str, Standing] = field(default_factory=dict)
+    sizes: dict[tuple[str, str, PositionSide], Decimal] = field(default_factory=dict)  # held, of every account
+    interest: dict[str, Decimal] = field(default_factory=dict)  # of a contract, held by all accounts together
     strategies: Strategies = field(init=False)
     news: list[tuple[str, str]] = field(default_factory=list)  # (uid, strategy) changed by a call, yet to be pushed
     composing: bool = False  # a call is at a strategy's legs: they are told as one when it is done
@@ -104,15 +108,26 @@ class Desk:
     def __post_init__(self) -> None:
         self.strategies = Strategies(exchange=self.exchange)
 
+    def note_size(self, view: PositionView) -> None:
+        """Keep the open interest, which a ticker may not have to add up anew."""
+        key = (view.uid, view.symbol, view.side)
+        before = self.sizes.get(key, Decimal(0))
+        self.sizes[key] = view.size
+        self.interest[view.symbol] = self.interest.get(view.symbol, Decimal(0)) + view.size - before
+
     def standing(self, uid: str) -> Standing:
         return self.standings.setdefault(uid, Standing())
 
+    def mode(self, uid: str, now_ms: int) -> AccountMode:
+        """As it was set, or on its way elsewhere for as long as the fault stands."""
+        converting = self.faults.stands(FaultKind.CONVERTING, now_ms, account=uid)
+        return AccountMode.SWITCHING if converting else self.standing(uid).mode
+
     def check_writable(self, uid: str, now_ms: int) -> None:
         """Nothing is written to an account that is being converted (25245) or liquidated (25008)."""
-        standing = self.standing(uid)
-        if standing.mode in CONVERTING:
+        if self.mode(uid, now_ms) in CONVERTING:
             raise refuse("25245")
-        since_ms = standing.liquidated_ms
+        since_ms = self.standing(uid).liquidated_ms
         if since_ms is not None and now_ms - since_ms < self.options.liquidation_handling_ms:
             raise refuse("25008")
 

@@ -25,6 +25,8 @@ from guardd.simulator.tape import Tape, next_funding_ms
 from guardd.simulator.terms import LeverageChange, RestingCloses, Terms
 from guardd.simulator.wire import Push, Reply, Request, StreamSession
 
+_FIRST_POSITION_ID = 1_300_000_000_000_000_000
+
 
 class BitgetUnifiedDialect:
     """Speaks Bitget V3 for `exchange`, whose accounts are unified. It hears the exchange by itself; call `tick` often."""
@@ -123,10 +125,11 @@ class BitgetUnifiedDialect:
     def _remember(self, happening: Happening) -> None:
         """Closed lives and liquidations."""
         match happening:
-            case PositionChanged(uid=uid, position=view, sequence=sequence) if not view.size:
-                self.desk.standing(uid).closed.append(
-                    Closed(position_id=str(1_300_000_000_000_000_000 + sequence), view=view)
-                )
+            case PositionChanged(uid=uid, position=view, sequence=sequence):
+                self.desk.note_size(view)
+                if not view.size:
+                    closed = Closed(position_id=str(_FIRST_POSITION_ID + sequence), view=view)
+                    self.desk.standing(uid).closed.append(closed)
             case Liquidated(uid=uid, at_ms=at_ms):
                 self.desk.standing(uid).liquidated_ms = at_ms
             case _:

@@ -16,6 +16,7 @@ from guardd.simulator.matching import book_levels
 from guardd.simulator.orders import Side
 from guardd.simulator.records import Quote
 from guardd.simulator.tape import FUNDING_INTERVAL_HOURS, next_funding_ms
+from guardd.simulator.terms import VenueState
 
 FUNDING_LIMIT = "0.003"
 STEPS_MIN = {
@@ -87,7 +88,7 @@ def _instrument(desk: Desk, contract: Contract) -> Row:
         "maxSymbolOrderNum": "",
         "maxProductOrderNum": str(desk.options.open_orders_max),
         "maxPositionNum": "200",
-        "status": _STATUS[desk.exchange.query.status(contract.symbol)],
+        "status": _status(desk, contract),
         "offTime": "-1",
         "limitOpenTime": "-1",
         "deliveryTime": "",
@@ -101,6 +102,13 @@ def _instrument(desk: Desk, contract: Contract) -> Row:
         "symbolType": "crypto",
         "maxMarketOrderQty": number(contract.max_market_size),
     }
+
+
+def _status(desk: Desk, contract: Contract) -> str:
+    status = desk.exchange.query.status(contract.symbol)
+    if status is ContractStatus.TRADING and desk.exchange.state in (VenueState.REDUCE_ONLY, VenueState.CLOSES_ONLY):
+        return "limit_open"
+    return _STATUS[status]
 
 
 def _places(step: Decimal) -> int:
@@ -202,9 +210,7 @@ def ticker_figures(desk: Desk, contract: Contract, quote: Quote) -> Row:
 
 def open_interest(desk: Desk, symbol: str) -> Decimal:
     """What the accounts of this simulator hold."""
-    query = desk.exchange.query
-    held = (view.size for uid in query.accounts() for view in query.positions(uid, symbol))
-    return sum(held, Decimal(0))
+    return desk.interest.get(symbol, Decimal(0))
 
 
 def position_tier(desk: Desk, call: Call) -> Json:

@@ -215,6 +215,8 @@ class UnifiedStreams:
 
     def _order(self, uid: str, order: Order, action: OrderAction, trade: Trade | None, now_ms: int) -> None:
         query = self._desk.exchange.query
+        if not any(session.uid == uid for session in self._sessions):
+            return
         contract = query.contract(order.symbol)
         own = (each for each in query.trades(uid, order.symbol) if each.order_id == order.order_id)
         profit = sum((each.realized_pnl for each in own), Decimal(0)) if order.filled else Decimal(0)
