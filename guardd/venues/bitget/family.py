@@ -43,9 +43,10 @@ async def detect(api: Api, *, product_type: str) -> Family:
     try:
         await api.read(ACCOUNT_INFO)
     except VenueRefused as refusal:
+        word = await _classic_call(api, product_type)
         if refusal.code != IS_CLASSIC:
             raise
-        if await _classic_call(api, product_type) == IS_UNIFIED:
+        if word == IS_UNIFIED:
             raise VenueBusy(f"{PROBE}: each family refers to the other; the account is being converted") from None
         return Family.CLASSIC
     mode = account_mode(as_row("account/settings.data", await api.read(SETTINGS)))

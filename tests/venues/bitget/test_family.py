@@ -143,6 +143,14 @@ async def test_a_classic_account_with_a_wrong_key_is_a_fault_of_credentials_thou
         await found(on)
 
 
+async def test_a_wrong_key_is_named_as_such_also_where_only_classic_calls_say_so() -> None:
+    on = classic(bench())
+    on.network.on(INFO, refusal("40404"))
+    on.network.on(ACCOUNTS, refusal("40006"))
+    with pytest.raises(CredentialsError):
+        await found(on)
+
+
 async def test_the_family_is_found_without_a_single_write() -> None:
     for on in (classic(bench()), unified(bench())):
         await found(on)
