@@ -24,5 +24,7 @@ class Capabilities:
     """Gives a liquidation price for cross positions."""
     close_sides_follow_mode: bool = True
     """The wire form of a closing order hangs on the position mode: nothing can be sent before that was read."""
+    positions_repeated: bool = False
+    """The stream shows each position again and again while it is held; else only when it changes."""
     lookup_delay_s: float
     """How long a new order may take to show in a look-up."""

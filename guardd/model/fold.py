@@ -42,7 +42,18 @@ from guardd.model.order import OrderAction
 from guardd.model.outcome import Accepted
 from guardd.model.position import Episode, Position, PositionUpdate, episode_id
 from guardd.model.reading import Absent, is_value
-from guardd.model.state import AccountState, Anchor, Finished, Folded, Held, News, NewsKind, Pending, RuleProgress
+from guardd.model.state import (
+    AccountState,
+    Anchor,
+    Finished,
+    Folded,
+    Held,
+    News,
+    NewsKind,
+    Pending,
+    Pushed,
+    RuleProgress,
+)
 
 FLAT_CONFIRMED_AFTER_S: Final = 2.0
 """Two reads at least this far apart confirm that a position is gone (interfaces.md 2.1)."""
@@ -270,8 +281,9 @@ def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
     symbols: set[Symbol] = set()
     for update in event.updates:
         held = state.held.get(update.key)
+        pushed = Pushed(quantity=update.quantity, at=event.at, venue_ms=update.venue_ms)
         if held is None:
-            state.pushed_quantities[update.key] = (update.quantity, event.at)
+            state.pushed_quantities[update.key] = pushed
             if update.quantity > 0:
                 news.append(
                     News(kind=NewsKind.READ_WANTED, key=update.key, text="a position that no read has shown yet")
@@ -281,7 +293,7 @@ def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
         if (
             not older or update.quantity == held.position.quantity
         ):  # a repetition of what stands is a witness still (I29)
-            state.pushed_quantities[update.key] = (update.quantity, event.at)
+            state.pushed_quantities[update.key] = pushed
         if older:
             continue
         if update.quantity == 0:

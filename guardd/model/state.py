@@ -99,6 +99,16 @@ class StreamState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What the stream last showed of a position."""
+
+    quantity: Decimal
+    at: Instant
+    venue_ms: int
+    """The venue's time of it (wall, ms)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
     """An instrument's last mark when the balance behind it was told."""
 
@@ -125,7 +135,7 @@ class AccountState:
     rest_marks: dict[Symbol, MarkSeen] = field(default_factory=dict)
     """The last mark that came by REST, beside the stream's: for the cross-check (I29)."""
     held: dict[PositionKey, Held] = field(default_factory=dict)
-    pushed_quantities: dict[PositionKey, tuple[Decimal, Instant]] = field(default_factory=dict)
+    pushed_quantities: dict[PositionKey, Pushed] = field(default_factory=dict)
     balances: dict[str, Balance] = field(default_factory=dict)
     """By currency, in the order in which the venue's adapter gives them; a unified account has one, which is pooled."""
     balances_at: Instant | None = None

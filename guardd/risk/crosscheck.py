@@ -16,7 +16,7 @@ from guardd.model.event import Source
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, PositionMode, Symbol
 from guardd.model.reading import is_value
-from guardd.model.state import AccountState, Held
+from guardd.model.state import AccountState, Held, Pushed
 from guardd.risk.ages import POSITION_MODE_AGE_S_MAX
 
 NOTIONAL_TOLERANCE: Final = Decimal("0.005")
@@ -126,11 +126,14 @@ def _notional(state: AccountState, held: Held) -> Iterator[Mismatch]:
 def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatch]:
     """REST and push must show the same position."""
     pushed = state.pushed_quantities.get(held.key)
-    if pushed is None or now.seconds_since(pushed[1]) > PUSH_AGE_S_MAX:
+    if not state.capabilities.positions_repeated and pushed is not None:
+        yield from _last_change(held, pushed, now)
+        return
+    if pushed is None or now.seconds_since(pushed.at) > PUSH_AGE_S_MAX:
         if pushed is not None or now.seconds_since(held.begun) <= STREAM_HAS_S:
             yield _about(held.key, Check.POSITIONS, False, "the stream hasn't shown this position lately")
         return
-    quantity, at = pushed
+    quantity, at = pushed.quantity, pushed.at
     if held.missing_since is not None:
         settled = at.seconds_since(held.missing_since) > SETTLING_S
         yield _about(held.key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
@@ -141,15 +144,37 @@ def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatc
         yield _about(held.key, Check.POSITIONS, proved, text)
 
 
+def _last_change(held: Held, pushed: Pushed, now: Instant) -> Iterator[Mismatch]:
+    """The stream tells changes only (Bitget reference, 13.5): what it told stands, at any age, until the next change.
+
+    A read with a later change in it says that a push was lost, which isn't a contradiction. One that goes on to show something
+    else without a change is.
+    """
+    if pushed.quantity == held.position.quantity and held.missing_since is None:
+        return
+    if held.missing_since is None and held.position.venue_ms > pushed.venue_ms:
+        if now.seconds_since(held.changed) <= STREAM_HAS_S:
+            yield _about(held.key, Check.POSITIONS, False, "the stream hasn't shown its last change")
+        return
+    settled = held.missing_since is None and held.read.seconds_since(pushed.at) > SETTLING_S
+    reads = "nothing" if held.missing_since is not None else str(held.position.quantity)
+    yield _about(held.key, Check.POSITIONS, settled, f"reads show {reads}, the stream {pushed.quantity}")
+
+
 def _only_pushed(state: AccountState, now: Instant) -> Iterator[Mismatch]:
-    """A position that the stream shows and no read does. A frame that came late isn't repeated, a real position is."""
-    for key, (quantity, at) in sorted(state.pushed_quantities.items()):
-        if key in state.held or quantity == 0 or _sends_nothing(state, key.symbol):
+    """A position that the stream shows and no read does. A frame that came late isn't repeated, a real position is.
+
+    Where the stream repeats nothing, one frame proves nothing: it may be late (Bitget: pushes are delayed and doubled).
+    """
+    repeated = state.capabilities.positions_repeated
+    for key, pushed in sorted(state.pushed_quantities.items(), key=lambda each: each[0]):
+        if key in state.held or pushed.quantity == 0 or _sends_nothing(state, key.symbol):
             continue
-        if now.seconds_since(at) > PUSH_REPEATS_S:
+        if now.seconds_since(pushed.at) > PUSH_REPEATS_S:
             continue
-        settled = state.positions_at is not None and state.positions_at.seconds_since(at) > SETTLING_S
-        yield _about(key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
+        settled = state.positions_at is not None and state.positions_at.seconds_since(pushed.at) > SETTLING_S
+        text = f"reads show nothing, the stream {pushed.quantity}"
+        yield _about(key, Check.POSITIONS, settled and repeated, text)
 
 
 def _marks(state: AccountState, symbol: Symbol, now: Instant) -> Iterator[Mismatch]:
@@ -172,7 +197,7 @@ def _mode(state: AccountState, now: Instant) -> Iterator[Mismatch]:
         yield Mismatch(check=Check.POSITION_MODE, symbol=None, key=None, proved=False, text=text)
         return
     if mode is PositionMode.ONE_WAY:
-        for symbol in sorted({key.symbol for key in state.held}):
+        for symbol in sorted({key.symbol for key in state.held if not _sends_nothing(state, key.symbol)}):
             sure = [held for held in state.holds(symbol) if held.missing_since is None and held.close_seen is None]
             if len(sure) > 1:
                 text = f"{symbol}: both sides are held in one-way mode"

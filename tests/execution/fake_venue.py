@@ -31,6 +31,7 @@ CAN_ALL = Capabilities(
     set_leverage=True,
     top_up=True,
     cross_liquidation_price=True,
+    positions_repeated=True,
     lookup_delay_s=1.0,
 )
 

@@ -34,6 +34,7 @@ CAPABILITIES: Final = Capabilities(
     set_leverage=True,
     top_up=True,
     cross_liquidation_price=False,
+    positions_repeated=True,
     lookup_delay_s=0.2,
 )
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from guardd.model.event import MarkSeen, PositionModeRead, PositionsPushed, PositionsRead, Source
+from guardd.model.event import InstrumentsRead, MarkSeen, PositionModeRead, PositionsPushed, PositionsRead, Source
 from guardd.model.fold import fold
 from guardd.model.instant import Instant
 from guardd.model.names import MarginMode, PositionKey, PositionMode, Side
@@ -12,7 +12,7 @@ from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent
 from guardd.model.state import AccountState
 from guardd.risk.crosscheck import Check, Mismatch, cross_check, lasting, standing
-from tests.model.accounts import BTC, OPENED_MS, START, D, account, key, later, row
+from tests.model.accounts import BTC, OPENED_MS, START, D, account, instrument, key, later, row
 
 
 def push(state: AccountState, at: Instant, quantity: str = "100", of: PositionKey | None = None, **more: int) -> None:
@@ -197,3 +197,60 @@ def test_I29_a_stream_that_never_says_anything_holds_no_close_back_for_ever() ->
     state.pushed_quantities.clear()
     assert positions_of(cross_check(state, now=later(14))).text.startswith("main/BTCUSDT/long: the stream hasn't")
     assert not [each for each in cross_check(state, now=later(16)) if each.check is Check.POSITIONS]
+
+
+# A stream that tells changes only
+
+
+def changes_only(*rows: Position) -> AccountState:
+    state = checked(*rows)
+    state.capabilities = replace(state.capabilities, positions_repeated=False)
+    return state
+
+
+def read_at(state: AccountState, at: Instant, *, quantity: str = "100", changed: Instant = START) -> None:
+    """`changed`: when the venue says that this row last changed."""
+    again = row(quantity=quantity, venue_ms=changed.wall_ms)
+    fold(state, MarkSeen(BTC, D(89000), at))
+    fold(state, PositionModeRead(at=at, mode=PositionMode.HEDGE))
+    fold(state, PositionsRead(started=at, at=at, positions=(again,)))
+
+
+def test_I29_a_position_that_a_stream_of_changes_showed_once_is_witnessed_as_long_as_nothing_changes() -> None:
+    state = changes_only()
+    read_at(state, later(3_600))
+    assert cross_check(state, now=later(3_600)) == ()
+
+
+def test_I29_a_change_whose_push_was_lost_holds_nothing_back_for_long_and_parks_nobody() -> None:
+    state = changes_only()
+    for second in range(10, 40):
+        read_at(state, later(second), quantity="50", changed=later(10))
+        found = cross_check(state, now=later(second))
+        assert not any(each.proved for each in found)
+        assert bool(found) is (second <= 25)
+
+
+def test_I29_reads_that_show_something_else_without_a_change_contradict_a_stream_of_changes() -> None:
+    state = changes_only()
+    push(state, later(1), "80", venue_ms=later(1).wall_ms)
+    read_at(state, later(2), quantity="100", changed=later(1))
+    assert not positions_of(cross_check(state, now=later(2))).proved
+    read_at(state, later(4), quantity="100", changed=later(1))
+    assert positions_of(cross_check(state, now=later(4))).proved
+
+
+def test_I29_a_late_frame_of_a_stream_of_changes_parks_nobody() -> None:
+    state = changes_only()
+    push(state, later(1), "7", key(Side.SHORT))
+    for second in range(2, 20):
+        read_at(state, later(second))
+        assert not any(each.proved for each in cross_check(state, now=later(second)))
+
+
+def test_a_contract_that_isnt_guarded_proves_and_doubts_nothing() -> None:
+    """Its units may be other ones, and its line of products another position mode."""
+    state = checked(replace(row(), notional=D("0.0001")), row(Side.SHORT), mode=PositionMode.ONE_WAY)
+    assert any(each.proved for each in cross_check(state, now=START))
+    fold(state, InstrumentsRead(at=START, instruments=(replace(instrument(), unguarded="inverse"),)))
+    assert cross_check(state, now=START) == ()

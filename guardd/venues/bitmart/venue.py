@@ -41,6 +41,7 @@ CAPABILITIES: Final = Capabilities(
     set_leverage=True,
     top_up=True,
     cross_liquidation_price=False,
+    positions_repeated=True,  # each 10 s (14.8)
     close_sides_follow_mode=False,  # 2 and 3 close in both modes (10.1)
     lookup_delay_s=3.0,
 )
