@@ -140,6 +140,19 @@ def test_an_account_that_is_upgraded_in_mid_operation_is_told_so_from_then_on() 
     assert bench.get(PATH, **USDT).code == "40085"
 
 
+def test_an_account_that_has_switched_is_proved_by_the_other_apis_probe_and_a_wrong_key_is_named_there() -> None:
+    bench = Bench()
+    for path in ("/api/v3/account/info", "/api/v3/account/settings"):
+        assert bench.get(path).code == "40084"
+    bench.dialect.keyring.move("main", Family.UNIFIED)
+
+    assert bench.get("/api/v3/account/settings").data["accountMode"] == "unified"
+    assert "uta_trade" in bench.get("/api/v3/account/info").data["permissions"]
+    assert bench.get("/api/v3/position/current-position").code == "40404"
+    assert bench.get("/api/v3/account/info", key=replace(KEY, key="nobody")).code == "40006"
+    assert bench.get("/api/v3/account/info", key=replace(KEY, secret="wrong")).code == "40009"
+
+
 def test_a_retired_path_and_an_unknown_one_are_told_apart() -> None:
     bench = Bench()
 

@@ -46,6 +46,40 @@ class Call:
 Handler = Callable[[Call], Json]
 
 
+def _unified_info(uid: str) -> Json:
+    return {
+        "userId": uid,
+        "inviterId": "",
+        "parentId": "",
+        "channelCode": "",
+        "channel": "",
+        "ips": "",
+        "permType": "read-and-write",
+        "permissions": ["uta_mgt", "uta_trade"],
+        "regisTime": "1704067200000",
+    }
+
+
+def _unified_settings(uid: str) -> Json:
+    return {
+        "uid": uid,
+        "accountMode": "unified",
+        "assetMode": "multi_assets",
+        "accountLevel": "advanced",
+        "holdMode": "hedge_mode",
+        "stpMode": "none",
+        "symbolConfigList": [],
+        "coinConfigList": [],
+    }
+
+
+# What proves the family of an account that has switched to it (UTA reference, 2).
+_OF_SWITCHED: dict[Family, dict[str, Callable[[str], Json]]] = {
+    Family.UNIFIED: {"/api/v3/account/info": _unified_info, "/api/v3/account/settings": _unified_settings},
+    Family.CLASSIC: {"/api/v2/mix/account/accounts": lambda _uid: []},
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
     """What a family puts behind the gateway: its calls, and its words for the exchange's refusals.
@@ -112,17 +146,26 @@ class Gateway:
         return None
 
     def _unknown(self, request: Request) -> Response:
-        """A path of the other family tells which one the key's account is of (16.1); the rest isn't there."""
-        error = VenueError("40404")
-        if request.path.startswith(_RETIRED):
-            error = VenueError("30032")
-        elif request.path.startswith(self._counter.other_prefix) and not self._switched(request):
-            other = Family.UNIFIED if self._counter.family is Family.CLASSIC else Family.CLASSIC
-            try:
-                self._keyring.check_family(request, other)
-            except VenueError as told:
-                error = told
-        return self._refusal(error, request)
+        """A path of the other family, one that is retired, or one that isn't there."""
+        try:
+            if request.path.startswith(_RETIRED):
+                raise VenueError("30032")
+            if request.path.startswith(self._counter.other_prefix):
+                return self._elsewhere(request)
+            raise VenueError("40404")
+        except VenueError as error:
+            return self._refusal(error, request)
+
+    def _elsewhere(self, request: Request) -> Response:
+        """The other family's paths tell which one the key's account is of (16.1); to one that has switched, no more than that."""
+        other = Family.UNIFIED if self._counter.family is Family.CLASSIC else Family.CLASSIC
+        if not self._switched(request):
+            self._keyring.check_family(request, other)
+        key = self._keyring.authenticate(request)
+        answers = _OF_SWITCHED[other]
+        if request.method != "GET" or request.path not in answers:
+            raise VenueError("40404")
+        return envelope.success(answers[request.path](key.uid), request.now_ms)
 
     def _charge(self, endpoint: Endpoint, request: Request, uid: str) -> Charge:
         """The address's whole budget, what market calls share, and the call's own: the last is what headers show."""
