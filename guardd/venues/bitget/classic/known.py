@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.model.names import OrderId, PositionKey, PositionMode, Side, Symbol
+from guardd.model.order import Direction, PlanForm
 from guardd.model.position import PositionUpdate
 from guardd.model.reading import is_value
 from guardd.venues.bitget.classic.bodies import Line, Setting
@@ -72,6 +73,7 @@ class Known:
         self._rows: dict[Product, tuple[HeldRow, ...]] = {}
         self._modes: dict[Product, PositionMode] = {}
         self._plan_types: OrderedDict[OrderId, str] = OrderedDict()
+        self._directions: dict[OrderId, Direction] = {}
 
     @property
     def rows(self) -> tuple[HeldRow, ...]:
@@ -79,7 +81,7 @@ class Known:
 
     @property
     def around(self) -> Surroundings:
-        return Surroundings(one_way=self.one_way, marks=self.marks)
+        return Surroundings(one_way=self.one_way, marks=self.marks, directions=self._directions)
 
     @property
     def one_way(self) -> Mapping[Symbol, Side]:
@@ -125,14 +127,20 @@ class Known:
         return next((row.mode for row in self._rows.get(product, ())), self._modes.get(product))
 
     def learn_plans(self, rows: Iterable[PlanRow]) -> None:
+        """A trigger order's way is fixed once there is a mark to tell it by: later the mark may be past the trigger."""
         for row in rows:
-            self.learn_plan_type(row.order.order_id, row.plan_type)
+            order = row.order
+            known = order.form is PlanForm.PLAN and order.key.symbol in self.marks
+            self.learn_plan(order.order_id, row.plan_type, order.direction if known else None)
 
-    def learn_plan_type(self, order_id: OrderId, plan_type: str) -> None:
+    def learn_plan(self, order_id: OrderId, plan_type: str, direction: Direction | None = None) -> None:
         self._plan_types[order_id] = plan_type
         self._plan_types.move_to_end(order_id)
+        if direction is not None:
+            self._directions.setdefault(order_id, direction)
         if len(self._plan_types) > PLAN_TYPES_KEPT:
-            self._plan_types.popitem(last=False)
+            forgotten, _ = self._plan_types.popitem(last=False)
+            self._directions.pop(forgotten, None)
 
     def plan_type(self, order_id: OrderId) -> str | None:
         return self._plan_types.get(order_id)

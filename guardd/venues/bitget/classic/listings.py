@@ -51,6 +51,11 @@ class Listings:
         self._tell = tell
         self._fees: dict[Symbol, Decimal] = {}
         self._coins: dict[Symbol, str] = {}
+        self._listed_fees: dict[Symbol, Decimal] = {}
+
+    def taker_fee(self, symbol: Symbol) -> Decimal | None:
+        """The account's own rate, else the listed one; None before the contract was read."""
+        return self._fees.get(symbol, self._listed_fees.get(symbol))
 
     async def line(self, symbol: Symbol, deadline_s: float = READ_DEADLINE_S) -> Line:
         """The product type and the margin coin of a symbol. Raises `VenueError` where no configured product type lists it."""
@@ -136,6 +141,7 @@ class Listings:
         for each in found:
             self._known.products[each.symbol] = each.product
             self._coins[each.symbol] = each.settle
+            self._listed_fees[each.symbol] = each.taker_fee
         return tuple(each for each in found if each.symbol in set(symbols))
 
     async def _contract(self, product: Product, symbol: Symbol | None, deadline_s: float) -> tuple[Contract, ...]:

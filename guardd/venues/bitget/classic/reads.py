@@ -1,7 +1,7 @@
 """Everything that a guard asks about a classic account, and in what order (Bitget reference, 7-12 and 18)."""
 
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from guardd.venues.bitget.classic.parse import plans as plan_answers
 from guardd.venues.bitget.classic.parse.account import Rights, Settings, TransferRow
 from guardd.venues.bitget.classic.parse.orders import PAGE_ROWS, FillRow
 from guardd.venues.bitget.classic.parse.plans import EndedPlan
-from guardd.venues.bitget.classic.parse.positions import HeldRow, adl_ranks, held_rows
+from guardd.venues.bitget.classic.parse.positions import HeldRow, adl_ranks, held_rows, isolated_maintenance
 from guardd.venues.bitget.classic.parse.words import PLAN_NAMESPACES, Product
 from guardd.venues.bitget.classic.repeats import Repeats
 from guardd.venues.bitget.classic.together import both, together
@@ -81,7 +81,7 @@ class Reads:
         found: list[Position] = []
         for product, rows in zip(self._products, pages, strict=True):
             counted = self.known.learn_rows(product, rows)
-            found.extend(row.position for row in counted)
+            found.extend(self._reckoned(row) for row in counted)
             self._tell_auto_margin(counted)
         return PositionsRead(started=started, at=self._clock.now(), positions=tuple(found))
 
@@ -165,14 +165,19 @@ class Reads:
         return OrdersRead(started=started, at=self._clock.now(), resting=book, plans=waiting)
 
     async def find_order(
-        self, symbol: Symbol, *, client_id: ClientId | None, order_id: OrderId | None
+        self,
+        symbol: Symbol,
+        *,
+        client_id: ClientId | None,
+        order_id: OrderId | None,
+        deadline_s: float = READ_DEADLINE_S,
     ) -> OrderReport | None:
         """Plain orders by detail, then the history; plan orders that wait; plan orders that ended, by the order they made.
 
         An acknowledged order may be known by its client id alone (fact 6).
         """
-        line = await self._listings.line(symbol)
-        about = _Asked(symbol=symbol, line=line, client_id=client_id, order_id=order_id)
+        line = await self._listings.line(symbol, deadline_s)
+        about = _Asked(symbol=symbol, line=line, client_id=client_id, order_id=order_id, deadline_s=deadline_s)
         report = await self._detail(about)
         if report is not None:
             return report
@@ -184,7 +189,7 @@ class Reads:
         if ended is None:
             return None
         if ended.child is not None:
-            child = await self._detail(_Asked(symbol=symbol, line=line, client_id=None, order_id=ended.child))
+            child = await self._detail(replace(about, client_id=None, order_id=ended.child))
             if child is not None:
                 return child
         return ended.report()
@@ -195,9 +200,16 @@ class Reads:
         if known is not None:
             return known
         line = await self._listings.line(symbol, deadline_s)
-        about = _Asked(symbol=symbol, line=line, client_id=None, order_id=order_id)
-        await together(*(self._waiting_in(about, namespace, deadline_s) for namespace in PLAN_NAMESPACES))
+        about = _Asked(symbol=symbol, line=line, client_id=None, order_id=order_id, deadline_s=deadline_s)
+        await together(*(self._waiting_in(about, namespace) for namespace in PLAN_NAMESPACES))
         return self.known.plan_type(order_id)
+
+    async def plan_ended(self, symbol: Symbol, order_id: OrderId, *, before_ms: int, deadline_s: float) -> bool:
+        """Whether no list shows a plan order any more, and the history says that it had ended before that moment."""
+        line = await self._listings.line(symbol, deadline_s)
+        about = _Asked(symbol=symbol, line=line, client_id=None, order_id=order_id, deadline_s=deadline_s)
+        waiting, ended = await both(self._waiting(about), self._ended_plan(about))
+        return waiting is None and ended is not None and ended.ended_ms is not None and ended.ended_ms < before_ms
 
     async def ended_plans(self, symbol: Symbol, namespace: str) -> tuple[EndedPlan, ...]:
         """Plan orders of one symbol that fired, failed or were cancelled, the newest hundred (12.7)."""
@@ -265,6 +277,10 @@ class Reads:
             self.repeats.keep(product, name, data, asked_ns=asked_ns, stirs=stirs)
         return data
 
+    def _reckoned(self, row: HeldRow) -> Position:
+        fee = self._listings.taker_fee(row.position.key.symbol)
+        return row.position if fee is None else replace(row.position, maintenance_margin=isolated_maintenance(row, fee))
+
     async def _begin_lives(self, rows: Sequence[HeldRow]) -> None:
         """What was closed of a position before this process first saw it; where it can't be read, counting starts now."""
         unseen = self.known.lives.unseen(rows)
@@ -331,7 +347,7 @@ class Reads:
 
     async def _detail(self, about: "_Asked") -> OrderReport | None:
         try:
-            data = await self._api.read(endpoints.ORDER_DETAIL, about.query())
+            data = await self._api.read(endpoints.ORDER_DETAIL, about.query(), deadline_s=about.deadline_s)
         except VenueRefused as refused:
             if is_unknown_order(refused.code):
                 return None
@@ -340,18 +356,16 @@ class Reads:
 
     async def _finished(self, about: "_Asked") -> OrderReport | None:
         """From the history of 90 days; cancelled orders without a fill may be missing there (11.9)."""
-        data = await self._api.read(endpoints.ORDERS_HISTORY, (*about.query(), _LIMIT))
+        data = await self._api.read(endpoints.ORDERS_HISTORY, (*about.query(), _LIMIT), deadline_s=about.deadline_s)
         return order_answers.matching(order_answers.reports(data), client_id=about.client_id, order_id=about.order_id)
 
     async def _waiting(self, about: "_Asked") -> OrderReport | None:
         found = await together(*(self._waiting_in(about, namespace) for namespace in PLAN_NAMESPACES))
         return next((report for report in found if report is not None), None)
 
-    async def _waiting_in(
-        self, about: "_Asked", namespace: str, deadline_s: float = READ_DEADLINE_S
-    ) -> OrderReport | None:
+    async def _waiting_in(self, about: "_Asked", namespace: str) -> OrderReport | None:
         query = (*about.query(), ("planType", namespace), _LIMIT)
-        data = await self._api.read(endpoints.PLANS_PENDING, query, deadline_s=deadline_s)
+        data = await self._api.read(endpoints.PLANS_PENDING, query, deadline_s=about.deadline_s)
         rows = plan_answers.plan_rows(self._account, data, self.known.around)
         self.known.learn_plans(rows)
         reports = (plan_answers.report_of_plan(row.order) for row in rows)
@@ -360,7 +374,11 @@ class Reads:
     async def _ended_plan(self, about: "_Asked") -> EndedPlan | None:
         pages = await together(
             *(
-                self._api.read(endpoints.PLANS_HISTORY, (*about.query(), ("planType", namespace), _LIMIT))
+                self._api.read(
+                    endpoints.PLANS_HISTORY,
+                    (*about.query(), ("planType", namespace), _LIMIT),
+                    deadline_s=about.deadline_s,
+                )
                 for namespace in PLAN_NAMESPACES
             )
         )
@@ -398,14 +416,16 @@ class Reads:
         return balance
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
     """An order that is looked for, by its id or else by its client id."""
 
-    def __init__(self, *, symbol: Symbol, line: Line, client_id: ClientId | None, order_id: OrderId | None) -> None:
-        self.symbol = symbol
-        self.line = line
-        self.client_id = client_id
-        self.order_id = order_id
+    symbol: Symbol
+    line: Line
+    client_id: ClientId | None
+    order_id: OrderId | None
+    deadline_s: float
+    """Of each call."""
 
     def query(self) -> tuple[tuple[str, str], ...]:
         named = ("orderId", self.order_id) if self.order_id is not None else ("clientOid", self.client_id or "")

@@ -18,9 +18,10 @@ from guardd.model.intent import (
     PlaceProtection,
     SetLeverage,
     Write,
+    stop_direction,
 )
 from guardd.model.names import ClientId, PositionKey, PositionMode
-from guardd.model.order import PlanForm
+from guardd.model.order import Direction, PlanForm
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.venues.bitget.api import Api
 from guardd.venues.bitget.classic import bodies, endpoints
@@ -152,7 +153,7 @@ class Writes:
     ) -> Outcome:
         body = bodies.protection_body(write, setting, client_id, trade_words=trade_words)
         outcome = await self._post(endpoints.PLACE_TPSL, body, setting.line.product, errand)
-        return self._placed(client_id, outcome, PLAN_WORDS[write.form, write.kind])
+        return self._placed(write, client_id, outcome, PLAN_WORDS[write.form, write.kind])
 
     async def _place_plan(
         self, write: PlaceProtection, setting: Setting, client_id: ClientId, errand: _Errand
@@ -162,7 +163,7 @@ class Writes:
             return Rejected(reason=Reason.UNSUPPORTED, code="", text=text)
         body = bodies.plan_body(write, setting, client_id)
         outcome = await self._post(endpoints.PLACE_PLAN, body, setting.line.product, errand)
-        return self._placed(client_id, outcome, "normal_plan")
+        return self._placed(write, client_id, outcome, "normal_plan")
 
     async def _modify(self, write: ModifyProtection, errand: _Errand) -> Outcome:
         """The id in the answer may be another one than before (19.30): it is what is read back."""
@@ -178,7 +179,7 @@ class Writes:
         if isinstance(outcome, Accepted) and outcome.order_id is not None:
             plan_type = self._reads.known.plan_type(write.order_id)
             if plan_type is not None:
-                self._reads.known.learn_plan_type(outcome.order_id, plan_type)
+                self._reads.known.learn_plan(outcome.order_id, plan_type, _way(write))
         return outcome
 
     # Ending and setting
@@ -196,8 +197,22 @@ class Writes:
             return _unsent(f"what {write.order_id} is can't be read: {error}")
         if plan_type is None:
             return Rejected(reason=Reason.ORDER_GONE, code="", text="not sent: no list of plan orders shows it")
+        sent_ms = self._api.time.timestamp_ms()
         body = bodies.cancel_plan_body(symbol, write.order_id, plan_type, line)
-        return await self._post(endpoints.CANCEL_PLAN, body, line.product, errand)
+        outcome = await self._post(endpoints.CANCEL_PLAN, body, line.product, errand)
+        return await self._or_gone(outcome, write, sent_ms, errand) if isinstance(outcome, Unknown) else outcome
+
+    async def _or_gone(self, unknown: Unknown, write: CancelOrder, sent_ms: int, errand: _Errand) -> Outcome:
+        """A plan order that had ended is refused without a code (12.6): the history says whether it had."""
+        try:
+            gone = await self._reads.plan_ended(
+                write.key.symbol, write.order_id, before_ms=sent_ms, deadline_s=self._left_s(errand)
+            )
+        except (VenueError, CredentialsError):
+            return unknown
+        if not gone:
+            return unknown
+        return Rejected(reason=Reason.ORDER_GONE, code="", text=f"{write.order_id} had ended before: {unknown.why}")
 
     async def _set_leverage(self, write: SetLeverage, errand: _Errand) -> Outcome:
         """That nothing would change is what was wanted (7.3)."""
@@ -218,7 +233,9 @@ class Writes:
         if client_id not in self._sent:
             return None
         try:
-            found = await self._reads.find_order(key.symbol, client_id=client_id, order_id=None)
+            found = await self._reads.find_order(
+                key.symbol, client_id=client_id, order_id=None, deadline_s=self._left_s(errand)
+            )
         except (VenueError, CredentialsError) as error:
             return _unsent(f"whether {client_id} arrived before can't be read: {error}")
         if found is None:
@@ -243,9 +260,9 @@ class Writes:
         fresh = Setting(line=setting.line, mode=row.mode, margin_mode=row.position.margin_mode)
         return fresh if fresh != setting and self._left_s(errand) > 0 else None
 
-    def _placed(self, client_id: ClientId, outcome: Outcome, plan_type: str) -> Outcome:
+    def _placed(self, write: PlaceProtection, client_id: ClientId, outcome: Outcome, plan_type: str) -> Outcome:
         if isinstance(outcome, Accepted) and outcome.order_id is not None:
-            self._reads.known.learn_plan_type(outcome.order_id, plan_type)
+            self._reads.known.learn_plan(outcome.order_id, plan_type, _way(write))
         return self._noted(client_id, outcome)
 
     def _noted(self, client_id: ClientId, outcome: Outcome) -> Outcome:
@@ -273,6 +290,11 @@ class Writes:
 
     def _left_s(self, errand: _Errand) -> float:
         return max(0.0, (errand.ends_ns - self._clock.monotonic_ns()) / NS_PER_S)
+
+
+def _way(write: PlaceProtection | ModifyProtection) -> Direction | None:
+    """Which way the price goes to the trigger of one of ours: for a trigger order, which doesn't say it itself."""
+    return stop_direction(write.key, write.kind) if write.form is PlanForm.PLAN else None
 
 
 def _refused(outcome: Outcome, codes: frozenset[str]) -> bool:

@@ -111,6 +111,23 @@ def test_the_maintenance_of_a_position_is_the_rate_on_its_value() -> None:
     assert (dec(20000), dec(80)) == (position.notional, position.maintenance_margin)
 
 
+def test_the_maintenance_of_the_documented_isolated_position_is_what_its_ratio_says() -> None:
+    found = positions.held_rows(MAIN, Product.USDT, samples.data("single_position_isolated.json"), asked_ms=9)[0]
+    reckoned = positions.isolated_maintenance(found, dec("0.0006"))
+    assert isinstance(reckoned, Decimal)
+    assert abs(reckoned - dec("1.004")) < dec("1e-12")
+
+
+def test_a_ratio_tells_a_maintenance_below_the_rate_on_the_whole_value_and_never_one_above() -> None:
+    fields = {"total": "2", "markPrice": "50000", "keepMarginRate": "0.005", "marginSize": "5000", "unrealizedPL": "0"}
+    below = held(**fields, marginRatio=str((dec(450) + dec(60)) / 5000))
+    assert positions.isolated_maintenance(below, dec("0.0006")) == dec(450)
+    for ratio in (str((dec(550) + dec(60)) / 5000), "0", ""):
+        assert positions.isolated_maintenance(held(**fields, marginRatio=ratio), dec("0.0006")) == dec(500)
+    cross = held(**fields, marginRatio="0.1", marginMode="crossed")
+    assert positions.isolated_maintenance(cross, dec("0.0006")) == dec(500)
+
+
 def test_a_row_without_a_time_of_its_own_is_dated_by_the_question() -> None:
     fields = row()
     del fields["uTime"]

@@ -385,13 +385,56 @@ async def test_a_plan_order_of_unknown_type_is_looked_for_and_one_that_no_list_s
     assert rejected(await table.send(cancel("666")))[0] is Reason.ORDER_GONE
 
 
-async def test_I07_a_cancel_that_names_its_order_among_the_failures_without_a_code_is_unknown() -> None:
+NAMELESS_FAILURE = ok({"successList": [], "failureList": [{"orderId": "555", "errorMsg": "notExistend"}]})
+
+
+def ended(at_ms: int, status: str = "cancelled") -> dict[str, object]:
+    documented = samples.data("orders_plan_history.json")["entrustedList"][0]
+    return {**documented, "orderId": "555", "planStatus": status, "executeOrderId": "", "uTime": str(at_ms)}
+
+
+@pytest.mark.parametrize(
+    ("waits", "ended_before_ms", "gone"),
+    [(False, 500, True), (False, -500, False), (False, None, False), (True, 500, False)],
+)
+async def test_I07_a_cancel_that_is_refused_without_a_code_is_certain_only_where_the_order_had_ended_before(
+    waits: bool, ended_before_ms: int | None, gone: bool
+) -> None:
     table = await holding()
     table.network.on("orders-plan-pending", entrusted(plan("555")))
-    table.network.on(
-        "cancel-plan-order", ok({"successList": [], "failureList": [{"orderId": "555", "errorMsg": "notExistend"}]})
-    )
-    assert isinstance(await table.send(cancel()), Unknown)
+    await table.venue.orders(resting=False)
+    table.network.on("orders-plan-pending", entrusted(plan("555")) if waits else entrusted())
+    at_ms = None if ended_before_ms is None else table.clock.now().wall_ms - ended_before_ms
+    table.network.on("orders-plan-history", entrusted() if at_ms is None else entrusted(ended(at_ms)))
+    table.network.on("cancel-plan-order", NAMELESS_FAILURE)
+    outcome = await table.send(cancel())
+    if gone:
+        assert rejected(outcome)[0] is Reason.ORDER_GONE
+    else:
+        assert isinstance(outcome, Unknown)
+
+
+async def test_a_trigger_order_of_ours_stays_the_stop_that_it_was_placed_as_when_the_mark_is_past_it() -> None:
+    table = await holding(markPrice="60000")
+    table.network.on("place-plan-order", TAKEN)
+    await table.send(stop(form=PlanForm.PLAN))
+    table.network.on("all-position", by_product(USDT=[row(markPrice="54000")]))
+    await table.venue.positions()
+    table.network.on("orders-plan-pending", entrusted(plan("555", "normal_plan")))
+    read = await table.venue.orders(resting=False)
+    assert read.plans is not None
+    assert {each.protection for each in read.plans} == {ProtectionKind.STOP_LOSS}
+
+
+async def test_a_strangers_trigger_order_stays_what_it_was_when_it_was_first_seen() -> None:
+    table = await holding(markPrice="60000")
+    table.network.on("orders-plan-pending", entrusted(plan("9", "normal_plan")))
+    for mark in ("60000", "54000"):
+        table.network.on("all-position", by_product(USDT=[row(markPrice=mark)]))
+        await table.venue.positions()
+        read = await table.venue.orders(resting=False)
+        assert read.plans is not None
+        assert {each.protection for each in read.plans} == {ProtectionKind.STOP_LOSS}
 
 
 # Leverage

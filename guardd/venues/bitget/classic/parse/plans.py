@@ -1,7 +1,7 @@
 """Plan orders, of the three lists that they stand in: resting and ended (Bitget reference, 12)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -30,10 +30,12 @@ _ENDED_WELL: Final = "executed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the meaning of a plan order hangs on beside itself: positions held in one-way mode, and the last marks."""
+    """What the meaning of a plan order hangs on beside itself: positions held in one-way mode, the last marks, and which way the
+    price had to go to a trigger when its order was first seen or placed."""
 
     one_way: Mapping[Symbol, Side]
     marks: Mapping[Symbol, Decimal]
+    directions: Mapping[OrderId, Direction] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class EndedPlan:
     size: Decimal
     filled: Decimal
     average_price: Decimal | None
+    ended_ms: int | None
 
     @property
     def fired(self) -> bool:
@@ -91,6 +94,7 @@ def ended_plans(data: object) -> tuple[EndedPlan, ...]:
             size=row.optional_number("size") or Decimal(0),
             filled=row.optional_number("baseVolume") or Decimal(0),
             average_price=row.price("priceAvg"),
+            ended_ms=row.optional_milliseconds("uTime"),
         )
         for row in rows_of("orders-plan-history.data", data, "entrustedList")
     )
@@ -139,10 +143,13 @@ def _plan(account: AccountName, row: Row, around: Surroundings) -> PlanOrder:
     closes = named is not None or _closes(row)
     key = PositionKey(account, symbol_of(row), plan_side(row, around.one_way, closes=closes))
     trigger = row.above_zero("triggerPrice")
-    direction = stop_direction(key, named) if named is not None else _direction(key, trigger, closes, around)
-    form = _form(plan_type)
+    order_id, form = row.order_id("orderId"), _form(plan_type)
+    if named is not None:
+        direction = stop_direction(key, named)
+    else:
+        direction = around.directions.get(order_id) or _direction(key, trigger, closes, around)
     return PlanOrder(
-        order_id=row.order_id("orderId"),
+        order_id=order_id,
         client_id=client_id_of(row),
         key=key,
         protection=(named or _protection(plan_type, key, direction)) if closes else None,
@@ -170,8 +177,8 @@ def _closes(row: Row) -> bool:
 
 
 def _direction(key: PositionKey, trigger: Decimal, closes: bool, around: Surroundings) -> Direction:
-    """A trigger order doesn't say from which side the price must come: from where it stands. Without a mark it is read as
-    what is no stop."""
+    """A trigger order doesn't say from which side the price must come: from where it stands when the order is first seen. Without a
+    mark it is read as what is no stop."""
     mark = around.marks.get(key.symbol)
     if mark is not None:
         return Direction.RISES if trigger > mark else Direction.FALLS

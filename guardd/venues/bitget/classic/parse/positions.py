@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from guardd.errors import PayloadError
-from guardd.model.names import AccountName, PositionKey, PositionMode, Side, Symbol
+from guardd.model.names import AccountName, MarginMode, PositionKey, PositionMode, Side, Symbol
 from guardd.model.position import Position
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.venues.bitget.classic.parse.words import (
@@ -103,6 +103,24 @@ def liquidation_price(row: Row) -> Reading:
     if number is None:
         return Absent.UNKNOWN
     return number if number > 0 else Absent.NONE
+
+
+def isolated_maintenance(row: HeldRow, taker_fee: Decimal) -> Reading:
+    """The maintenance that the venue itself reckons with: its ratio of an isolated row is maintenance and closing fee over margin
+    and profit (10, checked). Where that gives more than the rate on the whole value does, the fee isn't ours: the rate stands."""
+    position = row.position
+    by_rate, margin, profit, notional = (
+        position.maintenance_margin,
+        position.margin,
+        position.unrealized_pnl,
+        position.notional,
+    )
+    if position.margin_mode is not MarginMode.ISOLATED or not is_value(by_rate) or not is_value(row.margin_ratio):
+        return by_rate
+    if not is_value(margin) or not is_value(profit) or not is_value(notional):
+        return by_rate
+    by_ratio = row.margin_ratio * (margin + profit) - taker_fee * notional
+    return by_ratio if 0 < by_ratio < by_rate else by_rate
 
 
 def adl_ranks(account: AccountName, data: object) -> dict[PositionKey, Decimal]:
