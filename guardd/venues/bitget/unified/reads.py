@@ -17,6 +17,7 @@ from guardd.venues.bitget.admission import Tell
 from guardd.venues.bitget.api import READ_DEADLINE_S, Api, Query
 from guardd.venues.bitget.endpoint import Endpoint
 from guardd.venues.bitget.unified import endpoints
+from guardd.venues.bitget.unified.closings import Closings
 from guardd.venues.bitget.unified.parse import account as account_answers
 from guardd.venues.bitget.unified.parse import market as market_answers
 from guardd.venues.bitget.unified.parse import orders as order_answers
@@ -68,6 +69,7 @@ class Reads:
         self._configured = tuple(categories)
         self._tell = tell
         self.warnings = Warnings(tell)
+        self.closings = Closings()
         self.contracts: dict[Symbol, Contract] = {}
         self.rows: dict[PositionKey, HeldRow] = {}
         self.settings: Settings | None = None
@@ -130,7 +132,8 @@ class Reads:
             row for data in pages for row in account_answers.positions(self._account, data)
         )
         self.rows = {row.position.key: row for row in rows}
-        return PositionsRead(started=started, at=self._clock.now(), positions=tuple(row.position for row in rows))
+        found = self.closings.read(row.position for row in rows)
+        return PositionsRead(started=started, at=self._clock.now(), positions=found)
 
     async def row_of(self, key: PositionKey, category: Category, deadline_s: float) -> HeldRow | None:
         """One position as it stands now; None when it isn't held."""

@@ -50,14 +50,15 @@ class Pushes:
         """Raises `PayloadError` for what can't be read: the connection ends, and the next one begins from a snapshot."""
         match push.channel:
             case "position":
-                return (PositionsPushed(at=at, updates=pushes.pushed_positions(self._account, push)),)
+                updates = self._reads.closings.pushed(pushes.pushed_positions(self._account, push))
+                return (PositionsPushed(at=at, updates=updates),)
             case "account":
                 pool = pushes.pool_of(push)
                 self._reads.warnings.of_pool(pool)
                 return (BalancePushed(at=at, balance=pool.balance),)
             case "order":
-                updates = pushes.pushed_orders(self._account, push)
-                return tuple(OrderPushed(at=at, update=update) for update in updates if self._is_new(update))
+                orders = pushes.pushed_orders(self._account, push)
+                return tuple(OrderPushed(at=at, update=update) for update in orders if self._is_new(update))
             case "strategy-order":
                 found = (self._strategy(each) for each in pushes.pushed_strategies(push))
                 return tuple(OrderPushed(at=at, update=update) for updates in found for update in updates)

@@ -36,7 +36,9 @@ PERP = Symbol("BTCPERP")
 LONG_BTC = PositionKey(ACCOUNT, BTC, Side.LONG)
 SHORT_BTC = PositionKey(ACCOUNT, BTC, Side.SHORT)
 LONG_PERP = PositionKey(ACCOUNT, PERP, Side.LONG)
-KEY = ApiKey(key="key-main", secret="secret-main", passphrase="passphrase-main", uid="main", demo=True, ips=("127.0.0.1",))
+KEY = ApiKey(
+    key="key-main", secret="secret-main", passphrase="passphrase-main", uid="main", demo=True, ips=("127.0.0.1",)
+)
 
 
 @dataclass
