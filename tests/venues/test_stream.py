@@ -419,3 +419,26 @@ async def test_over_a_real_socket_a_burst_is_read_whole_and_a_cut_is_survived() 
     assert json.dumps(seen) == json.dumps(["up", *burst, "down", "up", *burst])
     await wire.close()
     await runner.cleanup()
+
+
+class LastWords(FakeSocket):
+    """Is lost in the turn of the loop in which `told` is told to stop."""
+
+    told: "asyncio.Task[None] | None" = None
+
+    async def receive(self) -> bytes | str | Closed:
+        assert self.told is not None
+        asyncio.get_running_loop().call_soon(self.told.cancel)
+        return Closed(why="gone")
+
+
+async def test_a_link_that_is_lost_while_it_is_told_to_stop_stops() -> None:
+    clock = ManualClock()
+    stage = Stage(clock)
+    socket = LastWords()
+    stage.wire.sockets.append(socket)
+    task = asyncio.create_task(stage.link.run(Mailbox()))
+    socket.told = task
+    await clock.advance(120.0)
+    assert task.cancelled()
+    assert (stage.wire.connects, socket.closed) == (1, True)
