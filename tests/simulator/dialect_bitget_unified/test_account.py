@@ -95,6 +95,7 @@ def test_an_account_that_is_being_converted_takes_no_writes(mode: AccountMode) -
     ]
 
     assert {"25245"} == {got.code for got in writes}
+    assert bench.get("account/switch-status").data == {"status": "process", "reason": ""}
     assert mode.value == bench.get("account/settings").data["accountMode"]
     assert bench.sizes() == [("long", "0.1")]
     bench.dialect.set_account_mode("main", AccountMode.HYBRID)

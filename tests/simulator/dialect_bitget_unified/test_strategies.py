@@ -6,7 +6,7 @@ from guardd.simulator.dialects.bitget_unified.desk import Options, SecondFull
 from guardd.simulator.faults import FaultKind
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.refusals import RefusalReason
-from tests.simulator.dialect_bitget_unified.bench import CATEGORY, STOP, Bench, Got
+from tests.simulator.dialect_bitget_unified.bench import CATEGORY, LONG_OPEN, STOP, Bench, Got
 
 PARTIAL = {**STOP, "tpslMode": "partial", "qty": "0.04", "clientOid": "g-part"}
 
@@ -387,4 +387,7 @@ def test_a_closing_venue_takes_no_new_stops_but_closes() -> None:
     bench.faults.add(FaultKind.CLOSING)
 
     assert "45107" == _place(bench).code == bench.open_long().code
-    assert bench.open_long(side="sell").code == "00000"
+    assert bench.open_long(side="sell", qty="0.05").code == "00000"
+    opening = {**LONG_OPEN, "posSide": "long"}
+    assert bench.post("trade/place-batch", [opening]).code == "45107"
+    assert bench.post("trade/place-batch", [{**opening, "side": "sell", "qty": "0.05"}]).data[0]["orderId"]

@@ -6,7 +6,7 @@ from guardd.simulator.dialects.bitget_common.envelope import Json, Row
 from guardd.simulator.dialects.bitget_common.gateway import Call
 from guardd.simulator.dialects.bitget_unified import arguments, rows
 from guardd.simulator.dialects.bitget_unified.codes import bad, code_of, refuse
-from guardd.simulator.dialects.bitget_unified.desk import Category, Desk
+from guardd.simulator.dialects.bitget_unified.desk import CONVERTING, Category, Desk
 from guardd.simulator.dialects.bitget_unified.paging import paged
 from guardd.simulator.dialects.bitget_unified.words import HOLD_MODES, HOLD_WORDS, MARGIN_MODES, MARGIN_WORDS, number
 from guardd.simulator.orders import MarginMode, PositionMode, PositionSide
@@ -25,7 +25,8 @@ def assets(desk: Desk, call: Call) -> Json:
     """Only coins with a balance are listed."""
     query = desk.exchange.query
     held = [(each, query.usd_price(each.coin)) for each in wallets(desk, call.uid)]
-    return rows.assets(query.pool(call.uid), held, query.usd_price("BTC"), desk.options.ratio_places)
+    prices = rows.UnitPrices(tether=query.usd_price("USDT"), bitcoin=query.usd_price("BTC"))
+    return rows.assets(query.pool(call.uid), held, prices, desk.options.ratio_places)
 
 
 def wallets(desk: Desk, uid: str) -> list[Balance]:
@@ -197,8 +198,10 @@ def financial_records(desk: Desk, call: Call) -> Json:
     return paged(desk, query, found)
 
 
-def switch_status(_desk: Desk, _call: Call) -> Json:
-    """No switch was asked for."""
+def switch_status(desk: Desk, call: Call) -> Json:
+    """Under way, or none was asked for."""
+    if desk.mode(call.uid, call.now_ms) in CONVERTING:
+        return {"status": "process", "reason": ""}
     return {"status": "fail", "reason": "upgrade_disabled"}
 
 

@@ -111,10 +111,10 @@ def identity(fields: Fields) -> tuple[str, str]:
 def window(fields: Fields, now_ms: int) -> tuple[int, int]:
     """startTime and endTime in ms: at most 30 days apart, at most 90 back (7.8, 8.2, 9.9)."""
     end_ms = fields.integer("endTime", default=now_ms)
-    start_ms = fields.integer("startTime", default=max(end_ms - _SPAN_MAX_MS, 0))
+    start_ms = fields.integer("startTime", default=max(end_ms - _SPAN_MAX_MS, now_ms - _BACK_MAX_MS))
     if end_ms < start_ms or end_ms - start_ms > _SPAN_MAX_MS:
         raise refuse("00001", "30")
-    if start_ms < now_ms - _BACK_MAX_MS - _SPAN_MAX_MS:
+    if start_ms < now_ms - _BACK_MAX_MS:
         raise refuse("00001", "90")
     return start_ms, end_ms
 
@@ -134,13 +134,13 @@ def batch(request: Request) -> list[Fields]:
     return [Fields(each) for each in parsed]
 
 
-def peek(request: Request) -> Mapping[str, object]:
-    """The body's object as far as it is one, for questions that come before the strict reading."""
+def peek(request: Request) -> list[Mapping[str, object]]:
+    """The body's object, or those of its array, as far as they are any: for questions before the strict reading."""
     try:
         parsed: object = json.loads(request.body or b"{}")
     except (ValueError, RecursionError):
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
+        return []
+    return [each for each in (parsed if isinstance(parsed, list) else [parsed]) if isinstance(each, dict)]
 
 
 def _text(fields: Fields, name: str) -> str:

@@ -21,6 +21,7 @@ from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import Faults
 from guardd.simulator.happenings import Happening, Liquidated, PositionChanged
 from guardd.simulator.limits import Limits
+from guardd.simulator.orders import MarginMode
 from guardd.simulator.tape import Tape, next_funding_ms
 from guardd.simulator.terms import LeverageChange, RestingCloses, Terms
 from guardd.simulator.wire import Push, Reply, Request, StreamSession
@@ -130,7 +131,7 @@ class BitgetUnifiedDialect:
                 if not view.size:
                     closed = Closed(position_id=str(_FIRST_POSITION_ID + sequence), view=view)
                     self.desk.standing(uid).closed.append(closed)
-            case Liquidated(uid=uid, at_ms=at_ms):
+            case Liquidated(uid=uid, at_ms=at_ms, margin_mode=MarginMode.CROSS):
                 self.desk.standing(uid).liquidated_ms = at_ms
             case _:
                 pass

@@ -3,6 +3,7 @@
 `side` is the direction of the transaction: a long is closed by `sell` + `posSide=long`, and `buy` + `long` opens more.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -342,15 +343,18 @@ def _named(order: Order) -> Row:
 
 
 def seeks_risk(request: Request) -> bool:
-    """What a venue that is closing refuses first: opening orders, plans, transfers into the account."""
-    body = arguments.peek(request)
+    """What a venue that is closing refuses first: opening orders, strategy orders, transfers."""
     match request.path.rpartition("/")[2]:
-        case "place-order":
-            opens = {"buy": "long", "sell": "short"}.get(str(body.get("side", "")))
-            if "posSide" in body:
-                return body.get("posSide") == opens
-            return body.get("reduceOnly") != "yes"
+        case "place-order" | "place-batch":
+            return any(_opens(each) for each in arguments.peek(request))
         case "place-strategy-order" | "transfer":
             return True
         case _:
             return False
+
+
+def _opens(body: Mapping[str, object]) -> bool:
+    side, leg, reduce = (str(body.get(name, "")).lower() for name in ("side", "posSide", "reduceOnly"))
+    if leg:
+        return (side, leg) in (("buy", "long"), ("sell", "short"))
+    return reduce != "yes"

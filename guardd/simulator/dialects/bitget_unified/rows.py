@@ -4,6 +4,7 @@ Numbers and times are strings. The socket's spelling of the same things is in `f
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
 from guardd.simulator.contracts import Contract
@@ -304,22 +305,33 @@ def risk_figures(pool: Pool, places: int) -> dict[str, str]:
     }
 
 
-def assets(pool: Pool, balances: Iterable[tuple[Balance, Decimal]], bitcoin: Decimal, places: int) -> Row:
-    """account/assets; `balances` are coins with their price in USD, `bitcoin` is that coin's."""
-    unrealized = money(pool.unrealized)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitPrices:
+    """In USD: of the coins in which the whole is told as well."""
+
+    tether: Decimal
+    bitcoin: Decimal
+
+
+def assets(pool: Pool, balances: Iterable[tuple[Balance, Decimal]], prices: UnitPrices, places: int) -> Row:
+    """account/assets; `balances` are coins with their price in USD."""
     return {
         "accountEquity": money(pool.equity),
-        "usdtEquity": money(pool.equity),
-        "btcEquity": money(pool.equity / bitcoin) if bitcoin else "0",
-        "unrealisedPnl": unrealized,
-        "usdtUnrealisedPnl": unrealized,
-        "btcUnrealizedPnl": money(pool.unrealized / bitcoin) if bitcoin else "0",
+        "usdtEquity": _in(prices.tether, pool.equity),
+        "btcEquity": _in(prices.bitcoin, pool.equity),
+        "unrealisedPnl": money(pool.unrealized),
+        "usdtUnrealisedPnl": _in(prices.tether, pool.unrealized),
+        "btcUnrealizedPnl": _in(prices.bitcoin, pool.unrealized),
         **risk_figures(pool, places),
         "assets": [asset_row(balance, price) for balance, price in balances],
         "positionValue": money(pool.notional),
         "leverage": money(pool.notional / pool.equity) if pool.equity > 0 else "0",
         "bonus": "0",
     }
+
+
+def _in(price: Decimal, usd: Decimal) -> str:
+    return money(usd / price) if price else "0"
 
 
 def asset_row(balance: Balance, price: Decimal) -> Row:

@@ -62,7 +62,7 @@ class Strategy:
 
     @property
     def kind(self) -> str:
-        return "trigger" if self.trigger is not None else "tpsl"
+        return {PlanKind.CONDITIONAL: "trigger", PlanKind.TRAILING: "trailing_stop"}.get(self.first.kind, "tpsl")
 
     @property
     def whole(self) -> bool:
