@@ -69,6 +69,8 @@ class Limit:
     calls: int
     window_s: float
     scope: Scope
+    members: tuple[str, ...] = ()
+    """Endpoints that count towards this row besides their own; `endpoint` is only its name then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,14 +380,14 @@ class Limiter:
         return Permit(endpoint=endpoint, admission=leave), 0.0
 
     def _buckets(self, endpoint: str) -> tuple[_Bucket, ...]:
-        """The endpoint's own bucket first (the one that a 429 or a header is about), then those that all endpoints share."""
+        """The endpoint's own bucket first (the one that a 429 or a header is about), then those that it shares with others."""
         found = self._by_endpoint.get(endpoint)
         if found is None:
             own = [limit for limit in self._limits if limit.endpoint == endpoint] or [
                 Limit(endpoint=endpoint, calls=UNLISTED_CALLS, window_s=UNLISTED_WINDOW_S, scope=Scope.KEY)
             ]
-            every = [limit for limit in self._limits if limit.endpoint == EVERY_ENDPOINT]
-            found = tuple(self._bucket(limit) for limit in (*own, *every))
+            shared = [each for each in self._limits if each.endpoint == EVERY_ENDPOINT or endpoint in each.members]
+            found = tuple(self._bucket(limit) for limit in (*own, *shared))
             self._by_endpoint[endpoint] = found
         return found
 

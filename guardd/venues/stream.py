@@ -44,7 +44,8 @@ def _no_pause() -> float:
 
 
 class Conversation(Protocol):
-    """One connection's talk, made anew for each connection; plain state, no I/O."""
+    """One connection's talk, made anew for each connection; plain state, no I/O. What it knows is of its own connection
+    alone: an heir hears what the connection that serves hears, and only the latter's events are told."""
 
     @property
     def admitted(self) -> bool:

@@ -471,3 +471,15 @@ async def test_a_block_is_named_when_it_holds_a_call_back() -> None:
     assert held.kind is BlockKind.EDGE
     assert held.until is not None
     assert 30.0 <= held.until.seconds_since(clock.now()) <= 60.0
+
+
+def test_endpoints_that_share_a_row_count_towards_it_together_and_others_do_not() -> None:
+    clock = ManualClock()
+    together = Limit(endpoint="market", calls=10, window_s=1.0, scope=Scope.IP, members=("tickers", "contracts"))
+    rows = [limit(10, 1.0, name, Scope.IP) for name in ("tickers", "contracts", "orders")]
+    limiter = limiter_of(clock, together, *rows, share=0.7)
+    assert drawn(limiter, Lane.ORDINARY, endpoint="tickers", most=5) == 5
+    assert drawn(limiter, Lane.ORDINARY, endpoint="contracts") == 2
+    assert drawn(limiter, Lane.ORDINARY, endpoint="orders") == 7
+    clock.pass_time(1.1)
+    assert drawn(limiter, Lane.ORDINARY, endpoint="contracts") == 7

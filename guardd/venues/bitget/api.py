@@ -139,7 +139,8 @@ class Api:
                 continue
             failures += 1
             wait_s = retry.read_s(failures, jitter=0.0)
-            if action_for(sealed.code) is not GuardAction.RETRY or not self._worth(failures, wait_s, ends_ns):
+            passing = action_for(sealed.code) is GuardAction.RETRY and reply.status < 500  # else it was repeated below
+            if not passing or not self._worth(failures, wait_s, ends_ns):
                 raise _refusal(endpoint, sealed)
             await self._clock.sleep(wait_s)
 

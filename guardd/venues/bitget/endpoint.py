@@ -38,7 +38,16 @@ OVERALL_WINDOW_S: Final = 60.0
 process does counts here together. Should others on the address trip it, each endpoint's bucket rests by itself, doubling to two
 minutes: a handful of calls a minute find the end of it, and closes and stops needn't wait for reads that were refused."""
 
+MARKET_CALLS: Final = 20
+"""In a second, over all public market calls of one address together (4)."""
+
 LIMITS: Final = (
     Limit(endpoint=TIME.name, calls=20, window_s=1.0, scope=Scope.IP),
     Limit(endpoint=EVERY_ENDPOINT, calls=OVERALL_CALLS, window_s=OVERALL_WINDOW_S, scope=Scope.IP),
 )
+
+
+def market_limit(*endpoints: Endpoint) -> Limit:
+    """What public market calls share, besides the row that each has of its own."""
+    names = tuple(each.name for each in endpoints)
+    return Limit(endpoint="market", calls=MARKET_CALLS, window_s=1.0, scope=Scope.IP, members=names)
