@@ -3,7 +3,7 @@
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from guardd.clock import Clock
 from guardd.errors import PayloadError, VenueError, VenueRefused
@@ -44,6 +44,13 @@ FLAT_SYMBOLS: Final = {Product.USDT: Symbol("BTCUSDT"), Product.USDC: Symbol("BT
 """By these the position mode of a product type is asked for while nothing of it is held (7.1)."""
 _PROTECTIONS: Final = "profit_loss"
 _LIMIT: Final = ("limit", str(PAGE_ROWS))
+
+
+class PlanEnd(NamedTuple):
+    """What the lists say of one plan order; `ended_ms` by the venue's clock, None where they name no end."""
+
+    waits: bool
+    ended_ms: int | None
 
 
 class Reads:
@@ -204,12 +211,12 @@ class Reads:
         await together(*(self._waiting_in(about, namespace) for namespace in PLAN_NAMESPACES))
         return self.known.plan_type(order_id)
 
-    async def plan_ended(self, symbol: Symbol, order_id: OrderId, *, before_ms: int, deadline_s: float) -> bool:
-        """Whether no list shows a plan order any more, and the history says that it had ended before that moment."""
+    async def plan_end(self, symbol: Symbol, order_id: OrderId, deadline_s: float) -> PlanEnd:
+        """Whether a plan order still waits, and when the history says that it ended."""
         line = await self._listings.line(symbol, deadline_s)
         about = _Asked(symbol=symbol, line=line, client_id=None, order_id=order_id, deadline_s=deadline_s)
         waiting, ended = await both(self._waiting(about), self._ended_plan(about))
-        return waiting is None and ended is not None and ended.ended_ms is not None and ended.ended_ms < before_ms
+        return PlanEnd(waits=waiting is not None, ended_ms=None if ended is None else ended.ended_ms)
 
     async def ended_plans(self, symbol: Symbol, namespace: str) -> tuple[EndedPlan, ...]:
         """Plan orders of one symbol that fired, failed or were cancelled, the newest hundred (12.7)."""

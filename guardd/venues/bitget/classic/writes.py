@@ -5,7 +5,7 @@ A second form is tried once, within the same deadline, and only after an answer 
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 from guardd.clock import Clock
 from guardd.errors import CredentialsError, VenueError
@@ -20,7 +20,7 @@ from guardd.model.intent import (
     Write,
     stop_direction,
 )
-from guardd.model.names import ClientId, PositionKey, PositionMode
+from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode
 from guardd.model.order import Direction, PlanForm
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.venues.bitget.api import Api
@@ -31,7 +31,9 @@ from guardd.venues.bitget.classic.reads import Reads
 from guardd.venues.bitget.endpoint import Endpoint
 from guardd.venues.limiter import Lane
 
-SENT_IDS_KEPT: Final = 2_000
+IDS_KEPT: Final = 2_000
+ENDED_BEFORE_MS: Final = 1_000
+"""An end that the history dates so much before a cancel wasn't that cancel's doing, however the clocks stand."""
 _HOLD_SIDE_CODES: Final = frozenset({"43011", "400172"})
 """What `holdSide` in the wrong words is answered with in one-way mode (12.2, 19.15)."""
 _MODE_CODES: Final = frozenset({"40774", "45020", "45021", "45109", "43075", "400172"})
@@ -41,6 +43,8 @@ _BELOW_MINIMUM_CODES: Final = frozenset(
 )
 _NO_MARKET_CODES: Final = frozenset({"40721", "40824", "40722", "40826", "40825", "22045", "70220"})
 _UNCHANGED_CODES: Final = frozenset({"40814", "45054"})
+
+_Id = TypeVar("_Id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Writes:
         self._reads = reads
         self._clock = clock
         self._sent: OrderedDict[ClientId, None] = OrderedDict()
+        self._ended: OrderedDict[OrderId, None] = OrderedDict()
         self._position_words: set[Product] = set()
         """One-way lines that took `holdSide` in the words of positions."""
 
@@ -200,17 +205,21 @@ class Writes:
         sent_ms = self._api.time.timestamp_ms()
         body = bodies.cancel_plan_body(symbol, write.order_id, plan_type, line)
         outcome = await self._post(endpoints.CANCEL_PLAN, body, line.product, errand)
-        return await self._or_gone(outcome, write, sent_ms, errand) if isinstance(outcome, Unknown) else outcome
+        if isinstance(outcome, Unknown):
+            return await self._or_gone(outcome, write, sent_ms, errand)
+        if isinstance(outcome, Accepted):
+            _remember(self._ended, write.order_id)
+        return outcome
 
     async def _or_gone(self, unknown: Unknown, write: CancelOrder, sent_ms: int, errand: _Errand) -> Outcome:
-        """A plan order that had ended is refused without a code (12.6): the history says whether it had."""
+        """A plan order that had ended is refused without a code (12.6): it waits no more, and an earlier cancel of ours ended it, or
+        the history dates its end well before this one."""
         try:
-            gone = await self._reads.plan_ended(
-                write.key.symbol, write.order_id, before_ms=sent_ms, deadline_s=self._left_s(errand)
-            )
+            end = await self._reads.plan_end(write.key.symbol, write.order_id, self._left_s(errand))
         except (VenueError, CredentialsError):
             return unknown
-        if not gone:
+        before = end.ended_ms is not None and end.ended_ms < sent_ms - ENDED_BEFORE_MS
+        if end.waits or not (before or write.order_id in self._ended):
             return unknown
         return Rejected(reason=Reason.ORDER_GONE, code="", text=f"{write.order_id} had ended before: {unknown.why}")
 
@@ -268,9 +277,7 @@ class Writes:
     def _noted(self, client_id: ClientId, outcome: Outcome) -> Outcome:
         """Remember an id that the venue has, or may have."""
         if isinstance(outcome, Accepted | Unknown):
-            self._sent[client_id] = None
-            if len(self._sent) > SENT_IDS_KEPT:
-                self._sent.popitem(last=False)
+            _remember(self._sent, client_id)
         return outcome
 
     async def _post(self, endpoint: Endpoint, body: Body, product: Product, errand: _Errand) -> Outcome:
@@ -295,6 +302,12 @@ class Writes:
 def _way(write: PlaceProtection | ModifyProtection) -> Direction | None:
     """Which way the price goes to the trigger of one of ours: for a trigger order, which doesn't say it itself."""
     return stop_direction(write.key, write.kind) if write.form is PlanForm.PLAN else None
+
+
+def _remember(ids: OrderedDict[_Id, None], each: _Id) -> None:
+    ids[each] = None
+    if len(ids) > IDS_KEPT:
+        ids.popitem(last=False)
 
 
 def _refused(outcome: Outcome, codes: frozenset[str]) -> bool:

@@ -395,7 +395,7 @@ def ended(at_ms: int, status: str = "cancelled") -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("waits", "ended_before_ms", "gone"),
-    [(False, 500, True), (False, -500, False), (False, None, False), (True, 500, False)],
+    [(False, 1500, True), (False, 500, False), (False, None, False), (True, 1500, False)],
 )
 async def test_I07_a_cancel_that_is_refused_without_a_code_is_certain_only_where_the_order_had_ended_before(
     waits: bool, ended_before_ms: int | None, gone: bool
@@ -412,6 +412,17 @@ async def test_I07_a_cancel_that_is_refused_without_a_code_is_certain_only_where
         assert rejected(outcome)[0] is Reason.ORDER_GONE
     else:
         assert isinstance(outcome, Unknown)
+
+
+async def test_a_plan_order_that_we_ended_is_gone_when_it_is_to_end_again() -> None:
+    table = await holding()
+    table.network.on("orders-plan-pending", entrusted(plan("555")))
+    await table.venue.orders(resting=False)
+    table.network.on("cancel-plan-order", ok({"successList": [{"orderId": "555"}]}), NAMELESS_FAILURE)
+    table.network.on("orders-plan-history", entrusted())
+    assert isinstance(await table.send(cancel()), Accepted)
+    table.network.on("orders-plan-pending", entrusted())
+    assert rejected(await table.send(cancel()))[0] is Reason.ORDER_GONE
 
 
 async def test_a_trigger_order_of_ours_stays_the_stop_that_it_was_placed_as_when_the_mark_is_past_it() -> None:
