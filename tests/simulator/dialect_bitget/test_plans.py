@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from guardd.simulator.dialects.bitget.desk import Options
 from guardd.simulator.dialects.bitget_common.listing import bitget_terms
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.refusals import RefusalReason
@@ -189,10 +190,18 @@ def test_a_cancel_without_the_plan_type_does_nothing_for_a_stop_and_reports_succ
     assert bench.plans() == []
 
 
-def test_an_unknown_plan_is_in_the_failures_without_a_code() -> None:
-    got = _held().post("order/cancel-plan-order", {**BTC, "planType": "pos_loss", "orderIdList": [{"orderId": "7"}]})
+def test_an_unknown_plan_fails_without_a_code_beside_others_and_is_refused_by_itself() -> None:
+    bench = _held()
+    unknown = {**BTC, "planType": "pos_loss", "orderIdList": [{"orderId": "7"}]}
+    both = {**unknown, "orderIdList": [{"orderId": "7"}, {"orderId": bench.stop().data["orderId"]}]}
 
-    assert got.data["failureList"] == [{"orderId": "7", "clientOid": "", "errorMsg": "notExistend"}]
+    assert bench.post("order/cancel-plan-order", both).data["failureList"] == [
+        {"orderId": "7", "clientOid": "", "errorMsg": "notExistend"}
+    ]
+    assert bench.post("order/cancel-plan-order", unknown).code == "43020"
+    assert bench.post("order/cancel-plan-order", {**unknown, "planType": "normal_plan"}).code == "43025"
+    lenient = Bench(options=Options(refuses_unknown_plans=False))
+    assert lenient.post("order/cancel-plan-order", unknown).data["failureList"]
 
 
 def test_the_form_without_ids_cancels_a_type_but_not_moving_plans_in_hedge_mode() -> None:

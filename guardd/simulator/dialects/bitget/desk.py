@@ -33,6 +33,9 @@ class Options:
     ticker_interval_ms: int = 300  # 13.4; 0: a frame for every price move
     sockets: SocketRules = field(default_factory=SocketRules)
     answers_numbers: bool = True  # leverages of account/account as JSON numbers, as observed (2)
+    refuses_unknown_plans: bool = (
+        True  # a cancel that finds none of its ids is 43020 or 43025, else they only fail (12.6)
+    )
     silent_symbols: frozenset[str] = frozenset()  # never in a ticker push
 
 

@@ -331,7 +331,8 @@ def _word(desk: Desk, plan: Plan) -> str:
 def cancel_plan_order(desk: Desk, call: Call) -> Json:
     """Works on one planType, normal_plan by default: an order of another type is left alone, and nobody says so (quirk 3).
 
-    The form without ids does nothing for moving_plan in hedge mode (12.6).
+    The form without ids does nothing for moving_plan in hedge mode (12.6). An id that isn't there fails without a code beside
+    others, and is a refusal by itself.
     """
     body = call.body
     product, listed = desk.product(body), body.objects("orderIdList")
@@ -353,6 +354,8 @@ def cancel_plan_order(desk: Desk, call: Call) -> Json:
             failed.append({"orderId": order_id, "clientOid": name, "errorMsg": "notExistend"})
         elif _word(desk, found) == kind:
             done.append(_cancelled(desk, call, found))
+    if failed and len(failed) == len(listed) and desk.options.refuses_unknown_plans:
+        raise VenueError("43020" if kind in POSITION_TYPES else "43025")
     return {"successList": done, "failureList": failed}
 
 
