@@ -212,7 +212,7 @@ class Writes:
         return outcome
 
     async def _or_gone(self, unknown: Unknown, write: CancelOrder, sent_ms: int, errand: _Errand) -> Outcome:
-        """A plan order that had ended is refused without a code (12.6): it waits no more, and an earlier cancel of ours ended it, or
+        """A plan order that had ended is refused without a code (12.6): it waits no more, and an earlier cancel of ours ended it or
         the history dates its end well before this one."""
         try:
             end = await self._reads.plan_end(write.key.symbol, write.order_id, self._left_s(errand))
