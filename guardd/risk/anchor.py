@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.model.account import Balance
-from guardd.model.reading import is_value
+from guardd.model.reading import Reading, is_value
 from guardd.model.state import Anchor
 from guardd.risk.liquidation import ZERO, Basis, Leg
 
@@ -47,19 +47,26 @@ class Anchored:
 SILENT: Final = Anchored(beyond_worse=ZERO, beyond_mark=None, speaks=False, doubt="")
 
 
-def anchored(balance: Balance, legs: Iterable[tuple[Leg, Anchor]], wallet: Decimal) -> Anchored:
-    """What the venue's figures come to; `wallet`: the margin balance without the PnL of these cross legs."""
+def anchored(
+    balance: Balance, legs: Iterable[tuple[Leg, Anchor]], wallet: Decimal, *, told: Reading, exact: bool
+) -> Anchored:
+    """What the venue's figures come to; `wallet`: the margin balance without the PnL of these cross legs.
+
+    `told`: the margin balance as the venue gave it, where it gives that; else it is reckoned at the anchors. `exact`: no figure
+    of the wallet rests on the anchors' marks.
+    """
     behind, worse, at_mark, oldest_s = wallet, ZERO, ZERO, 0.0
     for leg, anchor in legs:
         behind += leg.pnl(anchor.mark)
         worse += leg.burden(anchor.mark, Basis.WORSE)
         at_mark += leg.burden(anchor.mark, Basis.MARK)
         oldest_s = max(oldest_s, anchor.age_s)
+    behind = told if is_value(told) else behind
     asked = _of_pool(balance, behind) if is_value(balance.maintenance) else _of_ratio(balance, behind, at_mark)
     if asked is None:
         return SILENT
     closing, doubt = asked.closing, asked.doubt
-    if oldest_s > ANCHOR_AGE_S_MAX:
+    if oldest_s > ANCHOR_AGE_S_MAX and not exact:
         closing, doubt = (
             None,
             f"the marks were {oldest_s:.0f} s old when the balance was told: its ratio can't be carried on",

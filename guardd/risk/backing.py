@@ -25,6 +25,8 @@ from guardd.risk.anchor import SILENT, Anchored, anchored
 from guardd.risk.liquidation import ZERO, Basis, Leg
 from guardd.risk.reproduction import adds_up, preferred, reproduced_bases
 
+GAINS_PART: Final = Decimal("0.05")
+"""Of the notional: so far may a mark of ours be behind the venue's in the fastest market (I29: marks within 5 %)."""
 _BOTH: Final = frozenset({Basis.MARK, Basis.ENTRY})
 
 
@@ -159,7 +161,7 @@ def wallet_of(state: AccountState, balance: Balance | None, members: tuple[Held,
         if held.changed.mono_ns > state.balances_at.mono_ns and (pool or held.changed != held.begun):
             return Absent.UNKNOWN, f"{held.key} changed after the balance was read"
     if pool:
-        return _wallet_by_anchors(state, members, balance.equity)
+        return _wallet_of_pool(state, balance, members, balance.equity)
     unrealized = balance.unrealized_pnl
     if is_value(unrealized):
         return balance.equity - unrealized, ""
@@ -186,17 +188,45 @@ def _is_bankrupt(balance: Balance) -> bool:
     return is_value(balance.maintenance) and balance.maintenance > 0
 
 
-def _wallet_by_anchors(state: AccountState, members: tuple[Held, ...], equity: Decimal) -> tuple[Reading, str]:
+def _wallet_of_pool(
+    state: AccountState, balance: Balance, members: tuple[Held, ...], equity: Decimal
+) -> tuple[Reading, str]:
     """The pool's equity less what our legs had gained when it was told; what else moves it is told by the next read."""
-    wallet = equity
-    for held in members:
+    missing = next((held.key for held in _cross(state, members) if held.key.symbol not in state.anchors), None)
+    if missing is not None:
+        return Absent.UNKNOWN, f"{missing}: no mark was seen before the balance was read"
+    told = _gain_told(state, balance, members)
+    return equity - (told if told is not None else _gain_at_anchors(state, members)[0]), ""
+
+
+def _cross(state: AccountState, members: tuple[Held, ...]) -> list[Held]:
+    """The cross positions that can be reckoned."""
+    crossed = [held for held in members if held.position.margin_mode is MarginMode.CROSS]
+    return [held for held in crossed if leg_of(state, held) is not None]
+
+
+def _gain_at_anchors(state: AccountState, members: tuple[Held, ...]) -> tuple[Decimal, Decimal]:
+    """Unrealised PnL and notional of our cross legs at the marks that we had when the balance was told."""
+    gain, notional = ZERO, ZERO
+    for held in _cross(state, members):
         leg, anchor = leg_of(state, held), state.anchors.get(held.key.symbol)
-        if leg is None or held.position.margin_mode is not MarginMode.CROSS:
-            continue
-        if anchor is None:
-            return Absent.UNKNOWN, f"{held.key}: no mark was seen before the balance was read"
-        wallet -= leg.pnl(anchor.mark)
-    return wallet, ""
+        if leg is not None and anchor is not None:
+            gain += leg.pnl(anchor.mark)
+            notional += leg.base * anchor.mark
+    return gain, notional
+
+
+def _gain_told(state: AccountState, balance: Balance, members: tuple[Held, ...]) -> Decimal | None:
+    """The venue's unrealised PnL of the same answer, which no mark of ours is late for; None where it isn't that of our legs.
+
+    It isn't where other positions are in it, or may be, and where it is further from our own than marks part in a crash.
+    """
+    told = balance.unrealized_pnl
+    if not is_value(told) or len(_cross(state, members)) < len(members):
+        return None
+    gain, notional = _gain_at_anchors(state, members)
+    plausible = (told != 0 or gain == 0) and abs(told - gain) <= GAINS_PART * notional
+    return told if plausible else None
 
 
 def _wallet_by_rows(members: tuple[Held, ...], equity: Decimal) -> tuple[Reading, str]:
@@ -249,17 +279,19 @@ def _tied(state: AccountState, balance: Balance, members: tuple[Held, ...], wall
     """What the venue's own figures ask for beyond our sums; where it gives none there is nothing to sum up."""
     if not is_value(balance.maintenance) and not is_value(balance.margin_ratio):
         return SILENT
+    pool, alone = is_value(balance.maintenance), True
     legs: list[tuple[Leg, Anchor]] = []
     for held in members:
         position, leg, anchor = held.position, leg_of(state, held), state.anchors.get(held.key.symbol)
         if position.margin_mode is not MarginMode.CROSS:
-            pool = is_value(balance.maintenance)
+            alone = False
             wallet -= position.margin if not pool and is_value(position.margin) else ZERO
         elif leg is not None:
             if anchor is None or (state.balances_at and held.changed.mono_ns > state.balances_at.mono_ns):
                 return SILENT  # the venue's figures were told before it was there
             legs.append((leg, anchor))
-    return anchored(balance, legs, wallet)
+    exact = _gain_told(state, balance, members) is not None if pool else alone
+    return anchored(balance, legs, wallet, told=balance.equity if pool or alone else Absent.UNKNOWN, exact=exact)
 
 
 def _less(burden: Burden | None, share: Share) -> Burden | None:

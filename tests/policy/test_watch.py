@@ -195,7 +195,9 @@ def accounts(draw: st.DrawFn) -> AccountState:
     tiers = SAMPLE_TIERS if draw(st.booleans()) else None
     listed = tuple(instrument(symbol, tiers=tiers) for symbol in (BTC, ETH, Symbol("SOLUSDT")))
     state = account(*rows, wallet=str(draw(st.sampled_from([900, 3000, 20000]))), instruments=listed)
-    draw(st.sampled_from([as_it_is, with_ratio, as_pool, in_two_coins]))(state, draw(st.sampled_from(RATIOS)))
+    draw(st.sampled_from([as_it_is, with_ratio, as_pool, as_pool_with_pnl, in_two_coins]))(
+        state, draw(st.sampled_from(RATIOS))
+    )
     return state
 
 
@@ -215,6 +217,14 @@ def as_pool(state: AccountState, ratio: Decimal) -> None:
     pool = replace(known, currency="USD", pooled=True, unrealized_pnl=Absent.UNKNOWN, foreign_collateral=True)
     assert isinstance(known.equity, Decimal)
     fold(state, BalanceRead(at=START, balances=(replace(pool, maintenance=abs(known.equity) * ratio),)))
+
+
+def as_pool_with_pnl(state: AccountState, ratio: Decimal) -> None:
+    """The same, with the unrealised PnL of the same answer."""
+    (known,) = state.balances.values()
+    as_pool(state, ratio)
+    (pool,) = state.balances.values()
+    fold(state, BalanceRead(at=START, balances=(replace(pool, unrealized_pnl=known.unrealized_pnl),)))
 
 
 def in_two_coins(state: AccountState, ratio: Decimal) -> None:

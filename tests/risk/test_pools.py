@@ -254,6 +254,33 @@ def test_marks_too_old_when_the_balance_was_told_carry_nothing_on_that_would_clo
     assert "20 s old" in told.doubt
 
 
+def gaining(told: str, *more: Position) -> AccountState:
+    """The pool was told at a mark of 88000, of which our own frame came only later."""
+    state = in_pool(row(mode=CROSS), *more)
+    fold(state, BalanceRead(at=later(1), balances=(replace(pool("900"), unrealized_pnl=D(told)),)))
+    return at(state, "88000")
+
+
+def test_a_mark_of_ours_that_came_late_counts_no_loss_twice() -> None:
+    """0.1 BTC from 90000 to 88000: the venue's own PnL of the answer says what is in its equity already."""
+    told = account_of(gaining("-200"))
+    assert told.equity == D(900)
+    assert told.doubt == ""
+
+
+def test_an_unrealised_pnl_that_cannot_be_that_of_our_legs_is_not_reckoned_with() -> None:
+    for impossible in ("0", "500", "-600"):
+        assert account_of(gaining(impossible)).equity == D(800), "from the mark that we had"
+    beside = row(symbol=ETH, mode=MarginMode.ISOLATED)
+    assert account_of(gaining("-200", beside)).equity == D(800), "an isolated position may be in it"
+
+
+def test_a_pool_told_with_its_pnl_needs_no_fresh_mark_to_close_by() -> None:
+    state = in_pool(row(mode=CROSS))
+    fold(state, BalanceRead(at=later(20), balances=(replace(pool(), unrealized_pnl=D(-100)),)))
+    assert account_of(state).closing_account_margin_ratio == D("0.1")
+
+
 def test_other_coins_behind_an_equity_are_an_upper_bound_unless_the_venue_gives_the_maintenance() -> None:
     position = row(mode=CROSS)
     bound = held_in(position, balances=(replace(balance(position), foreign_collateral=True),))
