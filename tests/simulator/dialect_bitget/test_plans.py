@@ -119,7 +119,6 @@ def test_a_stop_without_a_position_is_43023() -> None:
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"size": "0.1"}, "43011"),
         ({"executePrice": "0"}, "43011"),
         ({"planType": "loss_plan"}, "40811"),
         ({"planType": "normal_plan"}, "400172"),
@@ -162,7 +161,8 @@ def test_a_stop_is_moved_by_its_id_and_an_unknown_one_is_43020() -> None:
     assert bench.plans()[0]["triggerPrice"] == "82000"
     assert bench.post("order/modify-tpsl-order", {**body, "triggerPrice": "91000"}).code == "40917"
     assert bench.post("order/modify-tpsl-order", {**body, "orderId": "1"}).code == "43020"
-    assert bench.post("order/modify-tpsl-order", {**body, "size": "0.1"}).code == "43011"
+    assert bench.post("order/modify-tpsl-order", {**body, "size": "0.05"}).code == "00000"
+    assert bench.plans()[0]["size"] == "0"
     bench.post("order/cancel-plan-order", {**BTC, "planType": "pos_loss", "orderIdList": [{"orderId": plan_id}]})
     assert bench.post("order/modify-tpsl-order", body).code == "43020"
 

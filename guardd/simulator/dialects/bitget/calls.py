@@ -26,6 +26,7 @@ _MARKET: dict[str, Callable[[Desk, Call], Json]] = {
     "open-interest": public.open_interest,
     "merge-depth": public.merge_depth,
     "fills": public.fills,
+    "fills-history": public.fills,
     "query-position-lever": public.query_position_lever,
 }
 _READS: dict[str, Callable[[Desk, Call], Json]] = {

@@ -52,6 +52,7 @@ class BitgetDialect:
             code_of=counter_desk.code_of,
             seeks_risk=seeks_risk,
             other_prefix="/api/v3/",
+            takes_numbers=True,
         )
         self.gateway = Gateway(
             counter,

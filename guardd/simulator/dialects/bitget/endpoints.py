@@ -18,6 +18,7 @@ _MARKET = (
     public(f"{MIX}/market/open-interest", 20),
     public(f"{MIX}/market/merge-depth", 20),
     public(f"{MIX}/market/fills", 20),
+    public(f"{MIX}/market/fills-history", 10),
     public(f"{MIX}/market/query-position-lever", 10),
 )
 # Listings of the venue's other halves, empty: general clients ask for them before they look at futures.

@@ -106,14 +106,10 @@ def _execution(contract: Contract, body: Fields, name: str) -> Decimal | None:
 
 
 def _tpsl_size(contract: Contract, body: Fields, kind: str, name: str) -> Decimal | None:
-    """The sized ones need it, those of the whole position must come without."""
-    size = body.optional_decimal(name)
+    """The sized ones need it; for the whole position it means nothing: general clients send one all the same."""
     if kind in _WHOLE:
-        if size is not None:
-            raise VenueError("43011", fill=f"{name} error")
         return None
-    if size is None:
-        raise VenueError("40811", fill=name)
+    size = body.decimal(name)
     check_size(contract, size, limit=True)
     return size
 

@@ -14,6 +14,7 @@ from guardd.simulator.records import Quote
 from guardd.simulator.tape import FUNDING_INTERVAL_HOURS, HOUR_MS, Candle, next_funding_ms
 
 FUNDING_LIMIT = "0.003"
+RETIRED_PRODUCTS = ("SUSDT-FUTURES", "SCOIN-FUTURES", "SUSDC-FUTURES")
 DAY_MS = 24 * HOUR_MS
 _BAND = "0.05"
 _STEPS_MIN = {
@@ -38,6 +39,9 @@ def nothing_listed(_desk: Desk, _call: Call) -> Json:
 
 
 def contracts(desk: Desk, call: Call) -> Json:
+    """General clients ask for the dropped simulated products as well (5): there are none."""
+    if call.query.optional_text("productType").upper() in RETIRED_PRODUCTS:
+        return []
     product = desk.product(call.query)
     symbol = desk.optional_symbol(call.query)
     if product is Product.COIN:

@@ -16,18 +16,22 @@ _DECIMAL = re.compile(r"-?\d{1,24}(\.\d{1,30})?")
 
 
 class Fields:
-    """The JSON object of a POST, or the parameters of a GET; one of a list's objects."""
+    """The JSON object of a POST, or the parameters of a GET; one of a list's objects.
 
-    def __init__(self, fields: Mapping[str, object]) -> None:
+    `numbers`: a JSON number is taken for its text, as general clients send some and trade with it.
+    """
+
+    def __init__(self, fields: Mapping[str, object], *, numbers: bool = False) -> None:
         self._fields = fields
+        self._numbers = numbers
 
     @classmethod
-    def of_body(cls, request: Request) -> "Fields":
+    def of_body(cls, request: Request, *, numbers: bool = False) -> "Fields":
         """An empty body is an empty object (3: an empty POST is signed as such)."""
         parsed = parse_body(request)
         if not isinstance(parsed, dict):
             raise VenueError("400172")
-        return cls(parsed)
+        return cls(parsed, numbers=numbers)
 
     @classmethod
     def of_query(cls, request: Request) -> "Fields":
@@ -48,6 +52,8 @@ class Fields:
         value = self._fields.get(name)
         if value is None:
             return ""
+        if self._numbers and isinstance(value, Decimal | int) and not isinstance(value, bool):
+            return f"{value:f}" if isinstance(value, Decimal) else str(value)
         if not isinstance(value, str):
             raise VenueError("400172", f"Parameter verification failed {name}")
         return value
@@ -93,7 +99,7 @@ class Fields:
             return []
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             raise VenueError("400172", f"Parameter verification failed {name}")
-        return [Fields(each) for each in value]
+        return [Fields(each, numbers=self._numbers) for each in value]
 
 
 def parse_body(request: Request) -> object:
@@ -101,7 +107,7 @@ def parse_body(request: Request) -> object:
     if not request.body:
         return {}
     try:
-        parsed: object = json.loads(request.body)
+        parsed: object = json.loads(request.body, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
         raise VenueError("400172") from error
     return parsed

@@ -33,6 +33,7 @@ class Call:
     request: Request
     uid: str
     now_ms: int
+    numbers: bool = False
 
     @property
     def query(self) -> Fields:
@@ -40,7 +41,7 @@ class Call:
 
     @property
     def body(self) -> Fields:
-        return Fields.of_body(self.request)
+        return Fields.of_body(self.request, numbers=self.numbers)
 
 
 Handler = Callable[[Call], Json]
@@ -93,6 +94,7 @@ class Counter:
     code_of: Callable[[Refused], VenueError]
     seeks_risk: Callable[[Request], bool]
     other_prefix: str
+    takes_numbers: bool = False  # in bodies, for their text
 
 
 class Gateway:
@@ -191,7 +193,12 @@ class Gateway:
                     raise VenueError("40007")
                 key_uid = self._keyring.authenticate(request).uid
             self._refuse_by_fault(endpoint, request, uid)
-            call = Call(request=request, uid=key_uid, now_ms=max(request.now_ms, self._exchange.now_ms))
+            call = Call(
+                request=request,
+                uid=key_uid,
+                now_ms=max(request.now_ms, self._exchange.now_ms),
+                numbers=self._counter.takes_numbers,
+            )
             return self._execute(endpoint, call)
         except Refused as refusal:
             return self._refusal(self._counter.code_of(refusal), request)
