@@ -125,7 +125,7 @@ class Strategies:
             if plan.plan_id not in self.dropped:
                 groups.setdefault(plan.pair_id, []).append(plan)
         return [
-            Strategy(order_id=pair_id, client_id=self._client_id(uid, pair_id), plans=tuple(legs))
+            Strategy(order_id=pair_id, client_id=self._client_id(uid, pair_id), plans=_standing(legs))
             for pair_id, legs in groups.items()
         ]
 
@@ -183,3 +183,9 @@ def pushed_row(strategy: Strategy, category: str, held: Decimal) -> Row:
         "type": strategy.kind,
         "triggerType": strategy.fired,
     }
+
+
+def _standing(legs: list[Plan]) -> tuple[Plan, ...]:
+    """While a leg of it lives, an object is its living legs; afterwards all it had. Firing ends both at once."""
+    living = tuple(leg for leg in legs if leg.status is PlanStatus.LIVE)
+    return living or tuple(legs)

@@ -217,7 +217,8 @@ class Writes:
         return outcome
 
     async def _cancel(self, write: CancelOrder, category: Category, errand: _Errand) -> Outcome:
-        """A resting order, a whole object, or one leg of an object that keeps its other."""
+        """A resting order, a whole object, or one leg of an object that keeps its other. An object of ours that outlived its
+        position goes as a whole: nothing can be changed on it any more."""
         object_id, kind = object_of(write.order_id)
         if write.kind is CancelKind.RESTING:
             return await self._post(endpoints.CANCEL_ORDER, bodies.cancel_body(write.order_id), errand)
@@ -227,13 +228,20 @@ class Writes:
         found = await self._object(write.order_id, category, errand)
         if isinstance(found, Rejected):
             return found
-        if all(leg.kind is kind for leg in found.legs):
+        flat = found.tag is not None and await self._is_flat(write.key, category, errand)
+        if flat or all(leg.kind is kind for leg in found.legs):
             return await self._post(endpoints.CANCEL_STRATEGY_ORDER, whole, errand)
         outcome = await self._remove_leg(write, found, errand)
         gone = isinstance(outcome, Rejected) and outcome.reason is Reason.POSITION_GONE
         if gone and found.tag is not None:
             return await self._post(endpoints.CANCEL_STRATEGY_ORDER, whole, errand)
         return outcome
+
+    async def _is_flat(self, key: PositionKey, category: Category, errand: _Errand) -> bool:
+        """The last read of all positions shows none, and a read of this one now agrees."""
+        if key in self._reads.rows:
+            return False
+        return await _looked(self._reads.row_of(key, category, self._look_s(errand))) is None
 
     async def _remove_leg(self, write: CancelOrder, found: Strategy, errand: _Errand) -> Outcome:
         """How a leg is taken off an object isn't documented: by a trigger of 0 as in presets (9.3), or by leaving it out. One that
