@@ -28,7 +28,8 @@ DRIFT_TOLD_FROM: Final = Decimal("0.02")
 """A liquidation price of our own that is this far from the venue's is told (interfaces.md 2.2)."""
 
 REPLACED_WITHIN_S: Final = 0.5
-"""While a stop is on its way, a loss of protection is told only when it lasts: moving one is no alarm, and I21 leaves a second."""
+"""While a stop or a close is on its way, a loss of protection is told only when it lasts: neither moving a stop nor one that goes
+with its position is an alarm, and I21 leaves a second."""
 LOOK_AHEAD_EVERY_NS: Final = 1_000_000_000
 LOOK_AHEAD_AT_ONCE: Final = 2
 """Solving for the next rule takes milliseconds; a few positions at each look."""
@@ -189,8 +190,11 @@ class Lookout:
 
     def _being_replaced(self, key: PositionKey, now: Instant) -> bool:
         since = self._lost.setdefault(key, now)
-        on_its_way = any(pending.intent.action is Action.STOP_LOSS for pending in self._state.in_flight(key))
-        return on_its_way and now.seconds_since(since) < REPLACED_WITHIN_S
+        held = self._state.held.get(key)
+        ending = held is not None and (held.close_seen is not None or held.missing_since is not None)
+        coming = (Action.STOP_LOSS, Action.CLOSE)
+        on_its_way = any(pending.intent.action in coming for pending in self._state.in_flight(key))
+        return (on_its_way or ending) and now.seconds_since(since) < REPLACED_WITHIN_S
 
     def _why_unguarded(self, key: PositionKey) -> str:
         why = self._state.why_unguarded(key.symbol)

@@ -19,6 +19,7 @@ from guardd.model.event import (
     OperatorWord,
     PositionModeRead,
     PositionsPushed,
+    Pulse,
     SnapshotFinished,
     StreamMoved,
     StreamName,
@@ -111,6 +112,9 @@ class GuardBench:
     def closes(self) -> list[Decimal]:
         return [sent.write.size for sent in self.venue.sent if isinstance(sent.write, CloseAtMarket)]
 
+    def told(self, words: str) -> list[str]:
+        return [fact.text for fact in self.facts if isinstance(fact, Said) and words in fact.text]
+
     async def end(self) -> None:
         for task in self.tasks:
             task.cancel()
@@ -201,6 +205,27 @@ async def test_a_position_that_isnt_guarded_is_shown_told_and_never_touched() ->
     await bench.settle(5)
     assert {write.write.key for write in bench.venue.sent[sent:]} == {LONG}
     assert coin in bench.guard.state.held
+    await bench.end()
+
+
+async def test_I21_a_stop_that_goes_with_its_position_is_no_alarm_and_one_that_leaves_it_behind_is() -> None:
+    bench = GuardBench(STOP)
+    await bench.begin()
+    assert bench.guard.view is not None
+    assert bench.guard.view.positions[0].protected
+    bench.venue.plans = {}
+    bench.venue.script.extend([Reason.TRIGGER_TOO_FAR] * 20)
+    now = bench.clock.now()
+    bench.guard.inbox.post(PositionsPushed(at=now, updates=(replace(pushed(), quantity=D(0), venue_ms=OPENED_MS + 1),)))
+    bench.guard.inbox.post(await bench.venue.orders())
+    await bench.settle(0.3)
+    bench.guard.inbox.post(Pulse(at=bench.clock.now()))
+    await bench.settle(0.1)
+    assert not bench.told("no longer protected")
+    await bench.settle(0.4)
+    bench.guard.inbox.post(Pulse(at=bench.clock.now()))
+    await bench.settle(0.1)
+    assert bench.told("no longer protected"), "no read says that it is flat"
     await bench.end()
 
 
