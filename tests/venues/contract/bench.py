@@ -17,6 +17,7 @@ from guardd.model.outcome import Reason
 from guardd.simulator.contracts import Contract
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import FaultKind, Faults
+from guardd.simulator.terms import Terms
 from guardd.simulator.wire import Dialect
 from guardd.venues.base import OperatorVenue, Venue
 from guardd.venues.wire import Wire
@@ -31,9 +32,9 @@ class Trait(StrEnum):
     LATE_POSITION = "positions that take no stop for a while after their fill"
     ACKNOWLEDGES_WITHOUT_ID = "orders that are acknowledged without an id"
     CHANGES_FAMILY = "accounts that change their family while guardd runs"
-    CLIENT_IDS_ARE_FREED = "client ids that a finished order gives back"
     REFUSES_OVERSIZED_CLOSES = "closes that are refused when they are larger than the position, not cut to it"
-    FORM_HANGS_ON_MODE = "closes whose form hangs on the position mode"
+    FORM_IS_NOT_LISTED = "plan lists that don't tell a whole-position order from a sized one"
+    MAY_BE_CLOSING = "codes that say that the venue itself may be closing"
 
 
 class Line(StrEnum):
@@ -121,6 +122,7 @@ class Bench:
     dialect: Callable[[Exchange, Faults], Dialect]
     contracts: Callable[[], Sequence[Contract]]
     prices: Callable[[], Mapping[str, Decimal]]
+    terms: Callable[[], Terms]
     open_account: Callable[[Exchange, "Account"], None]
     settle: str
     btc: Symbol
@@ -130,11 +132,13 @@ class Bench:
     paths: Mapping[Line, Sequence[str]]
     denials: Mapping[Denial, frozenset[Reason]]
     turned_away: Mapping[FaultKind, Reason | None]
+    shows_late: Sequence[tuple[str, FaultKind, int | None]]
+    """Faults (path, kind, code) that keep a new order out of every look-up, in the venue's own words."""
     traits: frozenset[Trait] = frozenset()
     second_coin: Symbol | None = None
     second_settle: str = ""
     unguarded: Symbol | None = None
-    late_position: Callable[[Dialect], None] | None = None
+    late_position: Callable[[Exchange], None] | None = None
     """Switches on that positions take no stop for some hundred milliseconds after their fill."""
     change_family: Callable[[Dialect], None] | None = None
 

@@ -10,6 +10,7 @@ from guardd.simulator.dialects.bitmart.desk import Options
 from guardd.simulator.dialects.bitmart.dialect import BitmartDialect
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import FaultKind, Faults
+from guardd.simulator.terms import Terms
 from guardd.simulator.wire import Dialect
 from guardd.venues.bitmart import LIMITS, Access, BitmartVenue, Credentials, hosts_for
 from guardd.venues.bitmart.operator import BitmartOperator
@@ -56,6 +57,7 @@ BENCH: Final = Bench(
     dialect=dialect,
     contracts=default_contracts,
     prices=default_prices,
+    terms=Terms,
     open_account=open_account,
     settle="USDT",
     btc=BTC,
@@ -108,5 +110,10 @@ BENCH: Final = Bench(
         FaultKind.TIMEOUT_BEFORE: None,
         FaultKind.TIMEOUT_AFTER: None,
     },
-    traits=frozenset({Trait.REFUSES_OVERSIZED_CLOSES}),
+    shows_late=(
+        ("*/get-open-orders", FaultKind.EMPTY_READ, None),
+        ("*/current-plan-order", FaultKind.EMPTY_READ, None),
+        ("*/order-history", FaultKind.EMPTY_READ, None),
+    ),
+    traits=frozenset({Trait.REFUSES_OVERSIZED_CLOSES, Trait.MAY_BE_CLOSING}),
 )

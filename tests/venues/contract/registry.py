@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.venues.contract.bench import Bench
 
-VENUES: Final = ("bitmart",)
+VENUES: Final = ("bitmart", "bitget", "bitget-unified")
 
 
 def bench_of(name: str) -> Bench:

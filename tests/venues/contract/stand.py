@@ -55,7 +55,6 @@ from guardd.simulator.orders import PositionMode as HeldMode
 from guardd.simulator.orders import Side as OrderSide
 from guardd.simulator.records import PositionView
 from guardd.simulator.server import SimulatorServer
-from guardd.simulator.terms import Terms
 from guardd.venues.base import OperatorVenue, Venue
 from guardd.venues.limiter import Lane
 from guardd.venues.wire import AiohttpWire
@@ -203,6 +202,11 @@ class Stand:
         for number, path in enumerate(self.bench.paths[line]):
             fault = Fault(name=f"{kind}-{line}-{number}", kind=kind, target=path, **settings)  # type: ignore[arg-type]
             self.faults.set(fault)
+
+    def hide_orders(self) -> None:
+        """No look-up shows an order, as if it were too new."""
+        for number, (path, kind, code) in enumerate(self.bench.shows_late):
+            self.faults.set(Fault(name=f"late-{number}", kind=kind, target=path, code=code))
 
     # The adapter's
 
@@ -373,7 +377,6 @@ async def stand(
     isolated: bool = True,
     keys: Keys = MAIN,
     deposit: int = 10_000,
-    terms: Terms | None = None,
     opened: bool = True,
     speed: int = 1,
     reachable: bool = True,
@@ -381,7 +384,7 @@ async def stand(
     clock = HastyClock(speed)
     now_ms = clock.now().wall_ms
     faults = Faults(seed=7)
-    exchange = Exchange(bench.contracts(), seed=1, now_ms=now_ms, terms=terms)
+    exchange = Exchange(bench.contracts(), seed=1, now_ms=now_ms, terms=bench.terms())
     account = Account(
         uid=UID, deposit=Decimal(deposit), spot=Decimal(500), hedge=hedge, isolated=isolated, leverage=Decimal(10)
     )

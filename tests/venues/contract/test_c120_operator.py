@@ -19,6 +19,12 @@ def own_what_rests_and_was_done(on: Stand) -> None:
     on.owned |= {order.order_id for order in (*query.open_orders(UID), *query.order_history(UID))}
 
 
+def mode_of(on: Stand) -> str:
+    """Of the contract's own line, where each has one."""
+    group = on.exchange.query.contract(on.btc).group
+    return on.exchange.query.position_mode(UID, group).value
+
+
 @both_sides
 @both_margins
 @both_modes
@@ -72,7 +78,7 @@ async def test_C123_the_position_mode_is_switched_on_an_empty_account(bench: Ben
     wanted = PositionMode.ONE_WAY if hedge else PositionMode.HEDGE
     async with stand(bench, hedge=hedge) as on:
         accepted(await on.operator.set_position_mode(wanted))
-        assert on.exchange.query.position_mode(UID).value == wanted.value
+        assert mode_of(on) == wanted.value
         assert await on.venue.position_mode() is wanted
 
 
@@ -88,7 +94,7 @@ async def test_C124_the_position_mode_is_not_switched_with_anything_open(bench: 
             accepted(await on.send(on.stop(key)))
         outcome = await on.operator.set_position_mode(PositionMode.ONE_WAY)
         assert isinstance(outcome, Rejected), outcome
-        assert on.exchange.query.position_mode(UID).value == PositionMode.HEDGE.value
+        assert mode_of(on) == PositionMode.HEDGE.value
 
 
 @both_margins

@@ -64,6 +64,7 @@ async def test_C98_the_largest_market_order_goes_and_one_step_more_is_refused(be
         (known,) = await on.venue.instruments([on.eth])
         listed = on.exchange.query.contract(on.eth)
         assert known.max_market_size == listed.max_market_size
+        on.exchange.set_leverage(UID, on.eth, on.server.now_ms(), leverage=Decimal(5))
         for _ in range(2):
             order = OrderRequest(symbol=on.eth, side=OrderSide.BUY, size=listed.max_market_size, kind=OrderKind.MARKET)
             on.owned.add(on.exchange.place(UID, order, on.server.now_ms()).order_id)
