@@ -35,6 +35,8 @@ from guardd.venues.bitget.errors import is_unknown_order
 PAGES_MAX: Final = 20
 """Pages of one list; an account takes at most 1000 orders of a product type (6.2)."""
 FILL_PAGES_MAX: Final = 5
+DOUBTED_MAX: Final = 3
+DOUBT_DEADLINE_S: Final = 1.0
 FILLS_DEADLINE_S: Final = 1.5
 _FILLS_REACH_MS: Final = 89 * 24 * 3_600_000
 """The span of a query for fills is three months at most (11.9)."""
@@ -84,6 +86,7 @@ class Reads:
         started = self._clock.now()
         asked_ms = self._api.time.timestamp_ms()
         pages = await together(*(self._rows(product, asked_ms) for product in self._products))
+        await self._doubt_losses(row.position.key for rows in pages for row in rows)
         await self._begin_lives([row for rows in pages for row in rows])
         found: list[Position] = []
         for product, rows in zip(self._products, pages, strict=True):
@@ -280,9 +283,22 @@ class Reads:
             return kept
         asked_ns, stirs = self._clock.monotonic_ns(), self.repeats.stirs(product)
         data = await read
-        if not product.linear or _is_empty(data):
-            self.repeats.keep(product, name, data, asked_ns=asked_ns, stirs=stirs)
+        self.repeats.keep(product, name, data, empty=_is_empty(data), asked_ns=asked_ns, stirs=stirs)
         return data
+
+    async def _doubt_losses(self, shown: Iterable[PositionKey]) -> None:
+        """A list that lost a position is held against the single read of it: where that shows it, the list alone lost it and says
+        nothing (I6). A few of many are enough to tell."""
+        still = set(shown)
+        lost = [row.position.key for row in self.known.rows if row.product.linear and row.position.key not in still]
+        for key in lost[:DOUBTED_MAX]:
+            try:
+                row = await self.single_position(key, DOUBT_DEADLINE_S)
+            except VenueError:
+                return
+            if row is not None:
+                expected = "the row that single-position shows"
+                raise PayloadError(where="all-position.data", found=f"no row of {key}", expected=expected)
 
     def _reckoned(self, row: HeldRow) -> Position:
         fee = self._listings.taker_fee(row.position.key.symbol)

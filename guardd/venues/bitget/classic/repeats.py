@@ -13,6 +13,9 @@ from guardd.venues.bitget.classic.parse.words import Product
 
 QUIET_S: Final = 1.0
 """How long an empty answer about a quiet product type serves."""
+SETTLED_S: Final = 15.0
+"""A list that held something so short a time ago is asked for each time: whether it is empty now is judged by answers, and not by
+one answer many times (I6)."""
 UNGUARDED_S: Final = 10.0
 """How long any answer about a product type serves for which nothing is sent."""
 
@@ -30,6 +33,7 @@ class Repeats:
         self._clock = clock
         self._answers: dict[tuple[Product, str], _Answer] = {}
         self._stirs: dict[Product, int] = {}
+        self._full_ns: dict[tuple[Product, str], int] = {}
 
     def stir(self, product: Product) -> None:
         """Something happened there: every list is due, and answers on their way don't count as new."""
@@ -40,9 +44,13 @@ class Repeats:
     def stirs(self, product: Product) -> int:
         return self._stirs.get(product, 0)
 
-    def keep(self, product: Product, name: str, data: object, *, asked_ns: int, stirs: int) -> None:
-        """Remember an answer to what was asked at `asked_ns`, when so many stirs had been seen."""
-        if stirs == self.stirs(product):
+    def keep(self, product: Product, name: str, data: object, *, empty: bool, asked_ns: int, stirs: int) -> None:
+        """Remember an answer to what was asked at `asked_ns`, when so many stirs had been seen, if it may serve again."""
+        if not empty:
+            self._full_ns[product, name] = asked_ns
+        full_ns = self._full_ns.get((product, name))
+        settled = empty and (full_ns is None or asked_ns - full_ns > SETTLED_S * NS_PER_S)
+        if stirs == self.stirs(product) and (settled or not product.linear):
             self._answers[product, name] = _Answer(data, asked_ns)
 
     def answer(self, product: Product, name: str) -> object | None:

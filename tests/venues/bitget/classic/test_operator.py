@@ -107,7 +107,7 @@ async def test_a_switch_of_the_position_mode_needs_an_account_without_anything()
     assert isinstance(outcome, Rejected)
     assert "1 position(s)" in outcome.text
     table.network.on("all-position", by_product())
-    table.clock.pass_time(2.0)
+    table.network.on("single-position", ok([]))
     table.network.on("set-position-mode", ok(samples.data("set_position_mode.json")))
     assert isinstance(await table.operator.set_position_mode(PositionMode.ONE_WAY), Accepted)
     assert body(table, "set-position-mode") == {"productType": "USDT-FUTURES", "posMode": "one_way_mode"}

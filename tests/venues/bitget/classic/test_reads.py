@@ -77,6 +77,41 @@ async def test_a_line_that_is_flat_or_not_guarded_rests_a_while_and_one_that_hol
     assert await asked() == {"USDT-FUTURES", other}
 
 
+async def test_I06_a_list_that_lost_a_position_which_the_single_read_shows_says_nothing() -> None:
+    table = bench()
+    await table.hold(row(), row(symbol="ETHUSDT"))
+    table.network.on("all-position", by_product(USDT=[row()]))
+    table.network.on("single-position", ok([row(symbol="ETHUSDT")]))
+    table.network.on("market/contracts", ok(samples.data("contracts.json")))
+    with pytest.raises(PayloadError, match="ETHUSDT"):
+        await table.venue.positions()
+    table.network.on("single-position", ok([]))
+    assert [each.key.symbol for each in (await table.venue.positions()).positions] == [BTC]
+
+
+async def test_I06_a_single_read_that_fails_is_no_doubt_about_the_list() -> None:
+    table = bench()
+    await table.hold(row())
+    table.network.on("all-position", by_product())
+    table.network.on("single-position", REFUSED)
+    assert (await table.venue.positions()).positions == ()
+
+
+async def test_I06_a_line_that_held_something_is_asked_each_time_until_it_was_empty_for_a_while() -> None:
+    table = bench()
+    await table.hold(row())
+    table.network.on("all-position", by_product())
+    table.network.on("single-position", ok([]))
+    for number in range(1, 5):
+        await table.venue.positions()
+        assert len(table.network.sent("all-position")) == number + 1
+    table.clock.pass_time(16)
+    await table.venue.positions()
+    before = len(table.network.sent("all-position"))
+    await table.venue.positions()
+    assert len(table.network.sent("all-position")) == before
+
+
 async def test_what_was_closed_of_a_position_is_counted_from_row_to_row() -> None:
     table = bench()
     await table.hold(row(total="0.010", uTime="1700000001000"))
