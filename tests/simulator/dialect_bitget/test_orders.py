@@ -164,6 +164,14 @@ def test_a_margin_mode_comes_with_the_order_only_while_nothing_is_held() -> None
     assert _place(bench, CLOSE_LONG, marginMode="isolated").code == "00000"
 
 
+def test_an_order_that_is_refused_leaves_the_margin_mode_as_it_was() -> None:
+    bench = Bench()
+
+    assert _place(bench, OPEN_LONG, marginMode="isolated", size="20").code == "40762"
+
+    assert bench.get("account/account", **BTC).data["marginMode"] == "crossed"
+
+
 def test_a_client_id_is_taken_while_its_order_is_pending_and_free_afterwards() -> None:
     bench = Bench()
     _place(bench, LIMIT, clientOid="mine")

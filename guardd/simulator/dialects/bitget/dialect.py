@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable
 from random import Random
 
-from guardd.simulator.dialects.bitget import desk as counter_desk
 from guardd.simulator.dialects.bitget.calls import handlers, seeks_risk
-from guardd.simulator.dialects.bitget.desk import Desk, Options
+from guardd.simulator.dialects.bitget.desk import Desk, Options, code_of
 from guardd.simulator.dialects.bitget.endpoints import ENDPOINTS
 from guardd.simulator.dialects.bitget.products import CoinPosition
 from guardd.simulator.dialects.bitget.stream import PRIVATE_PATH, PUBLIC_PATH, BitgetStreams
@@ -49,7 +48,7 @@ class BitgetDialect:
             family=Family.CLASSIC,
             endpoints=ENDPOINTS,
             handlers=handlers(self.desk),
-            code_of=counter_desk.code_of,
+            code_of=code_of,
             seeks_risk=seeks_risk,
             other_prefix="/api/v3/",
             takes_numbers=True,

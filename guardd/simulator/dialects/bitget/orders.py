@@ -16,6 +16,7 @@ from guardd.simulator.dialects.bitget_common.arguments import Fields, client_id
 from guardd.simulator.dialects.bitget_common.envelope import Json, Row, VenueError
 from guardd.simulator.dialects.bitget_common.gateway import Call
 from guardd.simulator.orders import (
+    MarginMode,
     Order,
     OrderKind,
     OrderRequest,
@@ -72,8 +73,12 @@ def _place(desk: Desk, call: Call, head: Fields, body: Fields) -> Row:
     contract = desk.contract(head)
     desk.check_coin(head, contract)
     request = _request(desk, call, contract, desk.product(head), body)
-    _bring_margin_mode(desk, call, contract, head)
-    order = desk.exchange.place(call.uid, request, call.now_ms)
+    before = _bring_margin_mode(desk, call, contract, head)
+    try:
+        order = desk.exchange.place(call.uid, request, call.now_ms)
+    except Refused:
+        desk.exchange.set_leverage(call.uid, contract.symbol, call.now_ms, margin_mode=before)
+        raise
     # One-way: a reduce-only order that took the place of resting ones is answered without its id (11.2).
     return {"clientOid": order.client_id, "orderId": None if order.displaced else order.order_id}
 
@@ -134,11 +139,13 @@ def _preset(contract: Contract, body: Fields, name: str) -> Preset | None:
     return Preset(trigger_price=price, limit_price=execution or None)
 
 
-def _bring_margin_mode(desk: Desk, call: Call, contract: Contract, head: Fields) -> None:
-    """An order's mode is the contract's, or becomes it while nothing stands in the way (11.2)."""
+def _bring_margin_mode(desk: Desk, call: Call, contract: Contract, head: Fields) -> MarginMode:
+    """An order's mode is the contract's, or becomes it while nothing stands in the way (11.2); returns what it was."""
     mode = MARGIN_MODES[head.word("marginMode", *MARGIN_MODES)]
-    if desk.exchange.query.settings(call.uid, contract.symbol).margin_mode is not mode:
+    before = desk.exchange.query.settings(call.uid, contract.symbol).margin_mode
+    if before is not mode:
         desk.exchange.set_leverage(call.uid, contract.symbol, call.now_ms, margin_mode=mode)
+    return before
 
 
 def failure(order_id: str, name: str, error: VenueError) -> Row:
