@@ -134,7 +134,7 @@ class Api:
             self._listen(endpoint, sealed)
             if sealed.ok and reply.status < 300:
                 return sealed.data
-            if not mended and await self._mend(endpoint, sealed.code, self._left_s(ends_ns)):
+            if not mended and await self._mend(sealed.code, self._left_s(ends_ns)):
                 mended = True
                 continue
             failures += 1
@@ -171,7 +171,7 @@ class Api:
             outcome = self._outcome(endpoint, await self._transport.write(call))
             if not isinstance(outcome, Rejected) or mended:
                 return outcome
-            if not await self._mend(endpoint, outcome.code, self._left_s(ends_ns)):
+            if not await self._mend(outcome.code, self._left_s(ends_ns)):
                 return outcome
             mended = True
 
@@ -269,9 +269,9 @@ class Api:
         wait_s = None if held.until is None else max(0.0, held.until.seconds_since(self._clock.now()))
         return Rejected(reason=reason, code="", text=held.why, retry_after_s=wait_s)
 
-    async def _mend(self, endpoint: Endpoint, code: str, left_s: float) -> bool:
+    async def _mend(self, code: str, left_s: float) -> bool:
         """Put right what a code complains of; True when the call is worth making once more within `left_s`."""
-        if left_s <= 0 or not endpoint.signed or action_for(code) is not GuardAction.CLOCK:
+        if left_s <= 0 or action_for(code) is not GuardAction.CLOCK:
             return False
         return await self._measured(left_s)
 

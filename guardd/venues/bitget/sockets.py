@@ -31,7 +31,20 @@ def link(
     keep_away_s: Callable[[], float] = lambda: 0.0,
 ) -> Link:
     """One socket of the account; `path` is one of `hosts.*_SOCKET`, `keep_away_s` the private one's `Admission.pause_s`."""
-    terms = LinkTerms(
+    return Link(
+        terms=terms(access, stream=stream, path=path, keep_away_s=keep_away_s),
+        conversation=conversation,
+        wire=access.wire,
+        clock=access.clock,
+        random=access.random,
+        account=access.account,
+        venue=VENUE,
+        listener=access.listener,
+    )
+
+
+def terms(access: Access, *, stream: StreamName, path: str, keep_away_s: Callable[[], float]) -> LinkTerms:
+    return LinkTerms(
         stream=stream,
         url=f"{access.hosts.stream}{path}",
         headers={"User-Agent": USER_AGENT},
@@ -42,14 +55,4 @@ def link(
         messages_per_s_max=MESSAGES_PER_S_MAX,
         renew_after_s=RENEW_AFTER_S + RENEW_SPREAD_S * access.random.random(),
         keep_away_s=keep_away_s,
-    )
-    return Link(
-        terms=terms,
-        conversation=conversation,
-        wire=access.wire,
-        clock=access.clock,
-        random=access.random,
-        account=access.account,
-        venue=VENUE,
-        listener=access.listener,
     )

@@ -204,7 +204,6 @@ class PrivateTalk:
         self._admission = admission
         self._subscriptions = _Subscriptions()
         self._now_ns = 0
-        self._subscribed = False
         self.admitted = False
         self.failed: str | None = None
 
@@ -217,9 +216,6 @@ class PrivateTalk:
         return (login_frame(self._credentials, self._now_s()),)
 
     def wanted(self, symbols: frozenset[Symbol]) -> Sequence[str]:
-        if self._subscribed:
-            return ()
-        self._subscribed = True
         return self._subscriptions.towards(self._topics, self._now_ns) or ()
 
     def on_frame(self, frame: str | bytes, at: Instant) -> Sequence[Event]:

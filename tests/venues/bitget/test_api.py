@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from guardd.errors import CredentialsError, PayloadError, VenueBusy, VenueRefused, VenueUnreachable
 from guardd.model.event import BlockKind, BlockMoved
+from guardd.model.facts import RequestFinished
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.venues.bitget.api import LEFT_HEADER, FamilyDenied
 from guardd.venues.bitget.endpoint import Endpoint
@@ -325,6 +326,19 @@ async def test_a_fault_that_stays_is_told_after_four_tries() -> None:
         await data_of(on, refusal("40725"))
     assert error.value.code == "40725"
     assert len(on.network.sent("all-position")) == 4
+
+
+async def test_a_fault_of_the_server_is_read_again_four_times_and_not_sixteen() -> None:
+    on = bench()
+    with pytest.raises(VenueRefused):
+        await data_of(on, refusal("40725", status=500))
+    assert len(on.network.sent("all-position")) == 4
+
+
+async def test_success_at_an_error_status_counts_as_rejected() -> None:
+    on = bench()
+    await written(on, (400, ok()))
+    assert [fact.result for fact in on.facts if isinstance(fact, RequestFinished)][-1] == "rejected"
 
 
 @pytest.mark.parametrize("code", ["40034", "40017", "22001", "40808", "77777"])

@@ -314,6 +314,14 @@ async def test_an_outage_while_the_family_is_in_doubt_proves_nothing() -> None:
     assert on.said("family-changed") == on.said("family-back") == []
 
 
+async def test_a_second_opening_asks_again_without_taking_the_question_for_a_denial() -> None:
+    on = classic(bench())
+    await on.venue.open()
+    await on.venue.open()
+    assert on.said("family") == []
+    assert (await reads(on, 1))[0] != "40084"
+
+
 async def test_prices_are_of_no_family() -> None:
     on = unified(bench())
     on.network.on("/market/tickers", sample("bitget-uta/tickers_usdt_futures.json"))

@@ -25,7 +25,7 @@ from guardd.venues.bitget.admission import (
     socket_action,
 )
 from guardd.venues.bitget.frames import Push, Topic, topic
-from guardd.venues.bitget.sockets import MESSAGES_PER_S_MAX, PING_EVERY_S, RENEW_AFTER_S, RENEW_SPREAD_S, link
+from guardd.venues.bitget.sockets import PING_EVERY_S, link, terms
 from guardd.venues.bitget.talk import MALFORMED_MAX, REQUESTS_MAX, PrivateTalk, PublicTalk
 from guardd.venues.limiter import LimiterRegistry
 from guardd.venues.stream import keep_connected
@@ -248,6 +248,15 @@ def test_a_connection_that_lost_its_login_or_said_too_much_is_given_up(code: int
     assert talk.failed is not None
 
 
+def test_a_login_that_is_taken_ends_the_absence_that_an_earlier_one_cost() -> None:
+    admission = Admission(tell=Told(), measure_time=no_clock)
+    admission.refused("30005", "login failed")
+    talk, _ = private(admission)
+    assert admission.pause_s() > 0
+    talk.on_frame('{"event":"login","code":"0"}', AT)
+    assert admission.pause_s() == 0.0
+
+
 # Admission
 
 
@@ -384,10 +393,20 @@ async def test_a_link_pings_in_text_notices_silence_and_keeps_away_when_its_logi
     await asyncio.gather(task, return_exceptions=True)
 
 
-def test_the_figures_of_a_link_keep_a_margin_to_those_of_the_venue() -> None:
-    assert PING_EVERY_S < 30
-    assert MESSAGES_PER_S_MAX < 10
-    assert RENEW_AFTER_S + RENEW_SPREAD_S < 24 * 3_600 - 600
+def test_the_terms_of_a_link_keep_a_margin_to_those_of_the_venue() -> None:
+    clock = ManualClock()
+    access = access_over(FakeWire(clock), clock, [])
+    made = [terms(access, stream=StreamName.PUBLIC, path="/v3/ws/public", keep_away_s=lambda: 7.0) for _ in range(20)]
+    for each in made:
+        assert each.url == "wss://wspap.bitget.com/v3/ws/public"
+        assert each.ping_frame == "ping"
+        assert each.ping_every_s < 30 < each.silence_s < 120
+        assert each.messages_per_s_max is not None
+        assert each.messages_per_s_max < 10
+        assert each.keep_away_s() == 7.0
+        assert each.renew_after_s is not None
+        assert 20 * 3_600 < each.renew_after_s < 24 * 3_600 - 600
+    assert len({each.renew_after_s for each in made}) == len(made), "all of them renew at once"
     assert REQUESTS_MAX < 240
 
 
