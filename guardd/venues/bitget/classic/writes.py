@@ -253,10 +253,15 @@ class Writes:
         return Rejected(reason=Reason.DUPLICATE_CLIENT_ID, code="", text=text)
 
     async def _setting(self, key: PositionKey, errand: _Errand) -> Setting | Rejected:
+        """How an order for this position must be written, or why none is sent: Coin-M sizes have no documented unit (19.41)."""
         try:
-            return await self._reads.setting(key, self._left_s(errand))
+            setting = await self._reads.setting(key, self._left_s(errand))
         except (VenueError, CredentialsError) as error:
             return _unsent(f"the modes of {key.symbol} can't be read: {error}")
+        if not setting.line.product.linear:
+            text = f"not sent: {key.symbol} is Coin-M, and in which unit its orders count isn't documented"
+            return Rejected(reason=Reason.UNSUPPORTED, code="", text=text)
+        return setting
 
     async def _changed(self, key: PositionKey, setting: Setting, errand: _Errand) -> Setting | None:
         """The modes as the venue states them now, where they differ from what was sent."""
