@@ -138,6 +138,8 @@ class Bench:
     second_coin: Symbol | None = None
     second_settle: str = ""
     unguarded: Symbol | None = None
+    hold_unguarded: Callable[[Dialect], None] | None = None
+    """Lets the account hold a long position of that contract."""
     late_position: Callable[[Exchange], None] | None = None
     """Switches on that positions take no stop for some hundred milliseconds after their fill."""
     change_family: Callable[[Dialect], None] | None = None

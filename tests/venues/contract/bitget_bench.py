@@ -9,6 +9,7 @@ from guardd.model.names import Symbol
 from guardd.model.outcome import Reason
 from guardd.simulator.dialects.bitget.desk import Options
 from guardd.simulator.dialects.bitget.dialect import BitgetDialect
+from guardd.simulator.dialects.bitget.products import CoinPosition
 from guardd.simulator.dialects.bitget_common.auth import Family
 from guardd.simulator.dialects.bitget_common.listing import bitget_contracts, bitget_prices, bitget_terms
 from guardd.simulator.engine import Exchange
@@ -81,6 +82,11 @@ def dialect(exchange: Exchange, faults: Faults) -> Dialect:
 def upgrade(dialect: Dialect) -> None:
     assert isinstance(dialect, BitgetDialect)
     dialect.keyring.move(UID, Family.UNIFIED)
+
+
+def hold_inverse(dialect: Dialect) -> None:
+    assert isinstance(dialect, BitgetDialect)
+    dialect.hold_coin_position(UID, CoinPosition())
 
 
 _GONE: Final = frozenset({Reason.POSITION_GONE, Reason.SIZE_ABOVE_POSITION})
@@ -161,6 +167,7 @@ BENCH: Final = Bench(
     second_coin=SECOND,
     second_settle="USDC",
     unguarded=INVERSE,
+    hold_unguarded=hold_inverse,
     shows_late=(
         ("*/order/detail", FaultKind.REFUSE, 40768),
         ("*/order/orders-p*", FaultKind.EMPTY_READ, None),

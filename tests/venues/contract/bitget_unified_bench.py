@@ -7,10 +7,12 @@ from typing import Final
 from guardd.model.names import Symbol
 from guardd.model.outcome import Reason
 from guardd.simulator.dialects.bitget_common.auth import Family
+from guardd.simulator.dialects.bitget_unified.coin import CoinPosition
 from guardd.simulator.dialects.bitget_unified.desk import Options
 from guardd.simulator.dialects.bitget_unified.dialect import BitgetUnifiedDialect, unified_terms
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import FaultKind, Faults
+from guardd.simulator.orders import PositionSide
 from guardd.simulator.records import AccountKind
 from guardd.simulator.terms import Terms
 from guardd.simulator.wire import Dialect
@@ -32,6 +34,12 @@ def dialect(exchange: Exchange, faults: Faults) -> Dialect:
 def terms() -> Terms:
     """A stop right after a fill is a case of its own."""
     return replace(unified_terms(), plans_blind_ms=0)
+
+
+def hold_inverse(dialect: Dialect) -> None:
+    assert isinstance(dialect, BitgetUnifiedDialect)
+    held = CoinPosition(symbol=INVERSE, side=PositionSide.LONG, size=Decimal("0.5"), entry=Decimal(90_000))
+    dialect.hold_coin_position(UID, held)
 
 
 def switch_back(dialect: Dialect) -> None:
@@ -82,5 +90,6 @@ BENCH: Final = replace(
         ("*/trade/history-*", FaultKind.EMPTY_READ, None),
     ),
     unguarded=INVERSE,
+    hold_unguarded=hold_inverse,
     change_family=switch_back,
 )

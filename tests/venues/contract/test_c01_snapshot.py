@@ -266,7 +266,13 @@ async def test_C17_a_contract_that_can_not_be_guarded_is_shown_with_its_reason_a
 ) -> None:
     needs(bench, Trait.UNGUARDED_CONTRACT)
     assert bench.unguarded is not None
+    assert bench.hold_unguarded is not None
     async with stand(bench) as on:
+        bench.hold_unguarded(on.server.dialect)
+        on.hold(on.long(on.btc), 5)
+        held = {position.key: position.quantity for position in (await on.venue.positions()).positions}
+        assert set(held) == {on.long(on.btc), on.long(bench.unguarded)}
+        assert all(quantity > 0 for quantity in held.values())
         (found,) = await on.venue.instruments([bench.unguarded])
         assert found.unguarded
         key = on.long(bench.unguarded)

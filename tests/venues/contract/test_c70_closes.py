@@ -8,7 +8,7 @@ from guardd.model.outcome import Accepted, Outcome, Rejected
 from guardd.simulator.faults import FaultKind
 from guardd.simulator.ledger import RowKind
 from tests.venues.contract.bench import Bench, Denial, Trait
-from tests.venues.contract.stand import UID, Stand, accepted, stand, until
+from tests.venues.contract.stand import UID, Stand, accepted, needs, stand, until
 from tests.venues.contract.test_c01_snapshot import both_margins, both_modes
 from tests.venues.contract.test_c50_stops import both_sides, key_of
 
@@ -259,3 +259,24 @@ async def test_C85_a_closed_stop_and_take_profit_leave_the_other_contracts_alone
         accepted(await on.send(on.close(key, 5)))
         assert on.held(other) == 5
         assert len(on.live_plans(other)) == 1
+
+
+@both_sides
+@both_modes
+async def test_C86_a_position_that_settles_in_a_second_coin_is_protected_reduced_and_closed_like_any_other(
+    bench: Bench, hedge: bool, side: str
+) -> None:
+    needs(bench, Trait.SECOND_SETTLEMENT_COIN)
+    assert bench.second_coin is not None
+    async with stand(bench, hedge=hedge) as on:
+        first = on.long(on.btc)
+        key = on.long(bench.second_coin) if side == "long" else on.short(bench.second_coin)
+        for each in (first, key):
+            on.hold(each, 5)
+        accepted(await on.send(on.stop(key)))
+        assert [plan.protects for plan in on.live_plans(key)] == [True]
+        assert [plan.key for plan in await on.plans()] == [key]
+        accepted(await on.send(on.close(key, 2)))
+        assert on.held(key) == 3
+        accepted(await on.send(on.close(key, 3)))
+        assert (on.held(key), on.held(first)) == (0, 5)
