@@ -58,7 +58,7 @@ def test_what_fits_displaces_nothing() -> None:
 @pytest.mark.parametrize("terms", [DISPLACE, REMAINDER])
 def test_a_close_larger_than_the_position_is_refused_and_nothing_is_displaced(terms: Terms) -> None:
     made = held_ten(terms)
-    resting = made.sell(10, "95000", reduce=True)
+    resting = made.sell(4, "95000", reduce=True)
     made.heard.clear()
     assert reason_of(made, 11) is RefusalReason.VOLUME_NOT_ENOUGH
     assert made.exchange.query.open_orders("a") == (resting,)

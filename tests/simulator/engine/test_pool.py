@@ -162,6 +162,27 @@ def test_isolated_positions_stand_apart() -> None:
     assert made.held(symbol=ETH) == 0
 
 
+def test_isolated_margin_is_never_borrowed() -> None:
+    made = unified(btc="0.1")
+    made.exchange.set_leverage("a", ETH, made.tick(), margin_mode=MarginMode.ISOLATED)
+    with pytest.raises(Refused) as caught:
+        made.buy(100, symbol=ETH)
+    assert caught.value.reason is RefusalReason.INSUFFICIENT_BALANCE
+
+
+def test_a_coin_that_turns_into_a_debt_on_the_way_counts_in_full_from_there_on() -> None:
+    """1,000 USDC count 800; from 80,054 down the loss is owed, and 500 USDT stand behind it."""
+    made = unified(usdt="500", usdc="1000")
+    made.exchange.set_coin(Coin(name="USDC", price=d(1), haircuts=haircuts([("0", "0.8")])), made.tick())
+    made.buy(100, symbol=PERP)
+    position = made.position(symbol=PERP)
+    assert position is not None
+    assert position.liquidation_price is not None
+    # 1500 − fee − (90000 − P)/10 = P/10 · 0.0056
+    expected = (9000 + FEE * 9000 - 1500) * 10 / (1 - d("0.0056"))
+    assert abs(position.liquidation_price - expected) < d("1e-9")
+
+
 def test_hedges_are_set_off_before_anything_is_taken_over() -> None:
     terms = Terms(orders_need_maintenance=True, net_hedges_first=True)
     made = unified(usdt="1000", terms=terms)
@@ -208,6 +229,22 @@ def test_what_a_takeover_leaves_owed_is_paid_by_the_other_coins() -> None:
     assert made.exchange.ledger.flow_total("a", FlowKind.CONVERSION, "USDC") == -owed
     assert made.exchange.ledger.flow_total("a", FlowKind.CONVERSION, "USDT") == owed
     assert dict(made.exchange.insurance) == {}
+
+
+@pytest.mark.parametrize(("btc", "whole"), [("0.02", False), ("0.011", True)])
+def test_a_coin_pays_anothers_debt_at_its_price(btc: str, whole: bool) -> None:
+    made = unified(usdc="100", btc=btc, terms=Terms(forfeit=False, liquidation_fee=d(0)))
+    made.buy(100, symbol=PERP)
+    made.exchange.set_coin(Coin(name="BTC", price=d(45000)), made.tick())
+    made.mark(80000 if whole else 81000, symbol=PERP)
+    assert made.held(symbol=PERP) == (0 if whole else 100)
+    made.mark(80000 if whole else 80500, symbol=PERP)
+    owed = FEE * 9000 + (1000 if whole else 950) - 100
+    balances = {each.coin: each.wallet for each in made.exchange.query.balances("a")}
+    assert balances["USDC"] == 0
+    assert balances["BTC"] == max(d(btc) - (owed / 45000).quantize(d("1E-12")), d(0))
+    missing = max(owed - d(btc) * 45000, d(0))
+    assert made.exchange.insurance["USDC"] == -missing
 
 
 def test_what_no_coin_can_pay_the_insurance_fund_pays() -> None:
