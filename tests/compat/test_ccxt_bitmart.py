@@ -15,9 +15,10 @@ from guardd.simulator.dialects.bitmart.desk import Options
 from guardd.simulator.ledger import RowKind
 from guardd.simulator.orders import MarginMode, OrderStatus, PositionMode, PositionSide, TimeInForce
 from guardd.simulator.records import FlowKind
-from tests.compat.trader import BTC, ETH, IN_FUTURES, LEVERAGE, SOL, UID, require_ccxt, trading
+from tests.compat.bitmart import IN_FUTURES, LEVERAGE, trading
+from tests.compat.trader import BTC, ETH, SOL, UID, require_ccxt
 
-ccxt = require_ccxt()
+ccxt = require_ccxt("bitmart")
 
 ONE_WAY = PositionMode.ONE_WAY
 

@@ -7,9 +7,10 @@ import pytest
 from guardd.simulator import truth
 from guardd.simulator.ledger import RowKind
 from guardd.simulator.orders import PlanStatus, PositionSide
-from tests.compat.trader import BTC, LEVERAGE, UID, require_ccxt, trading
+from tests.compat.bitmart import LEVERAGE, trading
+from tests.compat.trader import BTC, UID, require_ccxt
 
-ccxt = require_ccxt()
+ccxt = require_ccxt("bitmart")
 
 
 async def test_a_stop_on_the_whole_position_rests_follows_and_closes_it_when_the_mark_falls() -> None:

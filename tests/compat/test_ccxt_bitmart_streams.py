@@ -8,9 +8,10 @@ from guardd.simulator.dialects.bitmart.desk import Options
 from guardd.simulator.faults import Fault, FaultKind
 from guardd.simulator.ledger import RowKind
 from guardd.simulator.orders import PositionMode, PositionSide
-from tests.compat.trader import BTC, ETH, IN_FUTURES, LEVERAGE, UID, Trader, require_ccxt, trading
+from tests.compat.bitmart import IN_FUTURES, LEVERAGE, BitmartTrader, trading
+from tests.compat.trader import BTC, ETH, UID, require_ccxt
 
-ccxt = require_ccxt()
+ccxt = require_ccxt("bitmart")
 
 TICKER, BOOK, TRADES = "futures/ticker:BTCUSDT", "futures/depth50:BTCUSDT", "futures/trade:BTCUSDT"
 ORDERS, POSITIONS, ASSET = "futures/order", "futures/position", "futures/asset:USDT"
@@ -211,5 +212,5 @@ async def test_a_socket_that_the_venue_ends_is_opened_anew_by_the_next_watch() -
         assert order["symbol"] == ETH
 
 
-def _told_fills(trader: Trader) -> int:
+def _told_fills(trader: BitmartTrader) -> int:
     return sum(each["info"]["action"] == 1 for each in trader.client.orders or ())
