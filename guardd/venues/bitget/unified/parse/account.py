@@ -27,7 +27,6 @@ from guardd.venues.rows import Row, as_row
 
 POOL: Final = "USD"
 """What account figures are reckoned in (5)."""
-AT_LIQUIDATION: Final = Decimal(1)
 TRADES: Final = "uta_trade"
 MANAGES: Final = "uta_mgt"
 WITHDRAWS: Final = "withdraw"
@@ -167,10 +166,14 @@ def ledger(data: object) -> tuple[LedgerRow, ...]:
 
 
 def margin_ratio(equity: Reading, maintenance: Reading, printed: Reading) -> Reading:
-    """`max(printed, maintenance / equity)`; an equity of nothing behind a maintenance margin is liquidation (4)."""
-    if not is_value(equity) or not is_value(maintenance):
+    """`max(printed, maintenance / equity)`, the printed one where the amounts make none.
+
+    An equity of nothing behind a maintenance margin is liquidation (4), which the risk core counts as near for warnings and stops;
+    a close it lets be called for only by the venue's own ratio: one bad equity must not empty an account.
+    """
+    if not is_value(equity) or not is_value(maintenance) or equity <= 0:
         return printed
-    own = maintenance / equity if equity > 0 else AT_LIQUIDATION if maintenance > 0 else Decimal(0)
+    own = maintenance / equity
     return max(own, printed) if is_value(printed) else own
 
 
