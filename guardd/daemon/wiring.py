@@ -78,7 +78,7 @@ def bitmart_access(
 def bitget_access(
     account: AccountSettings, settings: Settings, secrets: Secrets, world: World, listener: Listener
 ) -> bitget.Access:
-    """One account's way to Bitget, whatever its family. Raises `CredentialsError` or `ConfigurationError` before it asks anything."""
+    """One account's way to Bitget, whatever its family. Raises `CredentialsError`, `ConfigurationError` before it asks anything."""
     found = secrets.credentials(account)
     hosts = bitget.hosts_for(account.environment, rest_url=account.rest_url, stream_url=account.stream_url)
     return bitget.Access(

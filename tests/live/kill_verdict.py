@@ -61,7 +61,7 @@ def executions(desk: Desk) -> Counter[str]:
     ledger = desk.server.exchange.ledger
     rows = [*ledger.rows(uid="main", kind=RowKind.ORDER_ACCEPTED)]
     rows += [row for row in ledger.rows(uid="main", kind=RowKind.PLAN) if row.details["action"] == "placed"]
-    ids = (str(row.details["client_id"]) for row in rows)
+    ids = (str(row.details["client_id"]).partition("-")[0] for row in rows)  # a dialect may mark what it hangs on an id
     return Counter(client for client in ids if client.startswith(CLIENT_ID_PREFIX))
 
 
