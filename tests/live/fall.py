@@ -111,6 +111,8 @@ class Case:
     """Reads are held back to the end: an outcome may still be unknown then."""
     quick: bool = True
     """Short enough for CI."""
+    everywhere: bool = False
+    """Played at each venue in CI, not at the first alone: what hangs on the dialect."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -39,7 +39,7 @@ K = FaultKind
 SHOWN: Final = Decimal("0.035")
 """So late in the fall the private stream has shown the positions once: before, no first reduction may go (I29)."""
 CASES: Final = (
-    Case(name="none"),
+    Case(name="none", everywhere=True),
     # Lost answers
     Case(name="timeout-before: trim", faults=(fault(K.TIMEOUT_BEFORE, target=CLOSE, times=1),), wait_s=8),
     Case(name="timeout-after: trim", faults=(fault(K.TIMEOUT_AFTER, target=CLOSE, times=1),), wait_s=8),
@@ -47,10 +47,14 @@ CASES: Final = (
         name="timeout-before: close", faults=(fault(K.TIMEOUT_BEFORE, target=CLOSE, times=1),), policy=NO_TRIM, wait_s=8
     ),
     Case(
-        name="timeout-after: close", faults=(fault(K.TIMEOUT_AFTER, target=CLOSE, times=1),), policy=NO_TRIM, wait_s=8
+        name="timeout-after: close",
+        everywhere=True,
+        faults=(fault(K.TIMEOUT_AFTER, target=CLOSE, times=1),),
+        policy=NO_TRIM,
+        wait_s=8,
     ),
-    Case(name="timeout-before: stop", early=(fault(K.TIMEOUT_BEFORE, target=STOP, times=1),)),
-    Case(name="timeout-after: stop", early=(fault(K.TIMEOUT_AFTER, target=STOP, times=1),)),
+    Case(name="timeout-before: stop", everywhere=True, early=(fault(K.TIMEOUT_BEFORE, target=STOP, times=1),)),
+    Case(name="timeout-after: stop", everywhere=True, early=(fault(K.TIMEOUT_AFTER, target=STOP, times=1),)),
     Case(
         name="timeout-before: reads",
         faults=(fault(K.TIMEOUT_BEFORE, target=POSITIONS),),
@@ -64,6 +68,7 @@ CASES: Final = (
     # Cloudflare
     Case(
         name="cloudflare-403",
+        everywhere=True,
         faults=(fault(K.CLOUDFLARE_403),),
         ends="stopped",
         told=(BLOCKED,),
@@ -92,7 +97,13 @@ CASES: Final = (
     ),
     Case(name="agent-check", early=(fault(K.AGENT_CHECK),), strikes=False),
     # Limits
-    Case(name="too-many: close", faults=(fault(K.TOO_MANY, target=CLOSE, times=1),), policy=NO_TRIM, pauses=CLOSE),
+    Case(
+        name="too-many: close",
+        everywhere=True,
+        faults=(fault(K.TOO_MANY, target=CLOSE, times=1),),
+        policy=NO_TRIM,
+        pauses=CLOSE,
+    ),
     Case(
         name="too-many: position reads",
         faults=(fault(K.TOO_MANY, target=POSITIONS),),
@@ -110,10 +121,16 @@ CASES: Final = (
     Case(
         name="refuse, system error: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40012),), policy=NO_TRIM
     ),
-    Case(name="refuse, clock: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=30007),), policy=NO_TRIM),
+    Case(
+        name="refuse, clock: close",
+        everywhere=True,
+        faults=(fault(K.REFUSE, target=CLOSE, times=1, code=30007),),
+        policy=NO_TRIM,
+    ),
     Case(name="refuse, paused: close", faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40015),), policy=NO_TRIM),
     Case(
         name="refuse, volume: close",
+        everywhere=True,
         quick=False,
         faults=(fault(K.REFUSE, target=CLOSE, times=1, code=40020),),
         policy=NO_TRIM,
@@ -121,12 +138,12 @@ CASES: Final = (
     # Reads that lie
     Case(name="stale-read: positions", faults=(fault(K.STALE_READ, target=POSITIONS),), swept=False),
     Case(name="stale-read: everything", quick=False, faults=(fault(K.STALE_READ, target=PRIVATE),), ends="safe"),
-    Case(name="empty-read: positions once", faults=(fault(K.EMPTY_READ, target=POSITIONS, times=1),)),
+    Case(name="empty-read: positions once", everywhere=True, faults=(fault(K.EMPTY_READ, target=POSITIONS, times=1),)),
     Case(name="empty-read: positions 3 s", faults=(fault(K.EMPTY_READ, target=POSITIONS),), seconds=3),
-    Case(name="empty-read: plan list", faults=(fault(K.EMPTY_READ, target=PLAN_LIST),), swept=False),
+    Case(name="empty-read: plan list", everywhere=True, faults=(fault(K.EMPTY_READ, target=PLAN_LIST),), swept=False),
     # Streams
     Case(name="drop-push: tickers", faults=(fault(K.DROP_PUSH, target=TICKERS),)),
-    Case(name="drop-push: private", faults=(fault(K.DROP_PUSH, target="{private_pushes}"),), at=SHOWN),
+    Case(name="drop-push: private", everywhere=True, faults=(fault(K.DROP_PUSH, target="{private_pushes}"),), at=SHOWN),
     Case(
         name="drop-push: private, from the start",
         early=(fault(K.DROP_PUSH, target="{private_pushes}"),),
@@ -157,6 +174,7 @@ CASES: Final = (
     Case(name="close-socket: again and again", faults=(fault(K.CLOSE_SOCKET),), seconds=5, told=("stream_down",)),
     Case(
         name="refuse-login",
+        everywhere=True,
         at=SHOWN,
         faults=(fault(K.REFUSE_LOGIN), fault(K.CLOSE_SOCKET, target="{private_socket}", times=1)),
         told=("stream_down",),
@@ -196,9 +214,10 @@ CASES: Final = (
     # The venue itself
     Case(name="clock-offset: 4 s, from the start", quick=False, early=(fault(K.CLOCK_OFFSET, offset_ms=4000),)),
     Case(name="clock-offset: jumps by 90 s", faults=(fault(K.CLOCK_OFFSET, offset_ms=90_000),), wait_s=8),
-    Case(name="partial-fill", faults=(fault(K.PARTIAL_FILL, factor="0.3", delay_ms=300),)),
+    Case(name="partial-fill", everywhere=True, faults=(fault(K.PARTIAL_FILL, factor="0.3", delay_ms=300),)),
     Case(
         name="plan-fails: both stops",
+        everywhere=True,
         faults=(fault(K.PLAN_FAILS),),
         policy=ONLY_STOPS,
         ends="safe",
@@ -215,6 +234,7 @@ CASES: Final = (
     Case(name="closing: during the fall", quick=False, faults=(fault(K.CLOSING),), policy=NO_TRIM, strikes=False),
     Case(
         name="refuse TP/SL",
+        everywhere=True,
         early=(fault(K.REFUSE, target=STOP, code=40011),),
         policy=ONLY_STOPS,
         ends="stopped",

@@ -13,9 +13,17 @@ import pytest
 
 from tests.live.fall import Case, Story, did, live_through, wrongs
 from tests.live.faults import CASES
+from tests.live.places import BITMART, PLACES, Place
 
 AT_ONCE = 3
 QUICK = [case for case in CASES if case.quick]
+PLAYED = [(place, case) for place in PLACES.values() for case in QUICK if place is BITMART or case.everywhere]
+Played = tuple[Place, Case]
+
+
+def _name(played: Played) -> str:
+    place, case = played
+    return case.name if place is BITMART else f"{place.venue}: {case.name}"
 
 
 @pytest.fixture(scope="module")
@@ -24,36 +32,40 @@ def stories(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
     homes = tmp_path_factory.mktemp("falls")
 
-    def live(case: Case) -> Story:
-        home = homes / str(QUICK.index(case))
+    def live(played: Played) -> Story:
+        home = homes / str(PLAYED.index(played))
         home.mkdir()
-        return asyncio.run(live_through(case, home))
+        place, case = played
+        return asyncio.run(live_through(case, home, place))
 
-    chosen = {item.callspec.params["case"].name for item in request.session.items if _is_a_case(item)}  # type: ignore[attr-defined]
+    chosen = {_name(item.callspec.params["played"]) for item in request.session.items if _is_a_case(item)}  # type: ignore[attr-defined]
     ahead = "PYTEST_XDIST_WORKER" not in os.environ
     with ThreadPoolExecutor(AT_ONCE if ahead else 1, thread_name_prefix="fall") as pool:
-        yield _Stories(lambda case: pool.submit(live, case), [case for case in QUICK if ahead and case.name in chosen])
+        yield _Stories(
+            lambda each: pool.submit(live, each), [each for each in PLAYED if ahead and _name(each) in chosen]
+        )
         pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
-def test_the_guard_does_right_through(case: Case, stories: "_Stories") -> None:
-    story = stories.of(case)
+@pytest.mark.parametrize("played", PLAYED, ids=_name)
+def test_the_guard_does_right_through(played: Played, stories: "_Stories") -> None:
+    story = stories.of(played)
     assert wrongs(story) == [], did(story)
 
 
 class _Stories:
     """Stories under way, by the name of their case."""
 
-    def __init__(self, begin: Callable[[Case], Future[Story]], ahead: Iterable[Case]) -> None:
+    def __init__(self, begin: Callable[[Played], Future[Story]], ahead: Iterable[Played]) -> None:
         self._begin = begin
-        self._begun = {case.name: begin(case) for case in ahead}
+        self._begun = {_name(played): begin(played) for played in ahead}
 
-    def of(self, case: Case) -> Story:
-        if case.name not in self._begun:
-            self._begun[case.name] = self._begin(case)
-        return self._begun[case.name].result()
+    def of(self, played: Played) -> Story:
+        name = _name(played)
+        if name not in self._begun:
+            self._begun[name] = self._begin(played)
+        return self._begun[name].result()
 
 
 def _is_a_case(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and item.path == Path(__file__) and "case" in item.callspec.params
+    return isinstance(item, pytest.Function) and item.path == Path(__file__) and "played" in item.callspec.params

@@ -16,16 +16,18 @@ from guardd.simulator.orders import OrderRequest, Side
 from tests.live.desk import Desk, open_desk, until
 from tests.live.kill_loop import loop, summary
 from tests.live.kill_verdict import apart, judged, resting, wanted
+from tests.live.places import PLACES, Place
 
 LONG = PositionKey(AccountName("main"), Symbol("BTCUSDT"), PositionSide.LONG)
 ROUNDS = 4
 
 
 @pytest.mark.timeout(180)
-async def test_I08_killed_in_a_fall_and_started_again_one_decision_is_executed_once_and_everything_is_protected() -> (
-    None
-):
-    played = await loop(times=ROUNDS, seed=782)
+@pytest.mark.parametrize("place", PLACES.values(), ids=lambda place: place.venue.value)
+async def test_I08_killed_in_a_fall_and_started_again_one_decision_is_executed_once_and_everything_is_protected(
+    place: Place,
+) -> None:
+    played = await loop(times=ROUNDS, seed=782, place=place)
     assert [figures.breaches for figures in played] == [[]] * ROUNDS, "\n".join(summary(played))
     assert any(figures.left for figures in played)
 

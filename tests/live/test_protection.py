@@ -3,11 +3,17 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.live.desk import open_desk, until
+from tests.live.places import PLACES, Place
 
 
-async def test_every_position_has_a_stop_at_the_venue_within_five_seconds_of_the_start(tmp_path: Path) -> None:
-    async with open_desk(tmp_path) as desk:
+@pytest.mark.parametrize("place", PLACES.values(), ids=lambda place: place.venue.value)
+async def test_every_position_has_a_stop_at_the_venue_within_five_seconds_of_the_start(
+    tmp_path: Path, place: Place
+) -> None:
+    async with open_desk(tmp_path, place=place) as desk:
         desk.open("BTCUSDT", "long", 100)
         desk.open("ETHUSDT", "short", 500, isolated=True)
 

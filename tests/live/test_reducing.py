@@ -5,7 +5,10 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.live.desk import Desk, RunningGuard, open_desk, until
+from tests.live.places import PLACES, Place
 
 LADDER = """\
 version: 1
@@ -43,8 +46,9 @@ async def ready(guard: RunningGuard, positions: int) -> None:
     )
 
 
-async def test_a_fall_through_trim_and_last_resort_sends_one_trim_and_one_close(tmp_path: Path) -> None:
-    async with open_desk(tmp_path, deposit=1_000) as desk:
+@pytest.mark.parametrize("place", PLACES.values(), ids=lambda place: place.venue.value)
+async def test_a_fall_through_trim_and_last_resort_sends_one_trim_and_one_close(tmp_path: Path, place: Place) -> None:
+    async with open_desk(tmp_path, deposit=1_000, place=place) as desk:
         desk.open("BTCUSDT", "long", 100, isolated=True, leverage=10)
         async with desk.guard(LADDER) as guard:
             await ready(guard, 1)
@@ -55,7 +59,8 @@ async def test_a_fall_through_trim_and_last_resort_sends_one_trim_and_one_close(
             await fall(desk, "BTCUSDT", 85_900, 84_300, steps=20)
             await until(lambda: not desk.positions(), within_s=5, what="closed")
             metrics = await guard.get("/metrics")
-        sizes = [Decimal(str(row["size"])) for row in closes(desk)]
+        sizes = [Decimal(str(row["size"])) * desk.lot("BTCUSDT") for row in closes(desk)]
         assert sizes == [Decimal(25), Decimal(75)], json.dumps(desk.ledger("order_accepted"), indent=1)
-        assert 'guardd_actions_total{account="main",action="reduce",outcome="accepted",venue="bitmart"} 1.0' in metrics
-        assert 'guardd_actions_total{account="main",action="close",outcome="accepted",venue="bitmart"} 1.0' in metrics
+        for action in ("reduce", "close"):
+            labels = f'account="main",action="{action}",outcome="accepted",venue="{place.settings_name}"'
+            assert f"guardd_actions_total{{{labels}}} 1.0" in metrics
