@@ -39,7 +39,12 @@ class BitgetTrader(Trader):
     @property
     def hedged(self) -> dict[str, bool]:
         """ccxt takes the position mode from every order's params and asks nobody."""
-        return {"hedged": self.truth.position_mode(UID) is PositionMode.HEDGE}
+        return {"hedged": self.mode is PositionMode.HEDGE}
+
+    @property
+    def mode(self) -> PositionMode:
+        """Of what is settled in USDT: a classic account has one for each product type."""
+        return self.truth.position_mode(UID, self.contract(BTC).group)
 
     async def buys(self, size: str, symbol: str = BTC, **more: object) -> dict[str, Any]:
         """A market buy that opens or adds."""
@@ -109,9 +114,11 @@ async def _trading(settings: ServeSettings, credentials: dict[str, str]) -> Asyn
     is_unified = settings.venue is SimulatedVenue.BITGET_UNIFIED
     keys = {"apiKey": account.key, "secret": account.secret, "password": account.passphrase} | credentials
     options = {"uta": is_unified, "defaultType": "swap"}
+    # Numbers as text, as they are sent: with Decimal this release loses trigger prices, fees and amounts of the ledger.
+    config = {"number": str, "enableRateLimit": False, "options": options, **keys}
     async with (
         build(settings, SystemClock()) as server,
-        client_of("bitget", {"enableRateLimit": False, "options": options, **keys}, _addresses(server)) as client,
+        client_of("bitget", config, _addresses(server)) as client,
     ):
         yield BitgetTrader(client=client, server=server, unified=is_unified)
 

@@ -53,7 +53,7 @@ async def trading(
     paces_itself: bool = False,
     **credentials: str,
 ) -> AsyncIterator[BitmartTrader]:
-    """A fresh exchange whose prices stand, and one client of it.
+    """A fresh exchange whose prices stand, and one client of it. Numbers come as decimals.
 
     `paces_itself`: with ccxt's own rate limiter, its default, which no handful of calls needs.
     """
@@ -70,9 +70,10 @@ async def trading(
         accounts=(account, _READ_ONLY), walk=False, options=options or Options(ticker_interval_ms=100)
     )
     keys = {"apiKey": account.key, "secret": account.secret, "uid": account.passphrase} | credentials
+    config = {"number": Decimal, "enableRateLimit": paces_itself, **keys}
     async with (
         build(settings, SystemClock()) as server,
-        client_of("bitmart", {"enableRateLimit": paces_itself, **keys}, _addresses(server)) as client,
+        client_of("bitmart", config, _addresses(server)) as client,
     ):
         yield BitmartTrader(client=client, server=server)
 

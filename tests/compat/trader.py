@@ -118,10 +118,10 @@ class NoNames(AbstractResolver):
 
 @asynccontextmanager
 async def client_of(venue: str, config: dict[str, Any], api: dict[str, Any]) -> AsyncIterator[Any]:
-    """A client of that venue with its markets loaded, whose every address is in `api`. Numbers come as decimals."""
+    """A client of that venue with its markets loaded, whose every address is in `api`."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=NoNames())) as session:
         make = getattr(importlib.import_module("ccxt.pro"), venue)
-        client = make({"number": Decimal, "session": session, **config})
+        client = make({"session": session, **config})
         client.urls = deepcopy(client.urls)
         client.urls["api"] = api
         try:
