@@ -18,6 +18,7 @@ from guardd.simulator import truth
 from guardd.simulator.faults import Fault, FaultKind
 from guardd.simulator.ledger import Ledger, LedgerRow, RowKind
 from guardd.simulator.orders import PositionSide
+from guardd.simulator.run import SimulatedVenue
 from guardd.simulator.stamps import RequestStamp
 from tests.live.desk import Desk, RunningGuard, open_desk, until
 from tests.live.places import BITMART, Place
@@ -113,6 +114,8 @@ class Case:
     """Short enough for CI."""
     everywhere: bool = False
     """Played at each venue in CI, not at the first alone: what hangs on the dialect."""
+    not_at: frozenset[SimulatedVenue] = frozenset()
+    """Venues that lack what the case is about."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,7 +17,12 @@ from tests.live.places import BITMART, PLACES, Place
 
 AT_ONCE = 3
 QUICK = [case for case in CASES if case.quick]
-PLAYED = [(place, case) for place in PLACES.values() for case in QUICK if place is BITMART or case.everywhere]
+PLAYED = [
+    (place, case)
+    for place in PLACES.values()
+    for case in QUICK
+    if place.venue not in case.not_at and (place is BITMART or case.everywhere)
+]
 Played = tuple[Place, Case]
 
 
