@@ -92,9 +92,11 @@ class Supervisor:
             try:
                 await factory()
             except (ConfigurationError, CredentialsError) as error:
+                _heed_cancellation()
                 _give_up(name, f"{type(error).__name__}: {error}", given_up)
                 return
             except Exception as error:
+                _heed_cancellation()
                 log.exception("task_failed", task=name)
                 why = f"{type(error).__name__}: {error}"
             else:
@@ -107,6 +109,14 @@ class Supervisor:
                 _give_up(name, why, given_up)
                 return
             await self._clock.sleep(retry.reconnect_s(len(failures) - 1, jitter=1.0))
+
+
+def _heed_cancellation() -> None:
+    """A task group whose task is cancelled while it ends for an error of its own raises that error and forgets the cancellation
+    (Python 3.11 and 3.12): a task that failed as it was told to stop would be started again, and nobody would tell it again."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _set(event: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """The supervisor: a failure stays with the task that failed."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -94,6 +95,46 @@ async def test_stopping_cancels_what_still_runs_and_waits_for_it() -> None:
     await supervisor.stop(deadline_s=1)
 
     assert ended == ["closed"]
+
+
+async def _ends_by_a_group(error: Exception, told_to_stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.Event().wait())
+        told_to_stop.set()
+        raise error
+
+
+async def _ends_plainly(error: Exception, told_to_stop: asyncio.Event) -> None:
+    told_to_stop.set()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise error
+
+
+@pytest.mark.parametrize("ends", [_ends_by_a_group, _ends_plainly])
+@pytest.mark.parametrize("error", [ValueError("broken frame"), CredentialsError("refused")])
+async def test_a_task_that_fails_in_the_turn_in_which_it_is_told_to_stop_stops(
+    ends: Callable[[Exception, asyncio.Event], Awaitable[None]], error: Exception
+) -> None:
+    """A task group that is ending for an error of its own raises that error and forgets the cancellation (Python 3.11, 3.12)."""
+    clock, told_to_stop = ManualClock(), asyncio.Event()
+    supervisor = Supervisor(clock)
+    starts, told = 0, []
+
+    async def work() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            await ends(error, told_to_stop)
+        await clock.sleep(10_000)
+
+    task = supervisor.start("flaky", work, given_up=told.append)
+    await told_to_stop.wait()
+    await supervisor.stop(deadline_s=1)
+    await clock.advance(120)
+
+    assert (starts, told, task.cancelled()) == (1, [], True)
 
 
 async def test_work_is_cut_off_by_the_end_and_what_it_raises_before_is_raised() -> None:
