@@ -49,13 +49,17 @@ class Lives:
 
     def closed(self, key: PositionKey, opened_ms: int | None, quantity: Decimal, venue_ms: int) -> Decimal:
         """Take in one row, read or pushed; what was closed by then. A row older than one that was seen counts nothing anew, and a
-        life begins with a read alone, which looks at its fills."""
+        life begins with a read alone, which looks at its fills.
+
+        A read, a socket and its heir tell of the same moments in an order of their own: of the rows of one millisecond the
+        smallest counts, and none twice."""
         life = self._life(key, opened_ms)
         if life is None:
             return Decimal(0)
         if venue_ms >= life.venue_ms:
             life.closed += max(life.quantity - quantity, Decimal(0))
-            life.quantity, life.venue_ms = quantity, venue_ms
+            life.quantity = min(quantity, life.quantity) if venue_ms == life.venue_ms else quantity
+            life.venue_ms = venue_ms
         return life.closed
 
     def _life(self, key: PositionKey, opened_ms: int | None) -> _Life | None:

@@ -1,7 +1,8 @@
 """How much of each position was closed in its life, counted by us: V3 prints no such figure (UTA reference, 8.1).
 
 What a row shows less than the row before it was closed in between. An enlargement in the same moment hides a part of that, so the
-count is never too high: whoever compares it with a fill of his own takes the fill for not yet shown, and waits.
+count is never too high: whoever compares it with a fill of his own takes the fill for not yet shown, and waits. A read, a socket
+and its heir tell of the same moments in an order of their own: of the rows of one millisecond the smallest counts, and none twice.
 """
 
 from collections.abc import Iterable
@@ -44,7 +45,9 @@ class Closings:
         known = self._lives.get(key)
         if known is not None and venue_ms < known.venue_ms:
             return known.closed if opened_ms == known.opened_ms else Decimal(0)
-        same = known is not None and opened_ms == known.opened_ms and known.quantity > 0
-        closed = known.closed + max(known.quantity - quantity, Decimal(0)) if known is not None and same else Decimal(0)
-        self._lives[key] = _Life(opened_ms, quantity, closed, venue_ms)
+        closed, smallest = Decimal(0), quantity
+        if known is not None and opened_ms == known.opened_ms and known.quantity > 0:
+            closed = known.closed + max(known.quantity - quantity, Decimal(0))
+            smallest = min(quantity, known.quantity) if venue_ms == known.venue_ms else quantity
+        self._lives[key] = _Life(opened_ms, smallest, closed, venue_ms)
         return closed

@@ -39,7 +39,8 @@ def ticker_topic(category: Category, symbol: Symbol) -> Topic:
 
 
 class Pushes:
-    """Makes events of the private pushes of one account, over all its connections."""
+    """Makes events of the pushes of one connection of the private socket. What an heir hears before it serves must not pass for
+    a repetition where the serving connection tells it: only the latter's events are told (`venues.stream`)."""
 
     def __init__(self, *, account: AccountName, reads: Reads) -> None:
         self._account = account

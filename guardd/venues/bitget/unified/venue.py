@@ -56,7 +56,6 @@ class UnifiedVenue:
         self._reads = reads_of(access, parts)
         self._writes = Writes(api=parts.api, reads=self._reads, clock=access.clock)
         self._admission = Admission(tell=access.tell, measure_time=self.clock_offset_ms)
-        self._pushes = Pushes(account=access.account, reads=self._reads)
         self._public = link(
             access, stream=StreamName.PUBLIC, path=UNIFIED_PUBLIC_SOCKET, conversation=self._public_talk
         )
@@ -156,7 +155,7 @@ class UnifiedVenue:
             now_s=lambda: self._api.time.timestamp_ms() // _MS_PER_S,
             topics=PRIVATE_TOPICS,
             optional=OPTIONAL_TOPICS,
-            read=self._pushes.read,
+            read=Pushes(account=self._access.account, reads=self._reads).read,
             admission=self._admission,
         )
 

@@ -73,8 +73,9 @@ class Warnings:
         self._tell(f"lost-leg-{found.order_id}", text, Severity.CRITICAL)
 
     def of_failed(self, found: Strategy) -> None:
+        """Once, however many sockets and repetitions tell it."""
         text = f"{found.symbol}: strategy order {found.order_id} was triggered and failed: what it should close is closed by order"
-        self._tell(f"strategy-failed-{found.order_id}", text, Severity.CRITICAL)
+        self._while(True, f"strategy-failed-{found.order_id}", text, Severity.CRITICAL)
 
     def of_deleveraging(self, event: Deleveraged) -> None:
         text = f"{event.symbol}: Bitget deleveraged this account ({event.side} at {event.price}, worth {event.amount})"

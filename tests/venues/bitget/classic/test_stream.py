@@ -83,6 +83,18 @@ async def test_a_pushed_row_counts_on_from_what_was_read() -> None:
     assert (gone.quantity, gone.closed_quantity) == (0, dec("0.010"))
 
 
+async def test_two_sockets_that_tell_the_same_millisecond_count_it_once() -> None:
+    """A socket and its heir each tell 0.008, then 0.007, of one millisecond, and neither waits for the other."""
+    table = bench()
+    await table.hold(row(total="0.010", uTime="1700000001000"))
+    heard = []
+    for read in (reader(table), reader(table)):
+        for total in ("0.008", "0.007"):
+            (update,) = updates(read(push("positions", shown(total=total, uTime="1700000002000")), AT))
+            heard.append(update.closed_quantity)
+    assert heard == [dec("0.002"), dec("0.003"), dec("0.003"), dec("0.003")]
+
+
 async def test_the_mode_in_a_push_is_the_mode_of_its_product_type() -> None:
     table = bench()
     reader(table)(push("positions", shown(posMode="one_way_mode")), AT)

@@ -51,6 +51,15 @@ def test_a_row_that_is_older_counts_for_nothing() -> None:
     assert closed(closings, update("0.06", 10)) == dec("0.04")
 
 
+def test_two_sockets_that_tell_the_same_millisecond_count_it_once() -> None:
+    """A socket and its heir each tell 0.1, then 0.06, of one millisecond, and neither waits for the other."""
+    closings = Closings()
+    closed(closings, update("0.2", 4))
+    heard = [closed(closings, update(size, 5)) for size in ("0.1", "0.06", "0.1", "0.06")]
+    assert heard == [dec("0.1"), dec("0.14"), dec("0.14"), dec("0.14")]
+    assert closed(closings, update("0.05", 6)) == dec("0.15")
+
+
 def test_a_new_life_begins_at_nothing() -> None:
     closings = Closings()
     closed(closings, update("0.1", 1))

@@ -112,6 +112,22 @@ async def test_a_repeated_order_push_and_one_of_spot_say_nothing() -> None:
     assert talk.on_frame(frame("order", order()), AT) == ()
 
 
+async def test_what_an_heir_heard_before_it_serves_is_told_by_the_connection_that_does() -> None:
+    """Both sockets of a renewal hear the same; the heir's events are dropped until it takes over."""
+    on = await opened()
+    serving, heir = private(on), private(on)
+    assert len(heir.on_frame(frame("order", order()), AT)) == 1  # dropped by the link, for it doesn't serve yet
+    assert len(serving.on_frame(frame("order", order()), AT)) == 1
+    assert serving.on_frame(frame("order", order()), AT) == ()
+
+
+async def test_a_failed_stop_is_told_once_by_a_socket_and_its_heir() -> None:
+    on = await opened()
+    for talk in (private(on), private(on)):
+        assert len(talk.on_frame(strategy_push(status="failed"), AT)) == 1
+    assert len(on.said("strategy-failed-77")) == 1
+
+
 def strategy_push(**changes: object) -> str:
     fields = {"category": "usdt-futures", "type": "tpsl", "side": "sell", "reduceOnly": "yes"}
     return frame(
