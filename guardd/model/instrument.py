@@ -1,4 +1,7 @@
-"""A contract as the venue lists it: units, steps, bounds and margin tiers. Linear contracts settled in their quote coin."""
+"""A contract as the venue lists it: units, steps, bounds and margin tiers.
+
+Linear contracts settle in their quote coin; inverse (coin-margined) ones are worth a fixed amount of it and settle in their base.
+"""
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -19,7 +22,10 @@ class MarginTier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """Sizes are in contracts, prices in the quote coin. `contract_size` is base coin per contract."""
+    """Sizes are in contracts, prices in the quote coin. `contract_size` is base coin per contract, quote coin of an inverse one.
+
+    Money, that of the tiers included, is in the settlement coin.
+    """
 
     symbol: Symbol
     base: str
@@ -36,10 +42,13 @@ class Instrument:
     tradable: bool = True
     unguarded: str = ""
     """Why guardd sends nothing for it; empty: it is guarded. Its units may be unlike those of linear contracts."""
+    inverse: bool = False
+    """Coin-margined: `contract_size` is worth a fixed amount of the quote coin."""
 
     def notional(self, size: Decimal, price: Decimal) -> Decimal:
         """Value of `size` contracts at `price`, in the settlement coin."""
-        return size * self.contract_size * price
+        worth = size * self.contract_size
+        return worth / price if self.inverse else worth * price
 
     def price_down(self, price: Decimal) -> Decimal:
         """The nearest price on tick that is not above `price`."""
