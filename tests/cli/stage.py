@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from typer.testing import CliRunner, Result
 
-from guardd.cli.app import app
+from guardd.cli.app import assembled
 from guardd.clock import SystemClock
 from guardd.simulator.orders import OrderRequest, Side
 from guardd.simulator.run import ServeSettings, build
@@ -124,7 +124,9 @@ class Desktop:
         given = self.environment if environment is None else dict(environment)
         file = ["-c", str(self.place / "guardd.yaml")] if give_file else []
         ours = {name: None for name in os.environ if name.startswith(("GUARDD_", "BITMART_", "SIM_"))}
-        return CliRunner().invoke(app, [*command, *file], env={**ours, "COLUMNS": "1000", **given}, prog_name="guardd")
+        return CliRunner().invoke(
+            assembled(), [*command, *file], env={**ours, "COLUMNS": "1000", **given}, prog_name="guardd"
+        )
 
 
 def flat(text: str) -> str:
