@@ -9,6 +9,7 @@ from rich.text import Text
 
 from guardd.cli.mends import REFUSES_THE_KEY, code_in, mend
 from guardd.errors import ConfigurationError, CredentialsError, GuarddError, VenueUnreachable
+from guardd.policy.nodes import PolicyRefused
 
 
 class Exit(IntEnum):
@@ -50,7 +51,8 @@ def guarded(command: Callable[[], int | None]) -> None:
 def complain(error: GuarddError) -> None:
     """What was wrong, and what to do about it."""
     console = talk()
-    console.print(Text.assemble(("guardd: ", "bold red"), str(error)))
+    said = error.shown() if isinstance(error, PolicyRefused) else str(error)
+    console.print(Text.assemble(("guardd: ", "bold red"), said))
     if advice := mend(error):
         console.print(Text.assemble(("to mend it: ", "bold"), advice))
 

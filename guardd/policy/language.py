@@ -6,13 +6,14 @@ Ratios are plain numbers (8 % is 0.08), durations are Decimal seconds, money is 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from guardd.model.decision import IfPassed, OnUnprotected
 from guardd.model.names import MarginMode, PriceType, RuleName, Severity, Side
+from guardd.policy.nodes import Path, Place
 
 
 class Unit(StrEnum):
@@ -61,9 +62,19 @@ SIZE_MOVES: Final[frozenset[Metric]] = frozenset(
         Metric.ACCOUNT_MARGIN_RATIO,
         Metric.EFFECTIVE_LEVERAGE,
         Metric.NOTIONAL,
+        Metric.UNREALIZED_PNL,
     }
 )
 """What a smaller position can change: the metrics that `reduce: {until: …}` may aim at."""
+MARGIN_MOVES: Final[frozenset[Metric]] = frozenset(
+    {
+        Metric.DISTANCE_TO_LIQUIDATION,
+        Metric.BUFFER_LEFT,
+        Metric.MARGIN_RATIO,
+        Metric.EFFECTIVE_LEVERAGE,
+    }
+)
+"""What more margin behind an isolated position can change: the metrics that `add_margin: {until: …}` may aim at."""
 SAFER_WHEN_HIGHER: Final[frozenset[Metric]] = frozenset({Metric.DISTANCE_TO_LIQUIDATION, Metric.BUFFER_LEFT})
 
 
@@ -178,8 +189,58 @@ class Notify:
     severity: Severity = Severity.WARNING
 
 
-PolicyAction: TypeAlias = StopLoss | TakeProfit | ReduceBy | ReduceUntil | CloseAll | CancelEntering | Notify
-DELEVERS: Final = (ReduceBy, ReduceUntil, CloseAll)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowerLeverage:
+    """Sets the leverage to `to`; never raises it. One try a breach."""
+
+    to: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddMarginBy:
+    """`amount` of `coin` into the isolated position each time, and never more than `at_most` in its episode."""
+
+    amount: Decimal
+    at_most: Decimal | None = None
+    coin: str = "USDT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddMarginUntil:
+    """As much as brings `metric` to `target`, and never more than `at_most` of `coin` in the position's episode."""
+
+    metric: Metric
+    target: Decimal
+    at_most: Decimal
+    coin: str = "USDT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopUp:
+    """`amount` of `coin` from the spot wallet into what stands behind the cross positions."""
+
+    amount: Decimal
+    coin: str = "USDT"
+
+
+PolicyAction: TypeAlias = (
+    StopLoss
+    | TakeProfit
+    | ReduceBy
+    | ReduceUntil
+    | CloseAll
+    | LowerLeverage
+    | AddMarginBy
+    | AddMarginUntil
+    | TopUp
+    | CancelEntering
+    | Notify
+)
+REDUCES: Final = (ReduceBy, ReduceUntil, CloseAll)
+"""What makes the position smaller."""
+STRENGTHENS: Final = (LowerLeverage, AddMarginBy, AddMarginUntil, TopUp)
+"""What puts more money behind it."""
+DELEVERS: Final = (*REDUCES, *STRENGTHENS)
 
 
 class WhenBlind(StrEnum):
@@ -230,6 +291,8 @@ class Policy:
     limits: Limits
     rules: tuple[PolicyRule, ...]
     source: str = ""
+    places: Mapping[Path, Place] = field(default_factory=dict, compare=False, repr=False)
+    """Where everything stands in the file, for people."""
 
     @property
     def digest(self) -> str:

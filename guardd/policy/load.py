@@ -25,7 +25,7 @@ from guardd.policy.language import (
 )
 from guardd.policy.load_then import read_action
 from guardd.policy.load_when import read_condition
-from guardd.policy.nodes import Entry, Faults, Items, Place, Table, Text, Value, described, read_nodes, shown
+from guardd.policy.nodes import Entry, Faults, Items, Place, Table, Text, Value, described, places_of, read_nodes, shown
 from guardd.policy.values import read_number
 
 VERSION: Final = "1"
@@ -69,7 +69,7 @@ def _policy(root: Value, source: str, faults: Faults) -> Policy | None:
         faults.expected(version.value.place, described(version.value), "version 1")
     limits = _limits(table.entries.get("limits"), faults)
     rules = _rules(table, faults)
-    return Policy(version=int(VERSION), limits=limits, rules=rules, source=source)
+    return Policy(version=int(VERSION), limits=limits, rules=rules, source=source, places=places_of(root))
 
 
 def _limits(entry: Entry | None, faults: Faults) -> Limits:
