@@ -185,10 +185,10 @@ def _edges(on: Ground, mark: Decimal, tick: Decimal, way: Way, limit: Decimal) -
 
 def _bends(on: Ground) -> set[Decimal]:
     found = {on.position.entry_price}
-    legs = [leg for leg in (on.leg, *on.partners) if leg is not None and leg.base > 0]
+    legs = [leg for leg in (on.leg, *on.partners) if leg is not None and leg.worth > 0]
     for leg in legs:
         found.add(leg.entry)
-        found.update(tier.cap / leg.base for tier in leg.instrument.tiers[:-1])
+        found.update(leg.along(tier.cap / leg.worth) for tier in leg.instrument.tiers[:-1])
     return found
 
 

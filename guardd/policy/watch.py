@@ -273,12 +273,16 @@ def _holds(view: View, leaves: tuple[Leaf, ...], answered: Answers, slack: Decim
 
 
 def _weigh(bounds: Bounds, view: View) -> None:
-    """At most so much does one unit of this price change PnL and burden together; both legs of a hedge count in full."""
+    """At most so much does one unit of this price change PnL and burden together; both legs of a hedge count in full.
+
+    What an inverse contract gains by a unit is steepest at the lowest mark that the bounds allow.
+    """
     leg = view.on.leg
     if leg is None:
         return
     steepest = max((tier.rate for tier in leg.instrument.tiers), default=ZERO)
-    bounds.weight = (bounds.weight or ZERO) + leg.base * (1 + leg.fee_rate + steepest)
+    steepness = 1 / (bounds.low * bounds.low) if leg.instrument.inverse else Decimal(1)
+    bounds.weight = (bounds.weight or ZERO) + leg.worth * steepness * (1 + leg.fee_rate + steepest)
 
 
 def _add_prices(made: Watch, state: AccountState, also: Mapping[Symbol, Iterable[Decimal]]) -> None:

@@ -127,7 +127,7 @@ def assess_on(on: Ground, *, mark: Decimal, quantity: Decimal | None = None) -> 
     ratio, closing_ratio = (_margin_ratio(cut, number, mark) for number in (on.near, on.closing_ratio))
     cross = position.margin_mode is MarginMode.CROSS
     leg, entry = cut.leg, position.entry_price
-    notional: Reading = leg.base * mark if leg is not None else Absent.UNKNOWN
+    notional: Reading = leg.notional(mark) if leg is not None else Absent.UNKNOWN
     pnl: Reading = leg.pnl(mark) if leg is not None else Absent.UNKNOWN
     return PositionRisk(
         key=position.key,
@@ -377,6 +377,6 @@ def _share(part: Reading, balance: Reading) -> Reading:
 
 def _return_on_margin(leg: Leg | None, pnl: Reading, leverage: Reading) -> Reading:
     """Unrealised PnL ÷ initial margin (notional at entry ÷ leverage)."""
-    if leg is None or not is_value(pnl) or not is_value(leverage) or leg.base <= 0 or leverage <= 0:
+    if leg is None or not is_value(pnl) or not is_value(leverage) or leg.quantity <= 0 or leverage <= 0:
         return Absent.UNKNOWN
-    return pnl * leverage / (leg.base * leg.entry)
+    return pnl * leverage / leg.notional(leg.entry)

@@ -169,9 +169,14 @@ def wallet_of(state: AccountState, balance: Balance | None, members: tuple[Held,
 
 
 def leg_of(state: AccountState, held: Held) -> Leg | None:
-    """The position as a leg of the model; None where the instrument or its tiers aren't known, or it isn't guarded."""
+    """The position as a leg of the model; None where the instrument or its tiers aren't known, or it isn't guarded.
+
+    Nor is one of an inverse contract on a pool: it gains in its base coin, the pool counts in another.
+    """
     instrument = state.instruments.get(held.key.symbol)
     if instrument is None or instrument.unguarded or not instrument.tiers or held.position.entry_price <= 0:
+        return None
+    if instrument.inverse and (balance := state.balance_for(instrument.settle)) is not None and balance.pooled:
         return None
     position = held.position
     return Leg(instrument=instrument, side=held.key.side, quantity=position.quantity, entry=position.entry_price)
@@ -212,7 +217,7 @@ def _gain_at_anchors(state: AccountState, members: tuple[Held, ...]) -> tuple[De
         leg, anchor = leg_of(state, held), state.anchors.get(held.key.symbol)
         if leg is not None and anchor is not None:
             gain += leg.pnl(anchor.mark)
-            notional += leg.base * anchor.mark
+            notional += leg.notional(anchor.mark)
     return gain, notional
 
 
@@ -256,7 +261,7 @@ def _add(
         return f"{held.key}: no mark was seen"
     rest = leg if quantity is None else leg.cut_to(quantity)
     pnl, cost = leg.pnl(at), leg.cost_of_cutting(rest, at)
-    sums.notional += rest.base * at
+    sums.notional += rest.notional(at)
     if position.margin_mode is not MarginMode.CROSS:
         if not is_value(position.margin):
             return f"{held.key}: its margin isn't known"

@@ -4,6 +4,13 @@
     cross      balance without this symbol + Σ s·q·(P − E) = Σ MM + f·Σ q·P   other marks held fixed, hedge legs together,
                                                                               their maintenance not netted
 
+Inverse contracts (coin-margined; a quantity is worth V of the quote coin, money is in the base coin):
+
+    isolated   margin + s·V·(1/E − 1/P)               = MM(V/P) + f·V/P
+
+which is the sum of a linear contract of the other side in 1/P. So everything is reckoned along `Leg.along(price)`, the price
+of linear contracts and its reciprocal of inverse ones, in which every sum is a straight line.
+
 The taker fee `f` of closing is always counted: that price is the nearer one. Whether the venue takes the notional of MM at
 mark or at entry isn't stated; `Basis.WORSE` takes the larger for each leg, which gives the nearer price.
 
@@ -44,34 +51,47 @@ class Leg:
     entry: Decimal
 
     @property
-    def base(self) -> Decimal:
-        """Quantity in the base coin."""
+    def worth(self) -> Decimal:
+        """What the quantity stands for: base coin of linear contracts, quote coin of inverse ones."""
         return self.quantity * self.instrument.contract_size
+
+    @property
+    def lean(self) -> int:
+        """The sign with which it gains `along` the price: of a long +1, of an inverse long −1."""
+        return -self.side.sign if self.instrument.inverse else self.side.sign
 
     @property
     def fee_rate(self) -> Decimal:
         """Taker fee of closing; a rebate isn't counted on."""
         return max(self.instrument.taker_fee, ZERO)
 
+    def along(self, price: Decimal) -> Decimal:
+        """Where a price lies on the line in which notional and PnL are straight; its own inverse."""
+        return 1 / price if self.instrument.inverse else price
+
+    def notional(self, price: Decimal) -> Decimal:
+        """Value at `price`, settlement coin."""
+        return self.instrument.notional(self.quantity, price)
+
     def pnl(self, price: Decimal) -> Decimal:
         """Unrealised PnL at `price`, settlement coin."""
-        return self.side.sign * self.base * (price - self.entry)
+        return self.lean * (self.notional(price) - self.notional(self.entry))
 
     def maintenance(self, price: Decimal, basis: Basis) -> Decimal:
         """Maintenance margin at `price`, without the closing fee."""
         match basis:
             case Basis.MARK:
-                return maintenance_of(self.instrument, self.base * price)
+                return maintenance_of(self.instrument, self.notional(price))
             case Basis.ENTRY:
-                return maintenance_of(self.instrument, self.base * self.entry)
+                return maintenance_of(self.instrument, self.notional(self.entry))
             case Basis.WORSE:
-                return maintenance_of(self.instrument, self.base * max(price, self.entry))
+                return maintenance_of(self.instrument, max(self.notional(price), self.notional(self.entry)))
             case _:
                 assert_never(basis)
 
     def burden(self, price: Decimal, basis: Basis) -> Decimal:
         """Maintenance margin and closing fee at `price`: what the margin balance must not fall below."""
-        return self.maintenance(price, basis) + self.fee_rate * self.base * price
+        return self.maintenance(price, basis) + self.fee_rate * self.notional(price)
 
     def cut_to(self, quantity: Decimal) -> "Leg":
         """What is left of it at `quantity` contracts."""
@@ -83,13 +103,19 @@ class Leg:
 
     def cost_of_cutting(self, rest: "Leg", price: Decimal) -> Decimal:
         """Taker fee of closing down to `rest` at `price`."""
-        return self.fee_rate * (self.base - rest.base) * price
+        return self.fee_rate * (self.notional(price) - rest.notional(price))
 
 
 def exposure_of(legs: Iterable[Leg]) -> Side:
-    """The side on which price hurts: of the net quantity. Legs that cancel out are hurt by a rise, which raises maintenance."""
-    net = sum((leg.side.sign * leg.base for leg in legs), ZERO)
-    return Side.LONG if net > 0 else Side.SHORT
+    """The side on which price hurts: of the net quantity. Legs that cancel out are hurt where maintenance grows.
+
+    That is a rise of linear contracts, and a fall of inverse ones.
+    """
+    net, evenly = ZERO, Side.SHORT
+    for leg in legs:
+        net += leg.side.sign * leg.worth
+        evenly = Side.LONG if leg.instrument.inverse else Side.SHORT
+    return Side.LONG if net > 0 else Side.SHORT if net < 0 else evenly
 
 
 def liquidation_price(legs: Sequence[Leg], balance: Decimal, *, basis: Basis = Basis.WORSE) -> Reading:
@@ -106,25 +132,30 @@ def liquidation_price(legs: Sequence[Leg], balance: Decimal, *, basis: Basis = B
     alive = [part for piece in _pieces(held, basis) if (part := _alive_within(held, balance, basis, piece))]
     if not alive:
         return Absent.UNKNOWN
-    if exposure_of(held) is Side.LONG:
-        return alive[0].low if alive[0].low > 0 else Absent.NONE
-    return alive[-1].high if alive[-1].high is not None else Absent.NONE
+    falls = exposure_of(held) is Side.LONG
+    if falls is not held[0].instrument.inverse:
+        end: Decimal | None = alive[0].low if alive[0].low > 0 else None
+    else:
+        end = alive[-1].high
+    return Absent.NONE if end is None else held[0].along(end)
 
 
 class _Piece(NamedTuple):
+    """A stretch `along` the price."""
+
     low: Decimal
     high: Decimal | None
     """None: without end."""
 
 
 def _pieces(legs: Sequence[Leg], basis: Basis) -> list[_Piece]:
-    """The prices between which no leg changes its tier, nor the notional that counts."""
+    """The stretches in which no leg changes its tier, nor the notional that counts."""
     edges: set[Decimal] = set()
     for leg in legs:
         if basis is not Basis.ENTRY:
-            edges.update(tier.cap / leg.base for tier in leg.instrument.tiers[:-1])
+            edges.update(tier.cap / leg.worth for tier in leg.instrument.tiers[:-1])
         if basis is Basis.WORSE:
-            edges.add(leg.entry)
+            edges.add(leg.along(leg.entry))
     lows = [ZERO, *sorted(edge for edge in edges if edge > 0)]
     highs: list[Decimal | None] = [*lows[1:], None]
     return [_Piece(low, high) for low, high in zip(lows, highs, strict=True)]
@@ -135,11 +166,12 @@ def _alive_within(legs: Sequence[Leg], balance: Decimal, basis: Basis, piece: _P
     inside = piece.low * 2 + 1 if piece.high is None else (piece.low + piece.high) / 2
     constant, slope = balance, ZERO
     for leg in legs:
-        constant -= leg.side.sign * leg.base * leg.entry
-        slope += (leg.side.sign - leg.fee_rate) * leg.base
+        worth, lean = leg.worth, leg.lean
+        constant -= lean * worth * leg.along(leg.entry)
+        slope += (lean - leg.fee_rate) * worth
         fixed, rate = _maintenance_line(leg, basis, inside)
         constant -= fixed
-        slope -= rate * leg.base
+        slope -= rate * worth
     low, high = piece
     if slope == 0:
         return piece if constant > 0 else None
@@ -152,8 +184,8 @@ def _alive_within(legs: Sequence[Leg], balance: Decimal, basis: Basis, piece: _P
 
 
 def _maintenance_line(leg: Leg, basis: Basis, inside: Decimal) -> tuple[Decimal, Decimal]:
-    """Maintenance as constant + rate × notional around the price `inside`."""
-    if basis is Basis.ENTRY or (basis is Basis.WORSE and inside < leg.entry):
-        return maintenance_of(leg.instrument, leg.base * leg.entry), ZERO
-    tier = tier_of(leg.instrument, leg.base * inside)
+    """Maintenance as constant + rate × notional around the place `inside`."""
+    if basis is Basis.ENTRY or (basis is Basis.WORSE and inside < leg.along(leg.entry)):
+        return maintenance_of(leg.instrument, leg.notional(leg.entry)), ZERO
+    tier = tier_of(leg.instrument, leg.worth * inside)
     return -tier.deduction, tier.rate

@@ -23,7 +23,7 @@ def reproduced_bases(position: Position, leg: Leg, balance: Balance | None) -> f
     `leg` holds the quantity of that row. `balance` stands behind a cross position.
     """
     mark = position.mark_price
-    if not is_value(mark) or not _agree(leg.base * mark, position.notional):
+    if not is_value(mark) or not _agree(leg.notional(mark), position.notional):
         return NO_BASIS
     if not _equity_agrees(position, leg.pnl(mark), balance):
         return NO_BASIS

@@ -74,7 +74,7 @@ def exchange_of(
             opened_ms=0,
             updated_ms=0,
             size=leg.quantity,
-            cost=leg.base * leg.entry,
+            cost=leg.notional(leg.entry),
             margin=wallet if mode is MarginMode.ISOLATED else D(0),
         )
         for leg in legs
@@ -127,7 +127,7 @@ def test_an_isolated_liquidation_price_is_the_exchanges(
     basis: Basis, side: Side, size: Decimal, entry: Decimal, leverage: int
 ) -> None:
     one = leg(side, size, entry)
-    margin = one.base * entry / leverage
+    margin = one.notional(entry) / leverage
     theirs = their_price(MaintenanceBasis(basis.value), MarginMode.ISOLATED, margin, one)
     ours = liquidation_price([one], margin, basis=basis)
     assert (ours if is_value(ours) else None) == (pytest.approx(theirs) if theirs is not None else None)

@@ -1,11 +1,13 @@
 """Our own liquidation price: the reference's worked numbers, and the laws that any such price obeys."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from guardd.model.instrument import MarginTier
 from guardd.model.names import Side
 from guardd.model.reading import Absent, is_value
 from guardd.risk.liquidation import ZERO, Basis, Leg, exposure_of, liquidation_price
@@ -99,11 +101,11 @@ def test_balance_equals_burden_at_the_liquidation_price_across_tiers(
     side: Side, quantity: Decimal, entry: Decimal, leverage: int, basis: Basis
 ) -> None:
     legs = [tiered(side, quantity, entry)]
-    margin = legs[0].base * entry / leverage
+    margin = legs[0].notional(entry) / leverage
     assume(alive(legs, margin, entry, basis) > 0)
     found = liquidation_price(legs, margin, basis=basis)
     assert is_value(found)
-    assert abs(alive(legs, margin, found, basis)) <= legs[0].base * D("1e-9")
+    assert abs(alive(legs, margin, found, basis)) <= legs[0].worth * D("1e-9")
     assert side.sign * (entry - found) > 0
 
 
@@ -134,7 +136,7 @@ def test_closing_part_of_an_isolated_position_hardly_moves_its_liquidation_price
     listed = instrument(tiers=flat_tier("0.005"))
     whole = Leg(instrument=listed, side=side, quantity=D(quantity), entry=entry)
     rest = whole.cut_to(D(quantity) * share / 100)
-    margin = whole.base * entry / leverage
+    margin = whole.notional(entry) / leverage
     before = liquidation_price([whole], margin)
     after = liquidation_price([rest], margin * share / 100)
     if is_value(before) and is_value(after):
@@ -173,3 +175,71 @@ def test_maintenance_without_a_table_is_unknown_not_zero() -> None:
 
 def test_maintenance_counts_contracts_by_their_size() -> None:
     assert maintenance_margin(instrument(), D(100), D(90000)) == D(45)
+
+
+# Inverse contracts: money in the base coin
+
+
+def inverse_leg(side: Side, *, quantity: str = "900", entry: str = "90000", tiers: bool = False, fee: str = "0") -> Leg:
+    """Contracts of 100 USD; the tiers' money is in BTC."""
+    steps = (("0", "5", "0.005", "0"), ("5", "20", "0.01", "0.025"), ("20", "500", "0.05", "0.825"))
+    rows = tuple(
+        MarginTier(floor=D(floor), cap=D(cap), rate=D(rate), deduction=D(cum), max_leverage=D(100))
+        for floor, cap, rate, cum in (steps if tiers else steps[:1])
+    )
+    listed = replace(instrument(tiers=rows, fee=fee), contract_size=D(100), settle="BTC", inverse=True)
+    return Leg(instrument=listed, side=side, quantity=D(quantity), entry=D(entry))
+
+
+def test_an_inverse_contract_gains_by_the_difference_of_the_reciprocals() -> None:
+    """90,000 USD bought at 90,000 are one BTC; at 100,000 they are 0.9: a tenth of a BTC was won, in BTC."""
+    held = inverse_leg(Side.LONG)
+    assert held.notional(D(90000)) == 1
+    assert held.notional(D(100000)) == D("0.9")
+    assert held.pnl(D(100000)).quantize(D("1e-12")) == D("0.1")
+    assert inverse_leg(Side.SHORT).pnl(D(100000)) == -held.pnl(D(100000))
+    assert held.burden(D(100000), Basis.MARK) == D("0.0045")
+
+
+@pytest.mark.parametrize(("side", "expected"), [(Side.LONG, "82227.27"), (Side.SHORT, "99500.00")])
+def test_an_inverse_position_is_liquidated_where_its_margin_is_down_to_its_maintenance(
+    side: Side, expected: str
+) -> None:
+    """0.1 + s·90000·(1/90000 − 1/P) = 0.005·90000/P: 90000·1.005/1.1 = 82227.27, and 90000·0.995/0.9 = 99500."""
+    found = liquidation_price([inverse_leg(side)], D("0.1"), basis=Basis.MARK)
+    assert is_value(found)
+    assert found.quantize(CENT) == D(expected)
+
+
+def test_an_inverse_short_with_as_much_margin_as_it_is_worth_has_no_liquidation_price_and_a_long_always_has() -> None:
+    assert liquidation_price([inverse_leg(Side.SHORT)], D("1.1")) is Absent.NONE
+    assert is_value(liquidation_price([inverse_leg(Side.LONG)], D("1.1")))
+
+
+@given(
+    side=sides,
+    other=st.integers(0, 40_000),
+    quantity=contracts,
+    entry=prices,
+    leverage=leverages,
+    basis=st.sampled_from(list(Basis)),
+)
+def test_an_inverse_balance_equals_its_burden_at_the_liquidation_price_across_tiers_and_hedge_legs(
+    side: Side, other: int, quantity: Decimal, entry: Decimal, leverage: int, basis: Basis
+) -> None:
+    legs = [inverse_leg(side, quantity=str(quantity), entry=str(entry), tiers=True, fee="0.0006")]
+    legs += [inverse_leg(side.opposite, quantity=str(other), entry=str(entry), tiers=True)] if other else []
+    margin = legs[0].notional(entry) / leverage
+    assume(alive(legs, margin, entry, basis) > 0)
+    found = liquidation_price(legs, margin, basis=basis)
+    if not is_value(found):
+        return
+    assert abs(alive(legs, margin, found, basis)) <= legs[0].notional(found) * D("1e-15")
+    towards = exposure_of(legs).sign
+    assert towards * (entry - found) > 0
+    assert alive(legs, margin, found * (1 - towards * D("1e-9")), basis) < 0 < alive(legs, margin, (found + entry) / 2, basis)
+
+
+def test_an_even_inverse_hedge_is_hurt_by_a_fall_which_raises_its_maintenance() -> None:
+    assert exposure_of([inverse_leg(Side.LONG), inverse_leg(Side.SHORT)]) is Side.LONG
+    assert exposure_of([leg(Side.LONG), leg(Side.SHORT)]) is Side.SHORT
