@@ -14,7 +14,15 @@ from types import NoneType, UnionType
 from typing import Final, NewType, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from guardd.errors import JournalError
-from guardd.model.intent import CancelOrder, CloseAtMarket, ModifyProtection, PlaceProtection, SetLeverage
+from guardd.model.intent import (
+    AddMargin,
+    CancelOrder,
+    CloseAtMarket,
+    ModifyProtection,
+    PlaceProtection,
+    SetLeverage,
+    TransferToFutures,
+)
 from guardd.model.outcome import Accepted, Outcome, Rejected, Unknown
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
@@ -26,6 +34,8 @@ _TAGS: Final[Mapping[type, str]] = {
     ModifyProtection: "modify_protection",
     CancelOrder: "cancel_order",
     SetLeverage: "set_leverage",
+    AddMargin: "add_margin",
+    TransferToFutures: "transfer_to_futures",
     Accepted: "accepted",
     Rejected: "rejected",
     Unknown: "unknown",

@@ -83,6 +83,44 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LowerLeverage:
+    """Set the position's leverage to `leverage`, which is below the present one."""
+
+    key: PositionKey
+    episode: EpisodeId
+    rule: RuleName
+    leverage: Decimal
+    reason: str
+    inputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddMargin:
+    """Put `amount` of `currency` from the free balance behind an isolated position."""
+
+    key: PositionKey
+    episode: EpisodeId
+    rule: RuleName
+    amount: Decimal
+    currency: str
+    reason: str
+    inputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopUp:
+    """Move `amount` of `currency` from the spot wallet to what stands behind the cross positions."""
+
+    key: PositionKey
+    episode: EpisodeId
+    rule: RuleName
+    amount: Decimal
+    currency: str
+    reason: str
+    inputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelEntries:
     """Cancel the resting orders that would enlarge this position."""
 
@@ -104,4 +142,6 @@ class Tell:
     text: str
 
 
-Decision: TypeAlias = Protect | Reduce | Close | CancelEntries | Tell
+Lever: TypeAlias = LowerLeverage | AddMargin | TopUp
+"""A step that puts more behind a position instead of making it smaller."""
+Decision: TypeAlias = Protect | Reduce | Close | Lever | CancelEntries | Tell

@@ -91,7 +91,30 @@ class SetLeverage:
     leverage: Decimal
 
 
-Write: TypeAlias = CloseAtMarket | PlaceProtection | ModifyProtection | CancelOrder | SetLeverage
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddMargin:
+    """Puts `amount` of the free balance behind an isolated position. No venue has an id for it: it is known by its effect."""
+
+    key: PositionKey
+    amount: Decimal
+    currency: str
+    margin_before: Decimal
+    """The position's margin at the decision: what a later read is compared with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferToFutures:
+    """Moves `amount` from the spot wallet to what stands behind the cross positions; `key` is the position that asked for it."""
+
+    key: PositionKey
+    currency: str
+    amount: Decimal
+
+
+MovesMoney: TypeAlias = AddMargin | TransferToFutures
+Write: TypeAlias = (
+    CloseAtMarket | PlaceProtection | ModifyProtection | CancelOrder | SetLeverage | AddMargin | TransferToFutures
+)
 
 
 class Action(StrEnum):
@@ -107,6 +130,12 @@ class Action(StrEnum):
     FREE_VOLUME = "free_volume"
     """Resting closes that hold the volume a close or reduce needs."""
     SET_LEVERAGE = "set_leverage"
+    ADD_MARGIN = "add_margin"
+    TOP_UP = "top_up"
+
+
+LEVERS: Final = frozenset({Action.SET_LEVERAGE, Action.ADD_MARGIN, Action.TOP_UP})
+"""What puts more behind a position: neither orders nor closes."""
 
 
 class Stage(StrEnum):

@@ -13,8 +13,11 @@ from guardd.policy.conditions import Truth, Use
 from guardd.policy.crossings import Way, fires_at
 from guardd.policy.language import (
     UNIT_OF,
+    AddMarginBy,
+    AddMarginUntil,
     CancelEntering,
     CloseAll,
+    LowerLeverage,
     Notify,
     Policy,
     PolicyAction,
@@ -23,6 +26,7 @@ from guardd.policy.language import (
     ReduceUntil,
     StopLoss,
     TakeProfit,
+    TopUp,
     Unit,
 )
 from guardd.policy.memory import EpisodeMemory
@@ -146,6 +150,16 @@ def action_text(action: PolicyAction) -> str:
             return f"reduce until {action.metric} is {aim}, at most {in_unit(action.at_most, Unit.RATIO)}"
         case CloseAll():
             return "close"
+        case LowerLeverage():
+            return f"lower the leverage to {plain(action.to)}"
+        case AddMarginBy():
+            most = "" if action.at_most is None else f", at most {plain(action.at_most)} {action.coin}"
+            return f"add {plain(action.amount)} {action.coin} of margin{most}"
+        case AddMarginUntil():
+            aim = in_unit(action.target, UNIT_OF[action.metric])
+            return f"add margin until {action.metric} is {aim}, at most {plain(action.at_most)} {action.coin}"
+        case TopUp():
+            return f"move {plain(action.amount)} {action.coin} from spot to futures"
         case CancelEntering():
             return "cancel entries"
         case Notify():

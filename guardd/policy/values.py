@@ -67,6 +67,20 @@ def read_number(value: Value, unit: Unit, faults: Faults) -> Decimal | None:
             return number
 
 
+def read_money(value: Value, faults: Faults) -> tuple[Decimal, str] | None:
+    """An amount above zero that an action moves, and its coin: any, as the position's settlement coin is known only later."""
+    text = value.value.strip() if isinstance(value, Text) and not value.null else None
+    if text is None or len(text) > DIGITS_MAX or re.fullmatch(PATTERN[Unit.MONEY], text) is None:
+        faults.expected(value.place, described(value) if text is None else _named(text), EXPECTED[Unit.MONEY])
+        return None
+    figure = _NUMBER.match(text)
+    amount = Decimal(figure.group()) if figure is not None else Decimal(0)
+    if figure is None or amount <= 0:
+        faults.expected(value.place, shown(text), "an amount above zero")
+        return None
+    return amount, text[figure.end() :].strip()
+
+
 def _named(text: str) -> str:
     bare = re.fullmatch(PATTERN[Unit.NUMBER], text) is not None
     return f"the bare number {shown(text)}" if bare else shown(text)
