@@ -1,4 +1,4 @@
-"""Bitget's codes of refusal, as data: every code of the Bitget reference, 15.1-15.6, and of the UTA reference, 14.
+"""Bitget's codes of refusal, as data: all of the Bitget reference, 15.1-15.6, and of the UTA reference, 14; some of V3's own list.
 
 Both families answer out of one table: V3 mixes its own 25xxx with the codes of V2. A row is a row of the reference; `REFUSALS` has
 one entry a code. `certain` False: the write may have happened all the same, so nothing but a read says what became of it (I7).
@@ -267,12 +267,34 @@ _UNIFIED: Final = (
     _Row("25230", "above what may be opened: as a close, it would open", _A.FIX, _R.INVALID),
     _Row("25244", "the price is off the tick", _A.FIX, _R.PRECISION),
     _Row("25245", "the account isn't unified", _A.ALERT, _R.PERMISSION),
-    _Row("25579-25592 25602-25609 25650-25653", "price or shape of the stop isn't valid", _A.REREAD, _R.INVALID),
+    # The reference has 25579-25653 as one row; which price is meant stands in the venue's list of V3 codes (read 2026-11-21).
+    _Row("25579-25582", "the trigger lies on the wrong side of the entry price", _A.REREAD, _R.TRIGGER_PASSED),
+    _Row("25585-25588", "the trigger lies on the wrong side of the latest price", _A.REREAD, _R.TRIGGER_PASSED),
+    _Row("25589-25592", "the trigger lies on the wrong side of the mark", _A.REREAD, _R.TRIGGER_PASSED),
+    _Row("25650-25652", "the trigger lies on the wrong side of the current price", _A.REREAD, _R.TRIGGER_PASSED),
+    _Row("25583 25584 25602-25605", "a trigger or order price isn't above 0", _A.REREAD, _R.INVALID),
+    _Row("25606-25609", "a trigger or order price is off the tick", _A.REREAD, _R.PRECISION),
+    _Row("25653", "the order was changed meanwhile", _A.REREAD, _R.OTHER),
     _Row("25599", "too many stops", _A.ALERT, _R.TOO_MANY_PLAN_ORDERS),
     _Row("25601", "no position for a stop", _A.REREAD, _R.POSITION_GONE),
     _Row("25610", "the quantity is off the step", _A.FIX, _R.PRECISION),
     _Row("25611", "below the smallest quantity", _A.FIX, _R.SIZE_BOUNDS),
     _Row("25620", "the key lacks a permission", _A.ALERT, _R.PERMISSION),
+)
+
+# The venue's list of V3 codes (read 2026-11-21): those of closes, stops and their changes that neither reference has
+_PUBLISHED: Final = (
+    _Row("25002 25240 25593", "the operation isn't supported", _A.FIX, _R.UNSUPPORTED),
+    _Row("25006 25007", "the account's status forbids it", _A.ALERT, _R.PERMISSION),
+    _Row("25209 25210", "no market order now: no depth, or too much movement", _A.ALERT, _R.INSTRUMENT_PAUSED),
+    _Row("25225 25226 25242", "more than the closable position", _A.REREAD, _R.SIZE_ABOVE_POSITION),
+    _Row("25232 25574", "resting reduce-only orders are in the way", _A.REREAD, _R.SIZE_ABOVE_POSITION),
+    _Row("25233 25241", "above the largest", _A.FIX, _R.SIZE_BOUNDS),
+    _Row("25236 25237", "the request doesn't fit the position mode", _A.REREAD, _R.INVALID),
+    _Row("25239", "closing failed, to be tried again", _A.RETRY, _R.OTHER),
+    _Row("25594", "a stop on the whole position exists already", _A.REREAD, _R.PROTECTION_EXISTS),
+    _Row("25595", "the stops together are for more than the position", _A.REREAD, _R.SIZE_ABOVE_POSITION),
+    _Row("25596 25597 25598", "the strategy order fired, failed or ended", _A.REREAD, _R.ORDER_GONE),
 )
 
 
@@ -288,6 +310,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Refusal]]] = MappingProxyType(
         "15.4": _section(_ACCOUNT),
         "15.5": _section(_PLANS),
         "15.6": _section(_UNIFIED),
+        "V3 list": _section(_PUBLISHED),
     }
 )
 REFUSALS: Final[Mapping[str, Refusal]] = MappingProxyType(

@@ -98,8 +98,8 @@ def test_a_missing_or_wrong_parameter_is_400172(mode: PositionMode, changes: dic
         ({"clientOid": "a" * 33}, "40304"),
         ({"qty": "50"}, "40762"),
         ({"symbol": "DOGEUSDT", "qty": "24"}, "25611"),
-        ({"takeProfit": "89000"}, "25579"),
-        ({"stopLoss": "91000"}, "25580"),
+        ({"takeProfit": "89000"}, "25585"),
+        ({"stopLoss": "91000"}, "25586"),
         ({"stopLoss": "80000.05"}, "25244"),
     ],
 )

@@ -94,15 +94,17 @@ def test_a_leg_that_fails_is_told_as_failed_and_leaves_the_position_open() -> No
         ({"slTriggerBy": "index"}, "400172"),
         ({"side": "buy"}, "25200"),
         ({"stopLoss": "80000.05"}, "25244"),
-        ({"stopLoss": "90000"}, "25580"),
-        ({"takeProfit": "89999"}, "25579"),
-        ({"stopLoss": "1000"}, "25592"),
+        ({"stopLoss": "90000"}, "25590"),
+        ({"stopLoss": "90000", "slTriggerBy": None}, "25586"),
+        ({"takeProfit": "89999"}, "25585"),
+        ({"takeProfit": "89999", "tpTriggerBy": "mark"}, "25589"),
+        ({"stopLoss": "1000"}, "25205"),
         ({"posSide": "short", "stopLoss": "99000"}, "25601"),
         ({"symbol": "ETHUSDT", "stopLoss": "3000"}, "25601"),
         ({"symbol": "NOPEUSDT"}, "25100"),
         ({"category": "COIN-FUTURES", "symbol": "BTCUSD_CM"}, "25102"),
         ({"category": "COIN-FUTURES", "symbol": "BTCUSD"}, "25102"),
-        ({"tpslMode": "partial", "qty": "0.2"}, "25583"),
+        ({"tpslMode": "partial", "qty": "0.2"}, "25595"),
         ({"tpslMode": "partial", "qty": "0.00005"}, "25610"),
         ({"clientOid": "with space"}, "40305"),
     ],
@@ -119,8 +121,8 @@ def test_what_is_refused_by_its_own_code(changes: dict, code: str) -> None:
 @pytest.mark.parametrize(
     ("legs", "code"),
     [
-        ({"takeProfit": "91000", "stopLoss": None}, "25581"),
-        ({"stopLoss": "89000"}, "25582"),
+        ({"takeProfit": "91000", "stopLoss": None}, "25587"),
+        ({"stopLoss": "89000"}, "25592"),
         ({"takeProfit": "80000", "stopLoss": "99000"}, "00000"),
     ],
 )
@@ -147,7 +149,7 @@ def test_a_second_whole_position_order_is_refused() -> None:
     profit = _place(bench, clientOid="g-tp-1", stopLoss=None, takeProfit="99000")
     partial = _place(bench, PARTIAL)
 
-    assert [second.code, profit.code, partial.code] == ["43031", "43031", "00000"]
+    assert [second.code, profit.code, partial.code] == ["25594", "25594", "00000"]
     assert [row["stopLoss"] for row in bench.stops()] == ["80000", "80000"]
 
 
@@ -212,7 +214,7 @@ def test_a_change_can_add_a_leg_and_turn_one_into_a_limit_order() -> None:
     [
         ({"stopLoss": "81000"}, "400172"),
         ({"qty": "0.1"}, "400172"),
-        ({"qty": "0.1", "stopLoss": "91000"}, "25580"),
+        ({"qty": "0.1", "stopLoss": "91000"}, "25586"),
         ({"qty": "0.1", "stopLoss": "81000.07"}, "25244"),
     ],
 )

@@ -34,7 +34,15 @@ def judged(code: str, *, status: int = 400, text: str = "no", at_ms: int = CALM_
 def test_each_section_holds_as_many_codes_as_the_reference_prints() -> None:
     """15.1 without 00000; 15.3 with 40708 of 11.3; 15.6 with 24056 and 25201 of the UTA reference, and 40084 in 15.1."""
     counts = {name: len(codes) for name, codes in SECTIONS.items()}
-    assert counts == {"15.1": 71, "15.2": 70, "15.3": 128 + 1, "15.4": 34, "15.5": 53, "15.6": 64 - 1 + 2}
+    assert counts == {
+        "15.1": 71,
+        "15.2": 70,
+        "15.3": 128 + 1,
+        "15.4": 34,
+        "15.5": 53,
+        "15.6": 64 - 1 + 2,
+        "V3 list": 22,
+    }
     assert len(REFUSALS) == sum(counts.values()), "a code stands in two sections"
 
 
@@ -69,15 +77,20 @@ def test_codes_have_the_action_word_of_the_reference(action: GuardAction, codes:
     [
         (Reason.ORDER_GONE, "22001 40768 43020 43025 25204"),
         (Reason.POSITION_GONE, "22002 25227 40837 25601"),
-        (Reason.SIZE_ABOVE_POSITION, "40804 40755 40939 43023"),
+        (Reason.SIZE_ABOVE_POSITION, "40804 40755 40939 43023 25226 25232 25595"),
         (Reason.DUPLICATE_CLIENT_ID, "40786 43118 25212"),
-        (Reason.PROTECTION_EXISTS, "43030 43031"),
+        (Reason.PROTECTION_EXISTS, "43030 43031 25594"),
         (Reason.TRIGGER_PASSED, "40917 45122 40915 43034 40829 40836"),
+        (
+            Reason.TRIGGER_PASSED,
+            "25579 25580 25581 25582 25585 25586 25587 25588 25589 25590 25591 25592 25650 25651 25652",
+        ),
+        (Reason.INVALID, "25583 25584 25602 25603 25604 25605"),
         (Reason.TOO_MANY_PLAN_ORDERS, "40889 40890 43071 25599"),
         (Reason.POSITION_LIQUIDATING, "45009 40879 22043 25008"),
-        (Reason.INSTRUMENT_PAUSED, "22045 40721 40931 25013 45119"),
+        (Reason.INSTRUMENT_PAUSED, "22045 40721 40931 25013 45119 25209"),
         (Reason.BALANCE, "43012 40754 25202 40893"),
-        (Reason.PRECISION, "41103 22038 25244 25610"),
+        (Reason.PRECISION, "41103 22038 25244 25606 25609 25610"),
         (Reason.SIZE_BOUNDS, "45110 43007 45104 25611"),
         (Reason.PERMISSION, "40014 40018 40085 40084 25245 25620"),
         (Reason.CREDENTIALS, "40006 40009 40012 40037 40099"),

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.model.names import Symbol
-from guardd.model.outcome import Reason
 from guardd.simulator.dialects.bitget_common.auth import Family
 from guardd.simulator.dialects.bitget_unified.coin import CoinPosition
 from guardd.simulator.dialects.bitget_unified.desk import Options
@@ -17,7 +16,7 @@ from guardd.simulator.records import AccountKind
 from guardd.simulator.terms import Terms
 from guardd.simulator.wire import Dialect
 from tests.venues.contract import bitget_bench
-from tests.venues.contract.bench import Denial, Line, Trait
+from tests.venues.contract.bench import Line, Trait
 from tests.venues.contract.stand import UID
 
 INVERSE: Final = Symbol("BTCUSD_CM")
@@ -76,12 +75,7 @@ BENCH: Final = replace(
         Line.PRIVATE_PUSHES: ("position:*", "order:*", "strategy-order:*", "account:*"),
         Line.PRICE_PUSHES: ("ticker:*",),
     },
-    denials={
-        **bitget_bench.DENIALS,
-        # 25579-25592 are one row of the reference: price, side or size of a stop isn't valid (14).
-        Denial.STOP_PASSED: frozenset({Reason.TRIGGER_PASSED, Reason.INVALID}),
-        Denial.STOP_LARGER_THAN_HELD: frozenset({Reason.SIZE_ABOVE_POSITION, Reason.INVALID}),
-    },
+    denials=bitget_bench.DENIALS,
     traits=bitget_bench.TRAITS | {Trait.POOLED_BALANCE, Trait.FORM_IS_NOT_LISTED},
     hundredth={**LINEAR, INVERSE: Decimal("0.01")},
     shows_late=(

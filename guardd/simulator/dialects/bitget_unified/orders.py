@@ -162,7 +162,7 @@ def _preset(fields: Fields, name: str, prefix: str) -> Preset | None:
 def check_trigger(
     desk: Desk, contract: Contract, leg: PositionSide, source: PriceSource, trigger: Decimal, *, profit: bool
 ) -> None:
-    """On the tick, and beyond the price that it watches: long take-profit above, long stop-loss below (2558x)."""
+    """On the tick, and beyond the price that it watches: long take-profit above, long stop-loss below."""
     check_tick(contract, trigger)
     quote = desk.exchange.query.quote(contract.symbol)
     if quote is None:
@@ -171,13 +171,8 @@ def check_trigger(
     above = profit is (leg is PositionSide.LONG)
     if trigger > price if above else trigger < price:
         return
-    codes = {
-        (PositionSide.LONG, True): "25579",
-        (PositionSide.LONG, False): "25580",
-        (PositionSide.SHORT, True): "25581",
-        (PositionSide.SHORT, False): "25582",
-    }
-    raise refuse(codes[leg, profit])
+    first = 25589 if source is PriceSource.MARK else 25585
+    raise refuse(str(first + (0 if leg is PositionSide.LONG else 2) + (0 if profit else 1)))
 
 
 def _placed(desk: Desk, call: Call, request: OrderRequest) -> Row:

@@ -108,12 +108,12 @@ def _check_legs(desk: Desk, contract: Contract, leg: PositionSide, legs: list[_L
 
 
 def _check_position(desk: Desk, call: Call, symbol: str, leg: PositionSide, size: Decimal | None) -> None:
-    """25601 without a position, 25583 above its size."""
+    """25601 without a position, 25595 above its size."""
     view = desk.exchange.query.position(call.uid, symbol, leg)
     if view is None or not view.size:
         raise refuse("25601")
     if size is not None and size > view.size:
-        raise refuse("25583")
+        raise refuse("25595")
 
 
 def _make_room(desk: Desk, call: Call, symbol: str, leg: PositionSide) -> None:
@@ -122,7 +122,7 @@ def _make_room(desk: Desk, call: Call, symbol: str, leg: PositionSide) -> None:
         if not each.whole or each.pos_side is not leg:
             continue
         if desk.options.second_full is SecondFull.REFUSE:
-            raise refuse("43031" if each.stop_loss is not None else "43030")
+            raise refuse("25594")
         with _composing(desk, call, each.order_id):
             _cancel_legs(desk, call, each)
 
