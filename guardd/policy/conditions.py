@@ -96,6 +96,10 @@ def metric_of(risk: PositionRisk, metric: Metric, use: Use) -> Reading | None:
             return risk.leverage
         case Metric.EFFECTIVE_LEVERAGE:
             return risk.effective_leverage
+        case Metric.ACCOUNT_DRAWDOWN:
+            return risk.account_drawdown
+        case Metric.POSITION_AGE:
+            return Decimal(str(risk.position_age_s))
         case Metric.DATA_AGE:
             return Absent.UNKNOWN if risk.data_age_s is None else Decimal(str(risk.data_age_s))
         case _:

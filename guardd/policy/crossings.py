@@ -17,7 +17,10 @@ from guardd.policy.language import Compare, Metric, PolicyRule, compares
 from guardd.risk.assess import PositionRisk, assess_on
 from guardd.risk.ground import Ground
 
-UNMOVED_BY_MARK: Final = frozenset({Metric.LEVERAGE, Metric.DATA_AGE})
+UNMOVED_BY_MARK: Final = frozenset(
+    {Metric.LEVERAGE, Metric.ACCOUNT_DRAWDOWN, Metric.POSITION_AGE, Metric.DATA_AGE}
+)
+"""Of these the drawdown changes with account reads alone, and the ages with time (interfaces.md 2.2)."""
 CHANGES_MAX: Final = 32
 """Changes of single comparisons that the search for one rule's price steps over."""
 

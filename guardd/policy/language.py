@@ -38,6 +38,8 @@ class Metric(StrEnum):
     NOTIONAL = "notional"
     LEVERAGE = "leverage"
     EFFECTIVE_LEVERAGE = "effective_leverage"
+    ACCOUNT_DRAWDOWN = "account_drawdown"
+    POSITION_AGE = "position_age"
     DATA_AGE = "data_age"
 
 
@@ -52,6 +54,8 @@ UNIT_OF: Final[Mapping[Metric, Unit]] = {
     Metric.NOTIONAL: Unit.MONEY,
     Metric.LEVERAGE: Unit.NUMBER,
     Metric.EFFECTIVE_LEVERAGE: Unit.NUMBER,
+    Metric.ACCOUNT_DRAWDOWN: Unit.RATIO,
+    Metric.POSITION_AGE: Unit.DURATION,
     Metric.DATA_AGE: Unit.DURATION,
 }
 SIZE_MOVES: Final[frozenset[Metric]] = frozenset(
@@ -75,6 +79,8 @@ MARGIN_MOVES: Final[frozenset[Metric]] = frozenset(
     }
 )
 """What more margin behind an isolated position can change: the metrics that `add_margin: {until: …}` may aim at."""
+ACCOUNT_WIDE: Final[frozenset[Metric]] = frozenset({Metric.ACCOUNT_MARGIN_RATIO, Metric.ACCOUNT_DRAWDOWN})
+"""What is said of the whole account: the same for each of its cross positions (interfaces.md 2.5)."""
 SAFER_WHEN_HIGHER: Final[frozenset[Metric]] = frozenset({Metric.DISTANCE_TO_LIQUIDATION, Metric.BUFFER_LEFT})
 
 
@@ -268,9 +274,7 @@ class PolicyRule:
     @property
     def account_wide(self) -> bool:
         """The condition speaks of the whole cross account: its positions are taken one at a time (interfaces.md 2.5)."""
-        return self.when is not None and any(
-            compare.metric is Metric.ACCOUNT_MARGIN_RATIO for compare in compares(self.when)
-        )
+        return self.when is not None and any(compare.metric in ACCOUNT_WIDE for compare in compares(self.when))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from guardd.model.names import MarginMode, Symbol
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.policy.conditions import AGELESS, BLIND, Truth, Use, evaluate, matches
-from guardd.policy.language import Metric, Policy, PolicyRule, WhenBlind
+from guardd.policy.language import ACCOUNT_WIDE, Policy, PolicyRule, WhenBlind
 from guardd.risk.ages import Ages, ages_of, blind_on, limits
 from guardd.risk.assess import PositionRisk, assess_on
 from guardd.risk.backing import Backing, last_mark
@@ -39,8 +39,8 @@ class View:
         return evaluate(rule.when, self.risk, use)
 
     def own_reason(self, rule: PolicyRule, use: Use) -> bool:
-        """True when the position's own figures make the rule true, without the account's ratio."""
-        return evaluate(rule.when, self.risk, use, without=frozenset({Metric.ACCOUNT_MARGIN_RATIO})) is Truth.TRUE
+        """True when the position's own figures make the rule true, without the account's."""
+        return evaluate(rule.when, self.risk, use, without=ACCOUNT_WIDE) is Truth.TRUE
 
     @property
     def cross(self) -> bool:

@@ -77,6 +77,8 @@ class PositionRisk:
     effective_leverage: Reading
     data_age_s: float | None
     position_age_s: float
+    account_drawdown: Reading = Absent.UNKNOWN
+    """Of the balance behind the position, as of the last account read: no mark changes it between two of them."""
 
     @property
     def far(self) -> bool:
@@ -159,6 +161,7 @@ def assess_on(on: Ground, *, mark: Decimal, quantity: Decimal | None = None) -> 
         effective_leverage=_share(notional, _balance(cut, mark)),
         data_age_s=on.data_age_s,
         position_age_s=on.position_age_s,
+        account_drawdown=on.account_drawdown,
     )
 
 

@@ -49,6 +49,7 @@ class Ground:
     mark_at: Instant | None
     data_age_s: float | None
     position_age_s: float
+    account_drawdown: Reading = Absent.UNKNOWN
 
 
 def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | None = None) -> Ground:

@@ -141,7 +141,7 @@ def test_a_position_whose_mark_left_its_bounds_is_solved_again() -> None:
 # Laws
 
 RATIOS = [D(text) for text in ("0.02", "0.05", "0.08", "0.15", "0.3", "0.6", "0.85")]
-METRICS = [metric for metric in Metric if metric is not Metric.DATA_AGE]
+METRICS = [metric for metric in Metric if UNIT_OF[metric] is not Unit.DURATION]
 
 
 @st.composite
