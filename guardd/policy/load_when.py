@@ -4,11 +4,10 @@ from typing import Final
 
 from guardd.policy.grammar import read_items, read_single
 from guardd.policy.language import UNIT_OF, AllOf, AnyOf, Compare, Condition, Metric, Not, Sense
-from guardd.policy.nodes import Entry, Faults, Value, shown
+from guardd.policy.nodes import Entry, Faults, Value
 from guardd.policy.values import read_number
 
 LOGIC: Final = ("all", "any", "not")
-NOT_YET_METRICS: Final = ("account_drawdown", "position_age")
 DEPTH_MAX: Final = 20
 """Conditions within conditions."""
 _CONDITION: Final = "a condition such as {distance_to_liquidation: {below: 8%}} or {any: [...]}"
@@ -37,11 +36,8 @@ def read_condition(value: Value, faults: Faults, depth: int = 0) -> Condition | 
 
 
 def read_metric(word: str, entry: Entry, faults: Faults) -> Metric | None:
-    if word in NOT_YET_METRICS:
-        faults.add(entry.place, f"found the metric {shown(word)}, which is not yet in this version")
-        return None
     if word not in tuple(Metric):
-        faults.unknown(entry.place, word, "metric", (*Metric, *LOGIC, *NOT_YET_METRICS))
+        faults.unknown(entry.place, word, "metric", (*Metric, *LOGIC))
         return None
     return Metric(word)
 

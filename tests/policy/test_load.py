@@ -197,7 +197,7 @@ def test_an_anchor_may_be_used_again() -> None:
             "then: [{reduce: {until: {leverage: 3}}}]\nwhen: {leverage: {above: 5}}",
             (
                 "policy.yaml:4:30: found `leverage`, expected what a smaller position can change: account_margin_ratio, "
-                "buffer_left, distance_to_liquidation, effective_leverage, margin_ratio, notional"
+                "buffer_left, distance_to_liquidation, effective_leverage, margin_ratio, notional, unrealized_pnl"
             ),
         ),
         (
@@ -266,8 +266,6 @@ def test_an_unknown_name_is_answered_with_the_nearest_that_exists(body: str, wro
         "then: [{set_leverage: {to: 5}}]",
         "then: [{add_margin: {amount: 100 USDT}}]",
         "then: [{top_up: {amount: 100 USDT}}]",
-        "when: {account_drawdown: {above: 5%}}\nthen: [notify: {}]",
-        "when: {position_age: {above: 1h}}\nthen: [notify: {}]",
         "then: [{stop_loss: [{trigger: {from_entry: -3%}, size: 50%}]}]",
         "then: [{stop_loss: {trigger: {from_entry: -3%}, size: 50%}}]",
     ],
