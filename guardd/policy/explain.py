@@ -27,6 +27,7 @@ from guardd.policy.language import (
     StopLoss,
     TakeProfit,
     TopUp,
+    TrailStop,
     Unit,
 )
 from guardd.policy.memory import EpisodeMemory
@@ -140,9 +141,11 @@ def action_text(action: PolicyAction) -> str:
     """One action in words."""
     match action:
         case StopLoss():
-            return "rest a stop"
+            return f"rest a stop{_share_text(action.size)}"
         case TakeProfit():
-            return "rest a take-profit"
+            return f"rest a take-profit{_share_text(action.size)}"
+        case TrailStop():
+            return f"trail a stop {in_unit(action.distance, Unit.RATIO)} behind the best mark"
         case ReduceBy():
             return f"reduce by {in_unit(action.share, Unit.RATIO)}"
         case ReduceUntil():
@@ -164,3 +167,7 @@ def action_text(action: PolicyAction) -> str:
             return "cancel entries"
         case Notify():
             return f"tell ({action.severity})"
+
+
+def _share_text(size: Decimal) -> str:
+    return "" if size == 1 else f" for {in_unit(size, Unit.RATIO)}"

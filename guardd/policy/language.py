@@ -152,16 +152,35 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopLoss:
+    """One stop, or one tranche of a ladder: `stop_loss: [{…}, {…}]` is read as several with `tranche` 0, 1, …
+
+    `size` is a share of the episode's largest quantity.
+    """
+
     triggers: tuple[Trigger, ...]
     price_type: PriceType = PriceType.MARK
+    size: Decimal = Decimal(1)
+    tranche: int = 0
     if_passed: IfPassed = IfPassed.NEXT
     on_unprotected: OnUnprotected = OnUnprotected.ALERT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeProfit:
+    """As `StopLoss`, in the position's favour."""
+
     triggers: tuple[Trigger, ...]
     price_type: PriceType = PriceType.LAST
+    size: Decimal = Decimal(1)
+    tranche: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailStop:
+    """A stop of the whole position that follows the best confirmed mark at `distance`, a share of that mark."""
+
+    distance: Decimal
+    price_type: PriceType = PriceType.MARK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +251,7 @@ class TopUp:
 PolicyAction: TypeAlias = (
     StopLoss
     | TakeProfit
+    | TrailStop
     | ReduceBy
     | ReduceUntil
     | CloseAll
