@@ -237,7 +237,11 @@ def test_an_inverse_balance_equals_its_burden_at_the_liquidation_price_across_ti
     assert abs(alive(legs, margin, found, basis)) <= legs[0].notional(found) * D("1e-15")
     towards = exposure_of(legs).sign
     assert towards * (entry - found) > 0
-    assert alive(legs, margin, found * (1 - towards * D("1e-9")), basis) < 0 < alive(legs, margin, (found + entry) / 2, basis)
+    assert (
+        alive(legs, margin, found * (1 - towards * D("1e-9")), basis)
+        < 0
+        < alive(legs, margin, (found + entry) / 2, basis)
+    )
 
 
 def test_an_even_inverse_hedge_is_hurt_by_a_fall_which_raises_its_maintenance() -> None:
