@@ -141,7 +141,7 @@ def _note(
     if not fresh:
         return "the list of plan orders is too old to tell"
     if dust:
-        return f"{quantity} contracts are below the venue's smallest order"
+        return f"unprotectable: {quantity} contracts are below the venue's smallest order"
     if covered > 0:
         return f"stops cover {covered} of {quantity} contracts"
     flaws = [f"order {plan.order_id}: {flaw}" for plan, flaw in judged if plan.protection is ProtectionKind.STOP_LOSS]
