@@ -1,0 +1,77 @@
+"""interfaces.md 2.1, the clauses that no other test holds: what ends with an episode."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from guardd.errors import ConfigurationError
+from guardd.model.decision import Reduce
+from guardd.model.position import Position
+from guardd.policy.language import Compare
+from guardd.policy.load import load_policy
+from tests.model.accounts import D, row
+from tests.policy.guarded import VERIFIED, Guarded, acts, guarded, only, policy_of, protect, rule
+
+LONG = row(venue_liquidation=D(82000))
+TRIM = rule("{distance_to_liquidation: {below: 5%}}", "reduce: {by: 25%}", more="cooldown: 1h")
+
+
+def reopened(here: Guarded, position: Position = LONG) -> None:
+    """The same position, closed and opened again a second ago, and shown to people."""
+    here.wait(1, read=False)
+    here.read(replace(position, opened_ms=here.now.wall_ms))
+    here.memory.show(here.state)
+
+
+def test_a_cooldown_belongs_to_its_episode() -> None:
+    here = guarded(policy_of(TRIM), LONG)
+    here.send(only(here.mark("83000"), Reduce), *VERIFIED)
+    assert acts(here.mark("83000")) == []
+    reopened(here)
+    assert len(acts(here.mark("83000"))) == 1
+
+
+def test_a_ratchet_belongs_to_its_episode() -> None:
+    here = guarded(policy_of("name: s\nthen: [stop_loss: {trigger: {liquidation_buffer: 25%}}]"), LONG)
+    assert [order.trigger_price for order in protect(here.mark("89000")).wanted] == [D(84000)]
+    lower = replace(LONG, liquidation_price=D(81600))
+    here.read(lower)
+    assert [order.trigger_price for order in protect(here.mark("89000")).wanted] == [D(84000)]
+    reopened(here, lower)
+    assert [order.trigger_price for order in protect(here.mark("89000")).wanted] == [D(83700)]
+
+
+def test_a_first_placing_belongs_to_its_episode() -> None:
+    """`from_mark` of the next life hangs on the mark of its own first placing."""
+    here = guarded(policy_of("name: s\nthen: [stop_loss: {trigger: {from_mark: -2%}}]"), LONG)
+    here.mark("92000")
+    reopened(here)
+    assert [order.trigger_price for order in protect(here.mark("90000")).wanted] == [D(88200)]
+
+
+def test_what_a_rule_has_held_for_belongs_to_its_episode() -> None:
+    here = guarded(policy_of(rule("{distance_to_liquidation: {below: 5%}}", "close: {}", more="for: 10s")), LONG)
+    here.mark("83000")
+    here.wait(9)
+    reopened(here)
+    here.wait(2)
+    assert acts(here.mark("83000")) == []
+    here.wait(10)
+    assert len(acts(here.mark("83000"))) == 1
+
+
+@pytest.mark.parametrize(("written", "read"), [("100 USDT", 100), ("-12.5 USDT", Decimal("-12.5")), ("250USDT", 250)])
+def test_money_is_an_amount_with_its_coin(written: str, read: Decimal) -> None:
+    policy = policy_of(rule(f"{{unrealized_pnl: {{below: {written}}}}}", "notify: {}"))
+    condition = policy.rules[0].when
+    assert isinstance(condition, Compare)
+    assert condition.threshold == read
+
+
+def test_nothing_of_an_invalid_policy_is_used() -> None:
+    good = "  - {name: a, when: {leverage: {above: 5}}, then: [notify: {}]}\n"
+    bad = "  - {name: b, when: {leverage: {above: 5%}}, then: [notify: {}]}\n"
+    assert len(load_policy(f"version: 1\nrules:\n{good}", source="p.yaml").rules) == 1
+    with pytest.raises(ConfigurationError):
+        load_policy(f"version: 1\nrules:\n{good}{bad}", source="p.yaml")
