@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from guardd.model.names import Side
@@ -33,6 +34,7 @@ MOVED_BY_MARK: Final = frozenset(
     }
 )
 """What a mark price changes by itself; the rest hangs on reads, on an operator or on time."""
+UNMOVED_BY_MARK: Final = frozenset(Metric) - MOVED_BY_MARK
 BENT: Final = frozenset({Metric.MARGIN_RATIO, Metric.ACCOUNT_MARGIN_RATIO})
 """Metrics that margin tiers bend."""
 CHANGES_MAX: Final = 32
@@ -279,7 +281,7 @@ def _burden(number: Number, legs: list[Leg], price: Decimal) -> Decimal:
 def _zeros(line: list[tuple[Decimal, Decimal]]) -> set[Decimal]:
     """Where a function that is straight between these places changes its sign."""
     found: set[Decimal] = set()
-    for (x0, y0), (x1, y1) in zip(line, line[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(line):
         if (y0 > 0) is not (y1 > 0) and y0 != y1:
             found.add(x0 - y0 * (x1 - x0) / (y1 - y0))
     return found

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
 
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, RuleName
@@ -10,7 +9,7 @@ from guardd.model.order import ProtectionKind
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState
 from guardd.policy.conditions import Truth, Use
-from guardd.policy.crossings import Way, fires_at
+from guardd.policy.crossings import Way
 from guardd.policy.language import (
     UNIT_OF,
     AddMarginBy,
@@ -33,11 +32,8 @@ from guardd.policy.language import (
 from guardd.policy.memory import EpisodeMemory
 from guardd.policy.reasons import condition_text, in_unit, plain
 from guardd.policy.stops import wanted_protection
+from guardd.policy.triggers import against, price_of
 from guardd.policy.view import View, views
-
-FARTHEST_SHARE: Final = Decimal("0.05")
-FARTHEST_TIMES: Final = Decimal(10)
-"""How far from the mark, as shares of it, the next rule is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,16 +65,11 @@ def acts_at(rule: PolicyRule, view: View) -> Decimal | None:
     if rule.when is None:
         return None
     use = Use.CLOSE if rule.delevers else Use.WARN
-    mark = view.risk.mark
     if view.truth_on_last_values(rule, use) is Truth.TRUE:
-        return mark
-    against = Way.DOWN if view.risk.exposure.sign > 0 else Way.UP
-    for way in (against, Way.UP if against is Way.DOWN else Way.DOWN):
-        limit = mark * (FARTHEST_SHARE if way is Way.DOWN else FARTHEST_TIMES)
-        found = fires_at(rule, view.on, use, mark=mark, tick=view.instrument.tick, way=way, limit=limit)
-        if found is not None:
-            return found
-    return None
+        return view.risk.mark
+    first = against(view)
+    ways = (first, Way.UP if first is Way.DOWN else Way.DOWN)
+    return next((at for way in ways if (at := price_of(rule, view, use, way)) is not None), None)
 
 
 def view_of(policy: Policy, state: AccountState, key: PositionKey, now: Instant) -> View | None:

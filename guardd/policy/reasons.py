@@ -21,7 +21,7 @@ def condition_text(rule: PolicyRule, risk: PositionRisk, use: Use) -> str:
         return "always"
     leaves = list(compares(rule.when))
     true = [leaf for leaf in leaves if compare(leaf, risk, use) is Truth.TRUE]
-    return ", ".join(dict.fromkeys(_leaf_text(leaf, risk, use) for leaf in true or leaves))
+    return ", ".join(dict.fromkeys(leaf_text(leaf, risk, use) for leaf in true or leaves))
 
 
 def sentence(view: View, rule: PolicyRule, use: Use, what: str) -> str:
@@ -82,7 +82,7 @@ def in_unit(reading: Reading | None, unit: Unit) -> str:
             return plain(reading)
 
 
-def _leaf_text(leaf: Compare, risk: PositionRisk, use: Use) -> str:
+def leaf_text(leaf: Compare, risk: PositionRisk, use: Use) -> str:
     unit = UNIT_OF[leaf.metric]
     found = in_unit(metric_of(risk, leaf.metric, use), unit)
     holds = compare(leaf, risk, use) is Truth.TRUE

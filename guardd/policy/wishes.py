@@ -71,7 +71,7 @@ def wishes_of(view: View, state: AccountState, memory: Memory, now: Instant, int
         truth = view.truth(rule, Use.CLOSE)
         observe(remembered, truth, now)
         shown = memory.of(view.held.episode.id).shown
-        waiting = held_at_first_sight(remembered, truth, _distance(view), shown=shown)
+        waiting = held_at_first_sight(remembered, truth, deciding_distance(view), shown=shown)
         if truth is Truth.UNKNOWN and view.reads_stale:
             if view.truth_on_last_values(rule, Use.CLOSE) is Truth.TRUE:
                 into.read_first.add(view.held.key)
@@ -118,8 +118,8 @@ def _next_step(
         into.refused.append((view, rule, sized.why))
 
 
-def _distance(view: View) -> Reading:
-    """By the number that may close, else by the nearer one."""
+def deciding_distance(view: View) -> Reading:
+    """The distance to liquidation by the number that may close, else by the nearer one."""
     closing = view.risk.closing_distance_to_liquidation
     return closing if is_value(closing) else view.risk.distance_to_liquidation
 
