@@ -93,6 +93,8 @@ class UnifiedOperator:
             return _not_sent(f"the position can't be read: {error}")
         if row is None:
             return _not_sent(f"{key.symbol} isn't held {key.side}")
+        if row.both_modes:
+            return _not_sent(f"{key} is held in cross and in isolated margin: say which at the venue itself")
         body = self._order(key, category, closing_words(key, mode), row.position.margin_mode, size)
         if price is not None:
             body |= {"orderType": "limit", "price": decimal_text(price), "timeInForce": IMMEDIATE_OR_CANCEL}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -23,6 +24,7 @@ from guardd.venues.bitget.unified.parse import market as market_answers
 from guardd.venues.bitget.unified.parse import orders as order_answers
 from guardd.venues.bitget.unified.parse import strategy as strategy_answers
 from guardd.venues.bitget.unified.parse.account import HeldRow, Identity, LedgerRow, Settings
+from guardd.venues.bitget.unified.parse.both_modes import UNGUARDED_BOTH_MODES, Parts, one_row_a_position
 from guardd.venues.bitget.unified.parse.fields import Page
 from guardd.venues.bitget.unified.parse.market import Contract
 from guardd.venues.bitget.unified.parse.orders import FillRow
@@ -70,9 +72,11 @@ class Reads:
         self._tell = tell
         self.warnings = Warnings(tell)
         self.closings = Closings()
+        self.parts = Parts()
         self.contracts: dict[Symbol, Contract] = {}
         self.rows: dict[PositionKey, HeldRow] = {}
         self.settings: Settings | None = None
+        self._given: dict[Symbol, Instrument] = {}
         self.expected: dict[OrderId, tuple[Leg, ...]] = {}
         """Objects that we changed, and the legs they must have since: an owner's own must not get lost (10.1)."""
         self._entries: tuple[PlanOrder, ...] = ()
@@ -128,10 +132,11 @@ class Reads:
         started = self._clock.now()
         queries: list[Query] = [(("category", each.value),) for each in self.categories]
         pages = await together(*(self._api.read(endpoints.CURRENT_POSITION, query) for query in queries))
-        rows = account_answers.one_row_a_position(
-            row for data in pages for row in account_answers.positions(self._account, data)
-        )
+        single = [row for data in pages for row in account_answers.positions(self._account, data)]
+        rows = one_row_a_position(single)
+        self.parts.learn(single)
         self.rows = {row.position.key: row for row in rows}
+        self.warnings.of_positions(rows)
         found = self.closings.read(row.position for row in rows)
         return PositionsRead(started=started, at=self._clock.now(), positions=found)
 
@@ -139,7 +144,7 @@ class Reads:
         """One position as it stands now; None when it isn't held."""
         query = (("category", category.value), ("symbol", key.symbol))
         data = await self._api.read(endpoints.CURRENT_POSITION, query, deadline_s=deadline_s)
-        found = account_answers.one_row_a_position(account_answers.positions(self._account, data))
+        found = one_row_a_position(account_answers.positions(self._account, data))
         return next((row for row in found if row.position.key == key), None)
 
     # The market
@@ -164,7 +169,28 @@ class Reads:
         guarded = [contract for contract in found if not contract.unguarded]
         tiers = dict(zip(guarded, await together(*(self._tiers(contract) for contract in guarded)), strict=True))
         self.warnings.of_contracts(found, self._api.time.timestamp_ms())
-        return tuple(contract.instrument(tiers.get(contract, ())) for contract in found)
+        given = [contract.instrument(tiers.get(contract, ())) for contract in found]
+        self._given |= {each.symbol: replace(each, unguarded=self.why_unguarded(each.symbol)) for each in given}
+        return tuple(self._given[each.symbol] for each in given)
+
+    def reguarded(self) -> tuple[Instrument, ...]:
+        """The instruments given before whose being guarded changed since: of symbols that came to be held in both margin modes at
+        once, or no longer are."""
+        changed = {
+            symbol: replace(each, unguarded=why)
+            for symbol, each in self._given.items()
+            if (why := self.why_unguarded(symbol)) != each.unguarded
+        }
+        self._given |= changed
+        return tuple(changed.values())
+
+    def why_unguarded(self, symbol: Symbol) -> str:
+        """Empty: it is guarded."""
+        contract = self.contracts.get(symbol)
+        if contract is not None and contract.unguarded:
+            return contract.unguarded
+        both = any(row.both_modes for key, row in self.rows.items() if key.symbol == symbol)
+        return UNGUARDED_BOTH_MODES if both else ""
 
     async def mark(self, symbol: Symbol) -> MarkSeen:
         """By its ticker, else by the position's own row; never by the last price."""

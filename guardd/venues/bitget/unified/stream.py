@@ -51,8 +51,8 @@ class Pushes:
         """Raises `PayloadError` for what can't be read: the connection ends, and the next one begins from a snapshot."""
         match push.channel:
             case "position":
-                updates = self._reads.closings.pushed(pushes.pushed_positions(self._account, push))
-                return (PositionsPushed(at=at, updates=updates),)
+                updates = map(self._reads.parts.pushed, pushes.pushed_positions(self._account, push))
+                return (PositionsPushed(at=at, updates=self._reads.closings.pushed(updates)),)
             case "account":
                 pool = pushes.pool_of(push)
                 self._reads.warnings.of_pool(pool)

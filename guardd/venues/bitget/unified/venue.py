@@ -5,7 +5,7 @@ from typing import Final
 
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
-from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead, StreamName
+from guardd.model.event import Event, InstrumentsRead, MarkSeen, OrdersRead, PositionsRead, StreamName
 from guardd.model.facts import ClockOffsetRead
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Write
@@ -102,7 +102,11 @@ class UnifiedVenue:
         return await self._reads.instruments(symbols)
 
     async def positions(self) -> PositionsRead:
-        return await self._reads.positions()
+        """A symbol that came to be held in both margin modes is told as unguarded at once, and one that no longer is as guarded."""
+        read = await self._reads.positions()
+        if changed := self._reads.reguarded():
+            self._mailbox.put(InstrumentsRead(at=read.at, instruments=changed))
+        return read
 
     async def balances(self) -> tuple[Balance, ...]:
         return await self._reads.balances()

@@ -5,7 +5,17 @@ from typing import Final
 
 from guardd.model.names import Severity, Side, Symbol
 from guardd.venues.bitget.admission import Tell
-from guardd.venues.bitget.unified.parse.account import COPIES, MANAGES, TRADES, WITHDRAWS, Identity, Pool, Settings
+from guardd.venues.bitget.unified.parse.account import (
+    COPIES,
+    MANAGES,
+    TRADES,
+    WITHDRAWS,
+    HeldRow,
+    Identity,
+    Pool,
+    Settings,
+)
+from guardd.venues.bitget.unified.parse.both_modes import UNGUARDED_BOTH_MODES
 from guardd.venues.bitget.unified.parse.market import Contract
 from guardd.venues.bitget.unified.parse.pushes import Deleveraged
 from guardd.venues.bitget.unified.parse.strategy import Leg, Strategy
@@ -49,6 +59,14 @@ class Warnings:
         self._while(bool(owed), "debts", f"Bitget: this account owes {owed}: it costs interest and uses up collateral")
         text = f"Bitget: the printed margin ratio {pool.printed_ratio} contradicts its own amounts and isn't used"
         self._while(pool.ratio_is_odd, "odd-ratio", text, Severity.CRITICAL)
+
+    def of_positions(self, rows: Iterable[HeldRow]) -> None:
+        """Every position that is held."""
+        both = {f"both-modes-{row.position.key}": row.position.key for row in rows if row.both_modes}
+        self._standing -= {edge for edge in self._standing if edge.startswith("both-modes-") and edge not in both}
+        for edge, key in both.items():
+            text = f"{key}: {UNGUARDED_BOTH_MODES}; nothing is sent for {key.symbol} while that lasts"
+            self._while(True, edge, text, Severity.CRITICAL)
 
     def of_contracts(self, contracts: Iterable[Contract], now_ms: int) -> None:
         for contract in contracts:

@@ -101,8 +101,7 @@ class Writes:
         category = self._reads.category_of(key.symbol)
         if category is None:
             return _not_sent(Reason.NOT_SENT, f"{key.symbol} is in no list of contracts that was read")
-        contract = self._reads.contracts.get(key.symbol)
-        unguarded = contract.unguarded if contract is not None else ""
+        unguarded = self._reads.why_unguarded(key.symbol)
         if unguarded or category is Category.COIN:
             return _not_sent(Reason.UNSUPPORTED, unguarded or "Coin-M isn't guarded in a unified account")
         return category

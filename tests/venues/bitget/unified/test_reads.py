@@ -200,13 +200,6 @@ async def test_a_coin_m_position_is_read_without_amounts_whose_unit_isnt_known()
     assert (position.notional, position.maintenance_margin) == (Absent.UNKNOWN, Absent.UNKNOWN)
 
 
-async def test_a_position_of_both_margin_modes_on_one_side_is_said_and_not_guessed() -> None:
-    on = bench()
-    on.network.on("current-position", lambda query: ok({"list": [row(), row(margin="isolated")]}))
-    with pytest.raises(PayloadError, match="a second row"):
-        await on.venue.positions()
-
-
 async def test_I29_a_size_of_quite_another_unit_shows_in_the_notional() -> None:
     """The venue prints no value: in cross mode its margin and leverage say what it should be about."""
     on = await opened(held=(row(),))

@@ -83,7 +83,9 @@ class HeldRow:
 
 
 def held_rows(account: AccountName, product: Product, data: object, *, asked_ms: int) -> tuple[HeldRow, ...]:
-    """The open positions of one product type. `asked_ms` (the venue's time) dates rows that carry no time of their own."""
+    """The open positions of one product type. `asked_ms` (the venue's time) dates rows that carry no time of their own.
+
+    A second row of a symbol and side can't be: the margin mode is the symbol's, and isn't changed while it is held (5.1, 7.5)."""
     rows: dict[PositionKey, HeldRow] = {}
     for row in list_of(f"{product}.position.data", data):
         if row.zero_or_more("total") == 0:

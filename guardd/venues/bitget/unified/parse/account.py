@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from guardd.errors import PayloadError
 from guardd.model.account import Balance
 from guardd.model.names import AccountName, MarginMode, PositionKey, PositionMode, Symbol
 from guardd.model.position import Position
@@ -78,6 +77,8 @@ class HeldRow:
     position_mode: PositionMode
     position: Position
     available: Decimal
+    both_modes: bool = False
+    """Two positions in one: held in cross and in isolated margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,15 +266,3 @@ def _notional(row: Row, kind: Category, total: Decimal, mark: Reading) -> Readin
         return value
     theirs = margin * leverage
     return value if value / 2 <= theirs <= value * 2 else theirs
-
-
-def one_row_a_position(rows: Iterable[HeldRow]) -> tuple[HeldRow, ...]:
-    """Sorted by key. A symbol held on one side in both margin modes has no place in the model: that is said, not guessed."""
-    found: dict[PositionKey, HeldRow] = {}
-    for row in rows:
-        key = row.position.key
-        if key in found:
-            text = f"a second row of {key}"
-            raise PayloadError(where="current-position.data", found=text, expected="one row a position")
-        found[key] = row
-    return tuple(found[key] for key in sorted(found))
