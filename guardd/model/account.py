@@ -8,6 +8,15 @@ from guardd.model.reading import Absent, Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wallet:
+    """So much of one coin, unrealised PnL apart, and what one of it is worth in the balance's currency."""
+
+    coin: str
+    amount: Decimal
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
     """What stands behind the positions that settle in `currency`; `pooled`: behind all of them.
 
@@ -29,6 +38,8 @@ class Balance:
     """The venue's own ratio of the cross positions; 1 is liquidation."""
     pooled: bool = False
     """One pool stands behind every settlement coin: a unified account, reckoned in `currency`."""
+    wallets: tuple[Wallet, ...] = ()
+    """The coins of a pool. Empty: `equity` less `unrealized_pnl` is the one wallet, in `currency`."""
 
 
 class AccountCondition(StrEnum):

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
+from guardd.model.flow import Flow
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Intent, Stage
@@ -69,6 +70,18 @@ class BalanceRead:
 
     at: Instant
     balances: tuple[Balance, ...]
+    started: Instant | None = None
+    """When it was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRead:
+    """Every row of the venue's ledger from `since_ms` (the venue's time) until it was asked for."""
+
+    started: Instant
+    at: Instant
+    since_ms: int
+    flows: tuple[Flow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +240,7 @@ Event: TypeAlias = (
     | PositionsPushed
     | BalanceRead
     | BalancePushed
+    | LedgerRead
     | OrdersRead
     | OrderPushed
     | PositionModeRead

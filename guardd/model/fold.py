@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Final, assert_never
 
 from guardd.errors import InvariantBroken
+from guardd.model import doubt
+from guardd.model.equity import balances_read, ledger_read
 from guardd.model.event import (
     BalancePushed,
     BalanceRead,
@@ -19,6 +21,7 @@ from guardd.model.event import (
     ForeignGuardSeen,
     InstrumentsRead,
     IntentMoved,
+    LedgerRead,
     MarkSeen,
     OperatorSpoke,
     OperatorWord,
@@ -85,9 +88,9 @@ def fold(state: AccountState, event: Event) -> Folded:
         case IntentMoved():
             return _intent(state, event)
         case BalanceRead():
-            state.balances, state.balances_at = {each.currency: each for each in event.balances}, event.at
-            state.anchors = _anchors(state, {key.symbol for key in state.held}, event.at)
-            return _EVERYTHING
+            return _balance_read(state, event)
+        case LedgerRead():
+            return Folded(news=ledger_read(state, event))
         case BalancePushed():
             return _balance_pushed(state, event)
         case StreamMoved():
@@ -243,37 +246,13 @@ def _missing(state: AccountState, held: Held, event: PositionsRead) -> list[News
         return [News(kind=NewsKind.READ_WANTED, key=held.key, text="missing from a read")]
     held.missing_reads += 1
     waited_s = event.started.seconds_since(held.missing_since)
-    suspicion = _suspicion(state, held)
+    suspicion = doubt.suspicion(state, held)
     if suspicion and not (waited_s >= SUSPECT_CONFIRMED_AFTER_S and held.missing_reads >= SUSPECT_READS):
         return [News(kind=NewsKind.POSITION_SUSPECT, key=held.key, text=suspicion)]
-    unsure = waited_s < SUSPECT_CONFIRMED_AFTER_S and _margin_is_older(state, held)
+    unsure = waited_s < SUSPECT_CONFIRMED_AFTER_S and doubt.margin_is_older(state, held)
     if waited_s < FLAT_CONFIRMED_AFTER_S or unsure:
         return [News(kind=NewsKind.READ_WANTED, key=held.key, text="missing from a read")]
     return [_end(state, held, f"{held.missing_reads} reads agree that it is gone")]
-
-
-def _margin_is_older(state: AccountState, held: Held) -> bool:
-    """True when the margin in use was last read before the position went missing: it can't tell anything yet (I6)."""
-    if state.balances_at is None or held.missing_since is None or not is_value(held.position.margin):
-        return False
-    return state.balances_at.mono_ns < held.missing_since.mono_ns
-
-
-def _suspicion(state: AccountState, held: Held) -> str:
-    """Why a lost position may still be there; empty when nothing says so."""
-    if any(not state.owns(plan) for plan in state.plans_of(held.key)):
-        return "an order that isn't ours still rests on it"
-    margin, balance = held.position.margin, state.balance_behind(held.key.symbol)
-    if balance is None or not is_value(margin) or _margin_is_older(state, held):
-        return ""
-    others = Decimal(0)
-    for key, other in state.held.items():
-        shares = state.balance_behind(key.symbol) is balance
-        if key != held.key and shares and is_value(other.position.margin):
-            others += other.position.margin
-    if balance.position_margin - others >= margin / 2:
-        return "its margin is still in use"
-    return ""
 
 
 def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
@@ -473,6 +452,13 @@ def _stop_verified(state: AccountState, intent: Intent) -> tuple[News, ...]:
 
 
 # The rest
+
+
+def _balance_read(state: AccountState, event: BalanceRead) -> Folded:
+    news = balances_read(state, event)
+    state.balances, state.balances_at = {each.currency: each for each in event.balances}, event.at
+    state.anchors = _anchors(state, {key.symbol for key in state.held}, event.at)
+    return Folded(everything=True, news=news)
 
 
 def _balance_pushed(state: AccountState, event: BalancePushed) -> Folded:

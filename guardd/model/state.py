@@ -8,6 +8,8 @@ from typing import Final
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import BlockKind, MarkSeen, StreamName
+from guardd.model.flow import Flow
+from guardd.model.highwater import Book, HighWater
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Intent, Stage
@@ -141,6 +143,12 @@ class AccountState:
     balances_at: Instant | None = None
     anchors: dict[Symbol, Anchor] = field(default_factory=dict)
     """The marks that the balances belong to: what moved since then is reckoned from these."""
+    books: dict[str, Book] = field(default_factory=dict)
+    """The day's high of each balance, by currency; filled from the journal, then by account reads once the ledger is read."""
+    flows: tuple[Flow, ...] = ()
+    """The venue's ledger from `ledger_since_ms` (the venue's time) on."""
+    ledger_since_ms: int = 0
+    ledger_at: Instant | None = None
     position_mode: PositionMode | None = None
     position_mode_at: Instant | None = None
     resting: dict[OrderId, RestingOrder] = field(default_factory=dict)
@@ -253,6 +261,10 @@ class NewsKind(StrEnum):
     STREAM_UP = "stream_up"
     STREAM_DOWN = "stream_down"
     PLANS_CHANGED = "plans_changed"
+    LEDGER_WANTED = "ledger_wanted"
+    """A wallet moved, and only the venue's ledger can say why."""
+    HIGH_WATER = "high_water"
+    """A balance's high, or what it is measured from, is other than the journal has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +279,7 @@ class News:
     action: OrderAction | None = None
     plan: PlanOrder | None = None
     """The plan order that fired."""
+    water: HighWater | None = None
     text: str = ""
 
 

@@ -14,6 +14,7 @@ from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.risk.ages import ages_of
 from guardd.risk.backing import Backing, Burden, backing, leg_of
+from guardd.risk.drawdown import drawdown_behind
 from guardd.risk.liquidation import ZERO, Basis, Leg, liquidation_price
 from guardd.risk.reproduction import preferred, reproduced_bases
 
@@ -90,6 +91,7 @@ def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | No
         mark_at=seen.at if seen is not None else None,
         data_age_s=ages_of(state, held, now).oldest_s(held.position.margin_mode),
         position_age_s=_position_age_s(state, held, now),
+        account_drawdown=drawdown_behind(state, held.key.symbol, now).ratio,
     )
 
 
