@@ -20,7 +20,7 @@ from guardd.model.fold import fold
 from guardd.model.instant import Instant
 from guardd.model.intent import Stage
 from guardd.model.names import ClientId, MarginMode, OrderId, PositionMode, Side
-from guardd.model.order import OrderAction, OrderUpdate, RestingKind
+from guardd.model.order import OrderAction, OrderUpdate, RestingKind, RestingOrder
 from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent, Reading
 from guardd.model.state import AccountState, Folded, News, NewsKind
@@ -119,6 +119,64 @@ def test_I06_the_margin_of_other_positions_is_not_taken_for_its_own() -> None:
     used(state, later(2), "300")
     news = read(state, later(4), replace(other, venue_ms=later(4).wall_ms))
     assert kinds(news) == [NewsKind.EPISODE_ENDED]
+
+
+@pytest.mark.parametrize(("share", "suspect"), [("0", False), ("1", True)])
+def test_I06_the_margins_of_others_count_as_of_the_balance(share: str, suspect: bool) -> None:
+    """A venue that reckons cross margins by the mark: 2900 when the rows were read, 3300 when the balance was."""
+    other = row(symbol=ETH, quantity="10000", entry="3000", mark="2900", mode=MarginMode.CROSS, margin=D(2900))
+    lost = row(mode=MarginMode.CROSS, margin=D(500))
+    state = account(lost, other)
+    read(state, later(1), replace(other, venue_ms=later(1).wall_ms))
+    fold(state, MarkSeen(ETH, D(3300), later(1.5)))
+    used(state, later(2), str(D(3300) + D(share) * D(500)))
+    fold(state, MarkSeen(ETH, D(2900), later(3)))
+    news = read(state, later(4), replace(other, venue_ms=later(4).wall_ms))
+    assert kinds(news) == [NewsKind.POSITION_SUSPECT if suspect else NewsKind.EPISODE_ENDED]
+
+
+def test_I06_a_position_that_shrank_after_the_balance_was_read_leaves_the_margin_unknown() -> None:
+    other = row(symbol=ETH, quantity="1000", entry="3000", mark="2900")
+    state = account(row(), other)
+    read(state, later(1), replace(other, venue_ms=later(1).wall_ms))
+    used(state, later(2), "300")
+    cut = row(symbol=ETH, quantity="100", entry="3000", mark="2900", margin=D(30), venue_ms=later(3).wall_ms)
+    assert kinds(read(state, later(3), cut)) == [NewsKind.EPISODE_ENDED]
+
+
+def test_I06_a_margin_that_nobody_knows_is_not_taken_for_the_lost_ones() -> None:
+    other = row(symbol=ETH, quantity="1000", entry="3000", mark="2900", margin=Absent.UNKNOWN)
+    state = account(row(), other)
+    read(state, later(1), replace(other, venue_ms=later(1).wall_ms))
+    used(state, later(2), "900")
+    assert kinds(read(state, later(4), replace(other, venue_ms=later(4).wall_ms))) == [NewsKind.EPISODE_ENDED]
+
+
+@pytest.mark.parametrize(
+    ("lost_mode", "waits_to_open", "suspect"),
+    [
+        (MarginMode.CROSS, False, True),
+        (MarginMode.CROSS, True, False),
+        (MarginMode.ISOLATED, False, False),
+    ],
+)
+def test_I06_a_pools_margin_is_that_of_cross_positions_and_of_orders_that_wait_to_open(
+    lost_mode: MarginMode, waits_to_open: bool, suspect: bool
+) -> None:
+    isolated = row(symbol=ETH, quantity="1000", entry="3000", mark="2900", margin=D(5000))
+    state = account(row(mode=lost_mode, margin=D(900)), isolated)
+    (known,) = state.balances.values()
+    state.balances = {"USD": replace(known, currency="USD", pooled=True)}
+    if waits_to_open:
+        order = RestingOrder(
+            order_id=OrderId("9"), client_id=None, key=key(), closes=False, kind=RestingKind.LIMIT,
+            price=D(80000), size=D(100), filled=D(0), created_ms=1,
+        )  # fmt: skip
+        fold(state, OrdersRead(started=START, at=START, resting=(order,), plans=None))
+    read(state, later(1), replace(isolated, venue_ms=later(1).wall_ms))
+    used(state, later(2), "900")
+    news = read(state, later(4), replace(isolated, venue_ms=later(4).wall_ms))
+    assert kinds(news) == [NewsKind.POSITION_SUSPECT if suspect else NewsKind.EPISODE_ENDED]
 
 
 def test_I06_a_strangers_order_on_it_makes_it_suspect_but_not_for_ever() -> None:
