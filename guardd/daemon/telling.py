@@ -55,6 +55,8 @@ class Teller:
                 self._episode(news, now, ended=False)
             case NewsKind.EPISODE_ENDED:
                 self._episode(news, now, ended=True)
+            case NewsKind.HIGH_WATER if news.water is not None:
+                self._journal.note_high_water(self._state.name, news.water, now)
             case NewsKind.FORCED_EXIT if news.key is not None:
                 self._forced_exit(news, news.key, now)
             case NewsKind.STOP_FIRED:

@@ -9,6 +9,7 @@ from typing import Final
 
 from guardd.errors import InvariantBroken
 from guardd.journal.base import Memory, Remembered
+from guardd.model.highwater import Book
 from guardd.model.instant import NS_PER_MS, Instant
 from guardd.model.intent import FINISHED, Action, CancelOrder, Stage
 from guardd.model.outcome import Accepted
@@ -37,6 +38,7 @@ def awaken(state: AccountState, memory: Memory, *, now: Instant, clock_offset_ms
     state.remembered = {episode.id: episode for episode in memory.episodes}
     state.own_order_ids.update(memory.order_ids)
     state.known_client_ids.update(memory.client_ids)
+    state.books.update({water.currency: Book(water=water, why="no account read yet") for water in memory.high_waters})
     state.halted = memory.halted
     state.parked = memory.parked
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from guardd.model.event import IntentMoved
+from guardd.model.highwater import HighWater
 from guardd.model.instant import Instant
 from guardd.model.intent import Intent, Stage
 from guardd.model.names import AccountName, ClientId, EpisodeId, OrderId, PositionKey, RuleName
@@ -49,6 +50,8 @@ class Memory:
     parked: str | None
     client_ids: frozenset[ClientId] = frozenset()
     """Every client id that the journal knows and that may still rest; one with our prefix outside it is another guard's (I14)."""
+    high_waters: tuple[HighWater, ...] = ()
+    """The last of each balance."""
 
 
 class Journal(Protocol):
@@ -70,6 +73,10 @@ class Journal(Protocol):
 
     def note_rule(self, key: PositionKey, episode: EpisodeId, rule: RuleName, text: str, at: Instant) -> None:
         """A rule fired, was held or was refused: for `journal why`."""
+        ...
+
+    def note_high_water(self, account: AccountName, water: HighWater, at: Instant) -> None:
+        """A balance's high of the day and what it is measured from: a restart on that day goes on from there."""
         ...
 
     async def recall(self, account: AccountName) -> Memory: ...

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from guardd.journal.canonical import Json, encoded
 from guardd.model.event import IntentMoved
+from guardd.model.highwater import HighWater
 from guardd.model.instant import Instant
 from guardd.model.intent import CancelOrder, Intent, Stage
 from guardd.model.names import AccountName, ClientId, EpisodeId, OrderId, PositionKey, RuleName
@@ -20,6 +21,7 @@ class RecordKind(StrEnum):
     EPISODE = "episode"
     WORD = "word"
     RULE = "rule"
+    HIGH_WATER = "high_water"
     PRUNED = "pruned"
 
 
@@ -72,6 +74,13 @@ class RuleNoted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HighWaterNoted:
+    account: AccountName
+    water: HighWater
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PruneNoted:
     """The chain was cut behind record `seq`, whose hash is `hash`."""
 
@@ -84,7 +93,7 @@ class PruneNoted:
 MEANT_AGAIN: Final = frozenset({Stage.VOID, Stage.REFUSED, Stage.REJECTED})
 """Stages in which an intent certainly did not happen, so that it may be meant again under its id. One that was void keeps its id
 through later rejections: its first request may still arrive, and only the same id lets the venue take one of the two (I7)."""
-Entry: TypeAlias = Meant | Moved | EpisodeNoted | WordNoted | RuleNoted | PruneNoted
+Entry: TypeAlias = Meant | Moved | EpisodeNoted | WordNoted | RuleNoted | HighWaterNoted | PruneNoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +123,8 @@ def line_of(entry: Entry) -> Line:
         case RuleNoted(key=key, episode=episode_id, rule=rule, text=text, at=at):
             body = {"key": encoded(key), "episode": episode_id, "rule": rule, "text": text}
             return _line(key.account, RecordKind.RULE, episode_id, at, body)
+        case HighWaterNoted(account=account, water=water, at=at):
+            return _line(account, RecordKind.HIGH_WATER, water.currency, at, {"water": encoded(water)})
         case PruneNoted(account=account, seq=seq, hash=cut, at=at):
             return _line(account, RecordKind.PRUNED, str(seq), at, {"seq": seq, "hash": cut})
 

@@ -10,6 +10,7 @@ from guardd.journal.base import Memory, Remembered
 from guardd.journal.entry import MEANT_AGAIN, after_word, already_journalled, makes_order, order_id_of
 from guardd.journal.recollection import memory_of
 from guardd.model.event import IntentMoved
+from guardd.model.highwater import HighWater
 from guardd.model.instant import Instant
 from guardd.model.intent import Intent, Stage
 from guardd.model.names import AccountName, ClientId, EpisodeId, OrderId, PositionKey, RuleName
@@ -17,7 +18,7 @@ from guardd.model.position import Episode
 
 
 class MemoryJournal:
-    """Everything noted, in plain lists that a test may read: `intended`, `moves`, `episodes`, `words`, `rules`.
+    """Everything noted, in plain lists that a test may read: `intended`, `moves`, `episodes`, `words`, `rules`, `waters`.
 
     Set `failure` to make every further `intend` raise `JournalError` with that text, as a full disk would.
     """
@@ -28,6 +29,7 @@ class MemoryJournal:
         self.episodes: list[tuple[Episode, bool, Instant]] = []
         self.words: list[tuple[AccountName, str, str, Instant]] = []
         self.rules: list[tuple[PositionKey, EpisodeId, RuleName, str, Instant]] = []
+        self.waters: list[tuple[AccountName, HighWater, Instant]] = []
         self.failure: str | None = None
         self.closed = False
         self._now = now
@@ -81,6 +83,10 @@ class MemoryJournal:
         self._open()
         self.rules.append((key, episode, rule, text, at))
 
+    def note_high_water(self, account: AccountName, water: HighWater, at: Instant) -> None:
+        self._open()
+        self.waters.append((account, water, at))
+
     async def recall(self, account: AccountName) -> Memory:
         self._open()
         now_ms = self._now().wall_ms if self._now is not None else self._latest_ms()
@@ -94,6 +100,7 @@ class MemoryJournal:
             halted=halted,
             parked=parked,
             now_ms=now_ms,
+            high_waters={water.currency: water for whose, water, _ in self.waters if whose == account}.values(),
         )
 
     async def close(self) -> None:

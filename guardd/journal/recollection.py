@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from guardd.journal.base import Memory, Remembered, RuleMark
+from guardd.model.highwater import HighWater
 from guardd.model.intent import FINISHED, Stage
 from guardd.model.names import ClientId, EpisodeId, OrderId, RuleName
 from guardd.model.position import Episode
@@ -21,6 +22,7 @@ def memory_of(
     halted: bool,
     parked: str | None,
     now_ms: int,
+    high_waters: Iterable[HighWater] = (),
 ) -> Memory:
     """`known` are the intents of one account, `episodes` its open ones.
 
@@ -42,6 +44,7 @@ def memory_of(
         halted=halted,
         parked=parked,
         client_ids=frozenset(client_ids),
+        high_waters=tuple(sorted(high_waters, key=lambda water: water.currency)),
     )
 
 

@@ -15,11 +15,12 @@ from filelock import FileLock, Timeout
 
 from guardd.errors import JournalError
 from guardd.journal.base import Memory
-from guardd.journal.entry import Entry, EpisodeNoted, Meant, Moved, RuleNoted, WordNoted
+from guardd.journal.entry import Entry, EpisodeNoted, HighWaterNoted, Meant, Moved, RuleNoted, WordNoted
 from guardd.journal.store import Store, open_store
 from guardd.journal.worker import ThreadWorker, Worker
 from guardd.model.event import IntentMoved
 from guardd.model.facts import JournalWritten, Listener, Said
+from guardd.model.highwater import HighWater
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.intent import Intent
 from guardd.model.names import AccountName, EpisodeId, PositionKey, RuleName, Severity
@@ -106,6 +107,9 @@ class SqliteJournal:
 
     def note_rule(self, key: PositionKey, episode: EpisodeId, rule: RuleName, text: str, at: Instant) -> None:
         self._note(RuleNoted(key=key, episode=episode, rule=rule, text=text, at=at))
+
+    def note_high_water(self, account: AccountName, water: HighWater, at: Instant) -> None:
+        self._note(HighWaterNoted(account=account, water=water, at=at))
 
     async def flush(self) -> None:
         """Everything noted so far is durable when this returns. Raises `JournalError` when it can't be made so."""

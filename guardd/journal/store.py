@@ -20,6 +20,7 @@ from guardd.journal.entry import (
     MEANT_AGAIN,
     Entry,
     EpisodeNoted,
+    HighWaterNoted,
     Line,
     Meant,
     Moved,
@@ -34,6 +35,7 @@ from guardd.journal.entry import (
 )
 from guardd.journal.recollection import REMEMBERED_MS, memory_of
 from guardd.journal.statements import migrations, statements
+from guardd.model.highwater import HighWater
 from guardd.model.instant import Instant
 from guardd.model.intent import FINISHED, Intent, Stage
 from guardd.model.names import AccountName, ClientId, OrderId
@@ -88,6 +90,7 @@ class Store:
             client_ids = self._all("recall", "client_ids", account=account)
             episodes = self._all("recall", "episodes", account=account)
             orders = self._all("recall", "own_orders", account=account)
+            waters = self._all("recall", "high_waters", account=account)
             halted, parked = self._standing(account)
         return memory_of(
             [_remembered(row) for row in intents],
@@ -97,6 +100,7 @@ class Store:
             halted=halted,
             parked=parked,
             now_ms=now_ms,
+            high_waters=[decoded(HighWater, json.loads(str(row["text"]))) for row in waters],
         )
 
     def prune(self, before_ms: int, now: Instant) -> int:
@@ -191,6 +195,9 @@ class Store:
                 before, parked_before = self._standing(account)
                 halted, parked = after_word(word, why, halted=before, parked=parked_before)
                 self._run("append", "standing", account=account, halted=int(halted), parked=parked)
+            case HighWaterNoted(account=account, water=water):
+                text = text_of(encoded(water))
+                self._run("append", "high_water", account=account, currency=water.currency, text=text)
             case RuleNoted() | PruneNoted():
                 pass
             case _:

@@ -8,10 +8,11 @@ from typing import Any
 
 from guardd.clock import ManualClock
 from guardd.errors import JournalError
-from guardd.execution.approve import ApprovedIntent, NeedsRead, Refusal, approve
+from guardd.execution.approve import ApprovedIntent, NeedsRead, approve
 from guardd.execution.executor import Executor
 from guardd.execution.proposal import Bounds, Leash, Proposal, Steps
 from guardd.execution.reconcile import reconcile
+from guardd.execution.refusal import Refusal
 from guardd.journal.base import Memory
 from guardd.model.capabilities import Capabilities
 from guardd.model.decision import OnUnprotected, Protect, WantedOrder
@@ -25,6 +26,7 @@ from guardd.model.event import (
 )
 from guardd.model.facts import Fact, IntentStaged, Said
 from guardd.model.fold import fold
+from guardd.model.highwater import HighWater
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Intent, Stage, stop_direction
@@ -171,6 +173,7 @@ class FakeJournal:
     def note_episode(self, episode: Episode, *, ended: bool, at: Instant) -> None: ...
     def note_word(self, account: AccountName, word: str, why: str, at: Instant) -> None: ...
     def note_rule(self, key: PositionKey, episode: EpisodeId, rule: RuleName, text: str, at: Instant) -> None: ...
+    def note_high_water(self, account: AccountName, water: HighWater, at: Instant) -> None: ...
 
     async def recall(self, account: AccountName) -> Memory:
         return EMPTY_MEMORY

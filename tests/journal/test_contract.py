@@ -1,7 +1,7 @@
 """The contract of every journal: the same suite runs against each."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from guardd.journal.base import Journal, Memory, Remembered, RuleMark
 from guardd.journal.memory import MemoryJournal
 from guardd.journal.sqlite import SqliteJournal
 from guardd.journal.worker import InlineWorker, ThreadWorker
+from guardd.model.highwater import HighWater
 from guardd.model.intent import Stage
-from guardd.model.names import EpisodeId, OrderId, RuleName
+from guardd.model.names import AccountName, EpisodeId, OrderId, RuleName
 from guardd.model.outcome import Accepted, Reason, Rejected, Unknown
 from tests.journal.making import HEDGE, HOUR_S, MAIN, at, cancel, episode, intent, key, moved, stop
 
@@ -234,6 +235,22 @@ async def test_halted_and_parked_survive_a_restart_until_resume(
         bench.journal.note_word(MAIN, word, f"why {word}", at())
     memory = await bench.memory()
     assert (memory.halted, memory.parked) == (halted, parked)
+
+
+async def test_the_last_high_of_each_balance_survives_a_restart(bench: Bench) -> None:
+    first = HighWater(
+        currency="USDT",
+        day=20_000,
+        high=Decimal("1042.11"),
+        wallets=(("USDT", Decimal("1000.5")),),
+        settled_ms=1_728_000_000_000,
+        taken=((1_728_000_000_500, "row-1"), (1_728_000_000_500, "row-2")),
+    )
+    other = replace(first, currency="USDC", high=None, taken=())
+    last = replace(first, high=Decimal("1100"), noted_ms=1_728_000_001_000)
+    for whose, water in ((MAIN, first), (MAIN, other), (HEDGE, first), (MAIN, last)):
+        bench.journal.note_high_water(AccountName(whose), water, at())
+    assert (await bench.memory(MAIN)).high_waters == (other, last)
 
 
 async def test_accounts_are_kept_apart(bench: Bench) -> None:

@@ -13,14 +13,15 @@ from guardd.model.highwater import CHECKPOINT_MS, DAY_MS, Book, HighWater, Sight
 D = Decimal
 NOON = 20_000 * DAY_MS + DAY_MS // 2
 USDT = "USDT"
+START, NOTHING = D(1000), D(0)
 
 
 @dataclass
 class Account:
     """An account whose wallet and ledger agree, seen through a book."""
 
-    wallet: Decimal = D(1000)
-    profit: Decimal = D(0)
+    wallet: Decimal = START
+    profit: Decimal = NOTHING
     now_ms: int = NOON
     book: Book = field(default_factory=Book)
     ledger: list[Flow] = field(default_factory=list)

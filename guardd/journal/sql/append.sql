@@ -40,3 +40,7 @@ SELECT halted, parked FROM standing WHERE account = :account
 -- name: standing
 INSERT INTO standing (account, halted, parked) VALUES (:account, :halted, :parked)
 ON CONFLICT (account) DO UPDATE SET halted = excluded.halted, parked = excluded.parked
+
+-- name: high_water
+INSERT INTO high_water (account, currency, text) VALUES (:account, :currency, :text)
+ON CONFLICT (account, currency) DO UPDATE SET text = excluded.text

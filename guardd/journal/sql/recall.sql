@@ -14,3 +14,6 @@ SELECT text FROM episode WHERE account = :account AND ended = 0 ORDER BY id
 
 -- name: own_orders
 SELECT order_id FROM own_order WHERE account = :account
+
+-- name: high_waters
+SELECT text FROM high_water WHERE account = :account ORDER BY currency
