@@ -8,6 +8,7 @@ from guardd.model.highwater import HighWater
 from guardd.model.intent import FINISHED, Stage
 from guardd.model.names import ClientId, EpisodeId, OrderId, RuleName
 from guardd.model.position import Episode
+from guardd.model.state import lasting
 
 REMEMBERED_MS: Final = 24 * 3_600_000
 """The longest window of the policy's limits (interfaces.md 2.6)."""
@@ -30,14 +31,17 @@ def memory_of(
     """
     oldest_first = sorted(known, key=lambda each: (each.at_ms, each.intent.id))
     open_episodes = tuple(sorted(episodes, key=lambda episode: episode.id))
-    still_count = {episode.id for episode in open_episodes}
+    still_count = frozenset(episode.id for episode in open_episodes)
     young = [each for each in oldest_first if each.at_ms > now_ms - REMEMBERED_MS]
     marking = [
         each for each in oldest_first if each.at_ms > now_ms - REMEMBERED_MS or each.intent.episode in still_count
     ]
     return Memory(
         unfinished=tuple(each for each in oldest_first if each.stage not in FINISHED),
-        recent=tuple(each for each in young if each.stage in FINISHED),
+        recent=(
+            *lasting((each for each in oldest_first if each.at_ms <= now_ms - REMEMBERED_MS), still_count),
+            *(each for each in young if each.stage in FINISHED),
+        ),
         episodes=open_episodes,
         rule_marks=_rule_marks(marking),
         order_ids=frozenset(order_ids),

@@ -43,6 +43,20 @@ class WantedOrder:
     size: Decimal | None
     on_unprotected: OnUnprotected
 
+    @property
+    def slot(self) -> RuleName:
+        return slot_name(self.rule, self.kind, self.tranche)
+
+
+def slot_name(rule: RuleName, kind: ProtectionKind, tranche: int) -> RuleName:
+    """What counts the steps of one protective order: so that no other action of the rule shares its cooldown or its client ids."""
+    return RuleName(f"{rule}/{kind}/{tranche}")
+
+
+def finish_name(slot: RuleName) -> RuleName:
+    """Under which name the guard itself closes what one tranche should have closed."""
+    return RuleName(f"{slot}/finish")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protect:

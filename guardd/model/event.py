@@ -11,10 +11,11 @@ from typing import TypeAlias
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.flow import Flow
+from guardd.model.footing import Footing
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Intent, Stage
-from guardd.model.names import ClientId, OrderId, PositionMode, Symbol
+from guardd.model.names import ClientId, EpisodeId, OrderId, PositionKey, PositionMode, Symbol
 from guardd.model.order import OrderUpdate, PlanOrder, RestingOrder
 from guardd.model.outcome import Outcome
 from guardd.model.position import Position, PositionUpdate
@@ -171,6 +172,16 @@ class IntentMoved:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FootingFound:
+    """What a position's protection stands on was found anew by the policy; it is remembered with the episode."""
+
+    at: Instant
+    key: PositionKey
+    episode: EpisodeId
+    footing: Footing
+
+
 class BlockKind(StrEnum):
     RATE_LIMIT = "rate_limit"
     EDGE = "edge"
@@ -250,6 +261,7 @@ Event: TypeAlias = (
     | VenueLearned
     | ClockRead
     | IntentMoved
+    | FootingFound
     | BlockMoved
     | VenueClosingSeen
     | ReadFailed

@@ -18,6 +18,7 @@ from guardd.model.event import (
     BlockMoved,
     ClockRead,
     Event,
+    FootingFound,
     ForeignGuardSeen,
     InstrumentsRead,
     IntentMoved,
@@ -56,6 +57,7 @@ from guardd.model.state import (
     Pending,
     Pushed,
     RuleProgress,
+    lasting,
 )
 
 FLAT_CONFIRMED_AFTER_S: Final = 2.0
@@ -87,6 +89,8 @@ def fold(state: AccountState, event: Event) -> Folded:
             return _orders_read(state, event)
         case IntentMoved():
             return _intent(state, event)
+        case FootingFound():
+            return _footing(state, event)
         case BalanceRead():
             return _balance_read(state, event)
         case LedgerRead():
@@ -451,6 +455,14 @@ def _stop_verified(state: AccountState, intent: Intent) -> tuple[News, ...]:
     return (News(kind=NewsKind.EPISODE_CHANGED, key=held.key, episode=held.episode),)
 
 
+def _footing(state: AccountState, event: FootingFound) -> Folded:
+    held = state.held.get(event.key)
+    if held is None or held.episode.id != event.episode or held.episode.footing == event.footing:
+        return _NOTHING
+    held.episode = replace(held.episode, footing=event.footing)
+    return Folded(news=(News(kind=NewsKind.EPISODE_CHANGED, key=held.key, episode=held.episode),))
+
+
 # The rest
 
 
@@ -529,5 +541,8 @@ def _operator(state: AccountState, event: OperatorSpoke) -> Folded:
 
 
 def _forget(state: AccountState, now: Instant) -> None:
-    while state.finished and now.seconds_since(state.finished[0].at) > REMEMBERED_S:
-        state.finished.pop(0)
+    if not state.finished or now.seconds_since(state.finished[0].at) <= REMEMBERED_S:
+        return
+    lives = frozenset(held.episode.id for held in state.held.values())
+    old = [each for each in state.finished if now.seconds_since(each.at) > REMEMBERED_S]
+    state.finished = [*lasting(old, lives), *state.finished[len(old) :]]

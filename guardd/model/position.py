@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from guardd.model.footing import NO_FOOTING, Footing
 from guardd.model.names import EpisodeId, MarginMode, PositionKey
 from guardd.model.reading import Reading
 
@@ -61,6 +62,7 @@ class Episode:
     largest_quantity: Decimal
     largest_notional: Decimal
     had_verified_stop: bool = False
+    footing: Footing = NO_FOOTING
 
 
 def episode_id(key: PositionKey, opened_ms: int) -> EpisodeId:

@@ -1,9 +1,10 @@
 """Everything guardd believes about one account. Written by `guardd.model.fold` and by nothing else."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
@@ -12,7 +13,7 @@ from guardd.model.flow import Flow
 from guardd.model.highwater import Book, HighWater
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
-from guardd.model.intent import Intent, Stage
+from guardd.model.intent import CloseAtMarket, Intent, ModifyProtection, PlaceProtection, Stage
 from guardd.model.names import (
     AccountName,
     ClientId,
@@ -91,6 +92,38 @@ class Finished:
     outcome: Outcome | None = None
     """The venue's answer: why it was rejected decides what may be tried next (the ladder of stops, the retry schedule)."""
     order_id: OrderId | None = None
+
+
+class Ended(Protocol):
+    """A `Finished`, or the journal's memory of one."""
+
+    @property
+    def intent(self) -> Intent: ...
+    @property
+    def stage(self) -> Stage: ...
+
+
+AnEnded = TypeVar("AnEnded", bound=Ended)
+
+
+def lasting(oldest_first: Iterable[AnEnded], lives: frozenset[EpisodeId]) -> list[AnEnded]:
+    """What of a position that is still held counts beyond the day: the last protection of each slot, and what was closed.
+
+    By these a stop that vanishes is known to have fired, and a filled tranche from one that somebody cancelled.
+    """
+    kept: list[AnEnded] = []
+    seen: set[tuple[EpisodeId, RuleName, type]] = set()
+    for ended in reversed(list(oldest_first)):
+        intent = ended.intent
+        place = (intent.episode, intent.rule, type(intent.write))
+        if intent.episode not in lives or ended.stage is not Stage.VERIFIED:
+            continue
+        if isinstance(intent.write, CloseAtMarket):
+            kept.append(ended)
+        elif isinstance(intent.write, PlaceProtection | ModifyProtection) and place not in seen:
+            seen.add(place)
+            kept.append(ended)
+    return kept[::-1]
 
 
 @dataclass(slots=True, kw_only=True)
