@@ -409,7 +409,11 @@ class Guard:
 
     def _adopt_leash(self) -> None:
         limits = self._policy.limits
-        self._hands.leash = Leash(orders_per_minute=limits.orders_per_minute, reduce_per_hour=limits.reduce_per_hour)
+        self._hands.leash = Leash(
+            orders_per_minute=limits.orders_per_minute,
+            reduce_per_hour=limits.reduce_per_hour,
+            top_up_per_day=limits.top_up_per_day,
+        )
 
     # Showing
 

@@ -9,14 +9,27 @@ from typing import Final, assert_never
 
 from guardd.daemon.reader import Reader, ReadKind
 from guardd.daemon.telling import Teller
-from guardd.execution.approve import QUIET, ApprovedIntent, NeedsRead, Refusal, RefusalKind, approve
+from guardd.execution.approve import ApprovedIntent, NeedsRead, approve
 from guardd.execution.closing import closing_steps, unfinished_reductions
 from guardd.execution.entries import cancel_entries, cancel_every_entry, entries_left
 from guardd.execution.executor import Executor
+from guardd.execution.levering import lever_steps
 from guardd.execution.proposal import Bounds, FiredStop, Leash, Note, Proposal, SoftwareStop, Steps
 from guardd.execution.reconcile import finish_fired, reconcile
+from guardd.execution.refusal import QUIET, Refusal, RefusalKind
 from guardd.execution.sweep import sweep
-from guardd.model.decision import CancelEntries, Close, Decision, OnUnprotected, Protect, Reduce, Tell
+from guardd.model.decision import (
+    AddMargin,
+    CancelEntries,
+    Close,
+    Decision,
+    LowerLeverage,
+    OnUnprotected,
+    Protect,
+    Reduce,
+    Tell,
+    TopUp,
+)
 from guardd.model.facts import Refused
 from guardd.model.instant import Instant
 from guardd.model.names import EpisodeId, PositionKey, RuleName, Severity, Symbol
@@ -115,6 +128,8 @@ class Hands:
                 steps = closing_steps(decision, self._state, bounds, now=now, frame_ns=frame_ns)
                 opposite = PositionKey(decision.key.account, decision.key.symbol, decision.key.side.opposite)
                 self._propose(steps, now=now, with_opposite=opposite in closed)
+            case LowerLeverage() | AddMargin() | TopUp():
+                self._propose(lever_steps(decision, self._state, frame_ns=frame_ns), now=now)
             case CancelEntries():
                 self._propose(cancel_entries(decision, self._state), now=now)
             case Tell():

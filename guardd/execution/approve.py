@@ -6,12 +6,13 @@ proposal: mode, episode, sizes, prices, caps and order of replacement are all ju
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
 
 from guardd.execution.closing import exposure_raised, slice_of
+from guardd.execution.judge_levers import judge_lever
 from guardd.execution.patience import not_before
 from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
+from guardd.execution.refusal import No, Refusal, RefusalKind
 from guardd.execution.resting import is_missing_stop, made_by_us, own_plans, placed_for, stands_in_for, venue_allows_one
 from guardd.execution.windows import (
     CLOSING,
@@ -19,6 +20,7 @@ from guardd.execution.windows import (
     closing_in_flight,
     confirmed_quantity,
     largest_quantity,
+    lever_holds,
     next_step,
     orders_sent,
     reduced,
@@ -27,6 +29,7 @@ from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
 from guardd.model.intent import (
     Action,
+    AddMargin,
     CancelOrder,
     CloseAtMarket,
     Intent,
@@ -34,10 +37,11 @@ from guardd.model.intent import (
     PlaceProtection,
     SetLeverage,
     Stage,
+    TransferToFutures,
     Write,
     client_id,
 )
-from guardd.model.names import PositionKey, PositionMode, RuleName
+from guardd.model.names import PositionKey, PositionMode
 from guardd.model.order import ProtectionKind
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Held
@@ -50,49 +54,6 @@ PLANS_AGE_S_MAX: Final = 10.0
 CLOSE_DECISIONS_PER_MINUTE: Final = 3
 
 _SEAL: Final = object()
-
-
-class RefusalKind(StrEnum):
-    OBSERVING = "observing"
-    HALTED = "halted"
-    PARKED = "parked"
-    EPISODE_OVER = "episode_over"
-    IN_FLIGHT = "in_flight"
-    """Something that it must not run beside is unfinished: it will be judged anew when that has come back."""
-    TOO_EARLY = "too_early"
-    """The retry schedule holds it back until `retry_at`."""
-    LIMIT = "limit"
-    BREAKER = "breaker"
-    TOO_SMALL = "too_small"
-    """No size that the venue would take; a position that is all dust is `unprotectable`."""
-    MISPLACED = "misplaced"
-    """A trigger that isn't between the liquidation price and the mark, or no mark to know it by (I4)."""
-    RATCHET = "ratchet"
-    UNCONFIRMED = "unconfirmed"
-    """It would end an order before what stands in its place is confirmed, or on a position that a read has just lost (I3, I6)."""
-    NOT_OURS = "not_ours"
-    WORSENS = "worsens"
-    UNKNOWN_INSTRUMENT = "unknown_instrument"
-    UNGUARDED = "unguarded"
-    """Its contract is one that guardd sends nothing for."""
-    CROSS_CHECK = "cross_check"
-    """The account was not cross-checked, or its figures contradict each other, before its first reducing write (I29)."""
-
-
-QUIET: Final = frozenset({RefusalKind.IN_FLIGHT, RefusalKind.TOO_EARLY, RefusalKind.UNCONFIRMED})
-"""Refusals that pass by themselves: nothing to tell anybody."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """It may not be carried out, and why."""
-
-    key: PositionKey
-    rule: RuleName
-    action: Action
-    kind: RefusalKind
-    why: str
-    retry_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +95,6 @@ class ApprovedIntent:
 Verdict: TypeAlias = ApprovedIntent | Refusal | NeedsRead
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _No:
-    """A check that failed."""
-
-    kind: RefusalKind
-    why: str
-    retry_at: Instant | None = None
-
-
 def approve(
     proposal: Proposal,
     state: AccountState,
@@ -162,7 +114,7 @@ def approve(
     """
     verdict = _judge(proposal, state, bounds, leash=leash, now=now, doubts=doubts, with_opposite=with_opposite)
     match verdict:
-        case _No():
+        case No():
             return Refusal(
                 key=proposal.key,
                 rule=proposal.rule,
@@ -197,26 +149,26 @@ def _judge(
     now: Instant,
     doubts: tuple[str, ...],
     with_opposite: bool,
-) -> Write | _No | NeedsRead:
+) -> Write | No | NeedsRead:
     if no := _forbidden_by_mode(proposal, state) or _forbidden_by_history(proposal, state, now):
         return no
     instrument = state.instruments.get(proposal.key.symbol)
     if instrument is not None and instrument.unguarded:
-        return _No(kind=RefusalKind.UNGUARDED, why=f"{proposal.key.symbol} isn't guarded: {instrument.unguarded}")
+        return No(kind=RefusalKind.UNGUARDED, why=f"{proposal.key.symbol} isn't guarded: {instrument.unguarded}")
     write = proposal.write
     if isinstance(write, CancelOrder):
         return _limits(proposal, state, leash, now) or _judge_cancel(proposal, write, state, now)
     held = state.held.get(proposal.key)
     if held is None or held.episode.id != proposal.episode:
-        return _No(kind=RefusalKind.EPISODE_OVER, why=f"the position of {proposal.episode} is no longer held")
+        return No(kind=RefusalKind.EPISODE_OVER, why=f"the position of {proposal.episode} is no longer held")
     if instrument is None:
-        return _No(kind=RefusalKind.UNKNOWN_INSTRUMENT, why=f"{proposal.key.symbol}: its contract was never read")
+        return No(kind=RefusalKind.UNKNOWN_INSTRUMENT, why=f"{proposal.key.symbol}: its contract was never read")
     if no := _limits(proposal, state, leash, now):
         return no
     match write:
         case CloseAtMarket():
             if doubts and not _reduced_before(state, held):
-                return _No(kind=RefusalKind.CROSS_CHECK, why="I29: " + "; ".join(doubts))
+                return No(kind=RefusalKind.CROSS_CHECK, why="I29: " + "; ".join(doubts))
             known = proposal.blind or proposal.operator or state.reads_held_back(now)
             if now.seconds_since(held.read) > POSITION_AGE_S_MAX and not known:
                 return NeedsRead(key=proposal.key, why="the position's last read is too old for a closing move")
@@ -225,8 +177,12 @@ def _judge(
             return _judge_place(write, held, instrument, bounds)
         case ModifyProtection():
             return _judge_modify(write, held, instrument, state, bounds)
-        case SetLeverage():
-            return _judge_leverage(write, held)
+        case SetLeverage() | AddMargin() | TransferToFutures():
+            if doubts and not _reduced_before(state, held):
+                return No(kind=RefusalKind.CROSS_CHECK, why="I29: " + "; ".join(doubts))
+            if now.seconds_since(held.read) > POSITION_AGE_S_MAX:
+                return NeedsRead(key=proposal.key, why="the position's last read is too old for a margin step")
+            return judge_lever(write, held, instrument, state, leash, now)
         case _:
             assert_never(write)
 
@@ -259,17 +215,17 @@ def _intent(proposal: Proposal, write: Write, state: AccountState, now: Instant)
 # May anything be sent at all?
 
 
-def _forbidden_by_mode(proposal: Proposal, state: AccountState) -> _No | None:
+def _forbidden_by_mode(proposal: Proposal, state: AccountState) -> No | None:
     """I22: nothing before CONFIRM; while halted missing stops and `close` (and what the operator's own flatten needs)."""
     if not state.armed:
-        return _No(kind=RefusalKind.OBSERVING, why="observing: no signed write is sent")
+        return No(kind=RefusalKind.OBSERVING, why="observing: no signed write is sent")
     if state.foreign_guard:
-        return _No(kind=RefusalKind.OBSERVING, why="observing: another guardd is alive on this account (I14)")
+        return No(kind=RefusalKind.OBSERVING, why="observing: another guardd is alive on this account (I14)")
     missing_stop = is_missing_stop(proposal.write, state)
     if state.parked is not None and not missing_stop:
-        return _No(kind=RefusalKind.PARKED, why=f"parked: {state.parked}")
+        return No(kind=RefusalKind.PARKED, why=f"parked: {state.parked}")
     if state.halted and not missing_stop and not _passes_halt(proposal, state):
-        return _No(kind=RefusalKind.HALTED, why="halted: only missing stops and close act")
+        return No(kind=RefusalKind.HALTED, why="halted: only missing stops and close act")
     return None
 
 
@@ -288,17 +244,18 @@ def _passes_halt(proposal: Proposal, state: AccountState) -> bool:
             return False
 
 
-def _forbidden_by_history(proposal: Proposal, state: AccountState, now: Instant) -> _No | None:
+def _forbidden_by_history(proposal: Proposal, state: AccountState, now: Instant) -> No | None:
     if state.unresolved and not is_missing_stop(proposal.write, state):
-        return _No(kind=RefusalKind.IN_FLIGHT, why=f"{state.unresolved} intents of an earlier run are not resolved yet")
+        return No(kind=RefusalKind.IN_FLIGHT, why=f"{state.unresolved} intents of an earlier run are not resolved yet")
     for pending in state.in_flight(proposal.key):
         intent = pending.intent
-        if intent.episode == proposal.episode and intent.rule == proposal.rule:
-            return _No(kind=RefusalKind.IN_FLIGHT, why=f"intent {intent.id} of this rule is {pending.stage}")
+        same_rule = intent.episode == proposal.episode and intent.rule == proposal.rule
+        if same_rule and lever_holds(intent, proposal.action, now):
+            return No(kind=RefusalKind.IN_FLIGHT, why=f"intent {intent.id} of this rule is {pending.stage}")
     held_back = not_before(state, proposal.key, proposal.episode, proposal.rule, proposal.write)
     if held_back is not None and now.mono_ns < held_back.mono_ns:
         wait_s = held_back.seconds_since(now)
-        return _No(kind=RefusalKind.TOO_EARLY, why=f"the next try is in {wait_s:.1f} s", retry_at=held_back)
+        return No(kind=RefusalKind.TOO_EARLY, why=f"the next try is in {wait_s:.1f} s", retry_at=held_back)
     return None
 
 
@@ -312,7 +269,7 @@ def _reduced_before(state: AccountState, held: Held) -> bool:
 # The leash (interfaces.md 2.6)
 
 
-def _limits(proposal: Proposal, state: AccountState, leash: Leash, now: Instant) -> _No | None:
+def _limits(proposal: Proposal, state: AccountState, leash: Leash, now: Instant) -> No | None:
     if proposal.operator or is_missing_stop(proposal.write, state):
         return None
     if proposal.action is Action.CLOSE:
@@ -322,26 +279,26 @@ def _limits(proposal: Proposal, state: AccountState, leash: Leash, now: Instant)
     sent = orders_sent(state, now)
     if sent >= leash.orders_per_minute:
         why = f"orders_per_minute: {sent} were sent in the last minute, {leash.orders_per_minute} are allowed"
-        return _No(kind=RefusalKind.LIMIT, why=why)
+        return No(kind=RefusalKind.LIMIT, why=why)
     return None
 
 
-def _breaker(proposal: Proposal, state: AccountState, now: Instant) -> _No | None:
+def _breaker(proposal: Proposal, state: AccountState, now: Instant) -> No | None:
     decisions = close_decisions(state, proposal.key, now)
     serves = dict(proposal.inputs).get(INPUT_DECISION)
     if serves in decisions or len(decisions) < CLOSE_DECISIONS_PER_MINUTE:
         return None
     why = f"runaway breaker: {len(decisions)} closing decisions on this position in the last minute"
-    return _No(kind=RefusalKind.BREAKER, why=why)
+    return No(kind=RefusalKind.BREAKER, why=why)
 
 
-def _reduce_limit(write: CloseAtMarket, state: AccountState, leash: Leash, now: Instant) -> _No | None:
+def _reduce_limit(write: CloseAtMarket, state: AccountState, leash: Leash, now: Instant) -> No | None:
     done = reduced(state, write.key, now)
     allowed = leash.reduce_per_hour * largest_quantity(state, write.key, now)
     if done + write.size <= allowed:
         return None
     why = f"reduce_per_hour: {done} contracts were closed in the last hour, {write.size} more would pass {allowed}"
-    return _No(kind=RefusalKind.LIMIT, why=why)
+    return No(kind=RefusalKind.LIMIT, why=why)
 
 
 # Closing: invariants I1, I2, I15, I18
@@ -357,17 +314,17 @@ def _judge_close(
     now: Instant,
     *,
     with_opposite: bool,
-) -> CloseAtMarket | _No:
+) -> CloseAtMarket | No:
     in_flight = [p.intent for p in state.in_flight(write.key) if isinstance(p.intent.write, CloseAtMarket)]
     if any(proposal.action is Action.REDUCE or intent.action is Action.CLOSE for intent in in_flight):
-        return _No(kind=RefusalKind.IN_FLIGHT, why="another close of this position is in flight")
+        return No(kind=RefusalKind.IN_FLIGHT, why="another close of this position is in flight")
     quantity = confirmed_quantity(state, write.key)
     free = quantity - closing_in_flight(state, write.key)
     whole = proposal.action is Action.CLOSE
     size = slice_of(free if whole else min(write.size, free), free, instrument, whole=whole)
     if size <= 0:
         why = f"{quantity} held, {quantity - free} in flight: nothing left that the venue takes (at least {instrument.min_size})"
-        return _No(kind=RefusalKind.TOO_SMALL, why=why)
+        return No(kind=RefusalKind.TOO_SMALL, why=why)
     sized = replace(write, size=size)
     if write.limit_price is not None:
         price = write.limit_price
@@ -377,38 +334,38 @@ def _judge_close(
         return no
     if not with_opposite and exposure_raised(state, held, size):
         why = "I15: it would raise the net exposure of this instrument's legs"
-        return _No(kind=RefusalKind.WORSENS, why=why)
+        return No(kind=RefusalKind.WORSENS, why=why)
     return sized
 
 
 # Protection: invariants I4, I11, I13, I18
 
 
-def _judge_place(write: PlaceProtection, held: Held, instrument: Instrument, bounds: Bounds) -> PlaceProtection | _No:
+def _judge_place(write: PlaceProtection, held: Held, instrument: Instrument, bounds: Bounds) -> PlaceProtection | No:
     trigger = _towards_mark(write.trigger_price, write.key, write.kind, instrument)
     if no := _misplaced(trigger, write.key, write.kind, bounds):
         return no
     quantity = held.position.quantity
     size = None if write.size is None else min(instrument.size_down(write.size), quantity)
     if size is not None and size < instrument.min_size:
-        return _No(kind=RefusalKind.TOO_SMALL, why=f"size {write.size} is below the venue's {instrument.min_size}")
+        return No(kind=RefusalKind.TOO_SMALL, why=f"size {write.size} is below the venue's {instrument.min_size}")
     return replace(write, trigger_price=trigger, size=size, position_size=quantity)
 
 
 def _judge_modify(
     write: ModifyProtection, held: Held, instrument: Instrument, state: AccountState, bounds: Bounds
-) -> ModifyProtection | _No:
+) -> ModifyProtection | No:
     plan = state.plans.get(write.order_id)
     if plan is None or plan.key != write.key:
-        return _No(kind=RefusalKind.UNCONFIRMED, why=f"order {write.order_id} is not in the plan list")
+        return No(kind=RefusalKind.UNCONFIRMED, why=f"order {write.order_id} is not in the plan list")
     if not made_by_us(state, plan):
-        return _No(kind=RefusalKind.NOT_OURS, why=f"I13: order {write.order_id} is not ours")
+        return No(kind=RefusalKind.NOT_OURS, why=f"I13: order {write.order_id} is not ours")
     trigger = _towards_mark(write.trigger_price, write.key, write.kind, instrument)
     if no := _misplaced(trigger, write.key, write.kind, bounds):
         return no
     if write.kind is ProtectionKind.STOP_LOSS and (trigger - plan.trigger_price) * write.key.side.sign <= 0:
         why = f"I11: from {plan.trigger_price} to {trigger} leads away from the price"
-        return _No(kind=RefusalKind.RATCHET, why=why)
+        return No(kind=RefusalKind.RATCHET, why=why)
     size = None if write.size is None else min(instrument.size_down(write.size), held.position.quantity)
     return replace(write, trigger_price=trigger, size=size)
 
@@ -419,58 +376,47 @@ def _towards_mark(price: Decimal, key: PositionKey, kind: ProtectionKind, instru
     return instrument.price_up(price) if below else instrument.price_down(price)
 
 
-def _misplaced(trigger: Decimal, key: PositionKey, kind: ProtectionKind, bounds: Bounds) -> _No | None:
+def _misplaced(trigger: Decimal, key: PositionKey, kind: ProtectionKind, bounds: Bounds) -> No | None:
     if not is_value(bounds.mark):
-        return _No(kind=RefusalKind.MISPLACED, why="I4: no mark price to place it by")
+        return No(kind=RefusalKind.MISPLACED, why="I4: no mark price to place it by")
     sign = key.side.sign if kind is ProtectionKind.STOP_LOSS else -key.side.sign
     if (bounds.mark - trigger) * sign <= 0 or trigger <= 0:
-        return _No(
-            kind=RefusalKind.MISPLACED, why=f"I4: trigger {trigger} is not on its side of the mark {bounds.mark}"
-        )
+        return No(kind=RefusalKind.MISPLACED, why=f"I4: trigger {trigger} is not on its side of the mark {bounds.mark}")
     limit = bounds.liquidation_price
     if kind is ProtectionKind.STOP_LOSS and is_value(limit) and (trigger - limit) * sign <= 0:
-        return _No(kind=RefusalKind.MISPLACED, why=f"I4: trigger {trigger} is not before the liquidation price {limit}")
+        return No(kind=RefusalKind.MISPLACED, why=f"I4: trigger {trigger} is not before the liquidation price {limit}")
     return None
-
-
-def _judge_leverage(write: SetLeverage, held: Held) -> SetLeverage | _No:
-    leverage = held.position.leverage
-    if not is_value(leverage) or write.leverage >= leverage or write.leverage < 1:
-        return _No(
-            kind=RefusalKind.WORSENS, why=f"I17: leverage {leverage} is only ever lowered, not set to {write.leverage}"
-        )
-    return write
 
 
 # Cancels: invariants I3, I6, I13, I30
 
 
-def _judge_cancel(proposal: Proposal, write: CancelOrder, state: AccountState, now: Instant) -> CancelOrder | _No:
+def _judge_cancel(proposal: Proposal, write: CancelOrder, state: AccountState, now: Instant) -> CancelOrder | No:
     if not write.order_id:
-        return _No(kind=RefusalKind.NOT_OURS, why="I30: a cancel without an id would cancel everything")
+        return No(kind=RefusalKind.NOT_OURS, why="I30: a cancel without an id would cancel everything")
     held = state.held.get(write.key)
     if held is not None and held.missing_since is not None:
-        return _No(
+        return No(
             kind=RefusalKind.UNCONFIRMED, why="I6: a read lost this position; nothing is cancelled until another agrees"
         )
     order = state.plans.get(write.order_id) or state.resting.get(write.order_id)
     if order is None:
-        return _No(kind=RefusalKind.UNCONFIRMED, why=f"order {write.order_id} is not in the lists")
+        return No(kind=RefusalKind.UNCONFIRMED, why=f"order {write.order_id} is not in the lists")
     match proposal.action:
         case Action.CANCEL_ENTRIES if not order.closes:
             return write
         case Action.FREE_VOLUME if order.closes and order.key == write.key and write.order_id in state.resting:
             return write
         case Action.CANCEL_PROTECTION if not made_by_us(state, order):
-            return _No(kind=RefusalKind.NOT_OURS, why=f"I13: order {write.order_id} is not ours")
+            return No(kind=RefusalKind.NOT_OURS, why=f"I13: order {write.order_id} is not ours")
         case Action.CANCEL_PROTECTION:
             return _judge_ending(proposal, write, state, now)
         case _:
             why = f"I13: {proposal.action} may not cancel order {write.order_id}"
-            return _No(kind=RefusalKind.NOT_OURS, why=why)
+            return No(kind=RefusalKind.NOT_OURS, why=why)
 
 
-def _judge_ending(proposal: Proposal, write: CancelOrder, state: AccountState, now: Instant) -> CancelOrder | _No:
+def _judge_ending(proposal: Proposal, write: CancelOrder, state: AccountState, now: Instant) -> CancelOrder | No:
     """I3: a stop of ours ends when the position is gone, or when a fresh list shows what stands in its place."""
     if write.key not in state.held:
         return write
@@ -478,7 +424,7 @@ def _judge_ending(proposal: Proposal, write: CancelOrder, state: AccountState, n
     if plan is None or plan.protection is not ProtectionKind.STOP_LOSS:
         return write
     if state.plans_at is None or now.seconds_since(state.plans_at) > PLANS_AGE_S_MAX:
-        return _No(kind=RefusalKind.UNCONFIRMED, why="I3: the plan list is too old to end a stop on")
+        return No(kind=RefusalKind.UNCONFIRMED, why="I3: the plan list is too old to end a stop on")
     instead = state.plans.get(proposal.instead) if proposal.instead is not None else None
     quantity = state.held[write.key].position.quantity
     others = [each for each in own_plans(state, write.key, plan.protection) if each.order_id != plan.order_id]
@@ -486,4 +432,4 @@ def _judge_ending(proposal: Proposal, write: CancelOrder, state: AccountState, n
         return write
     if proposal.gap_allowed and venue_allows_one(state, write.key, plan.protection, now):
         return write
-    return _No(kind=RefusalKind.UNCONFIRMED, why=f"I3: nothing confirmed stands in for stop {write.order_id}")
+    return No(kind=RefusalKind.UNCONFIRMED, why=f"I3: nothing confirmed stands in for stop {write.order_id}")

@@ -11,13 +11,15 @@ from guardd.errors import InvariantBroken
 from guardd.journal.base import Memory, Remembered
 from guardd.model.highwater import Book
 from guardd.model.instant import NS_PER_MS, Instant
-from guardd.model.intent import FINISHED, Action, CancelOrder, Stage
+from guardd.model.intent import FINISHED, Action, CloseAtMarket, ModifyProtection, PlaceProtection, Stage
 from guardd.model.outcome import Accepted
 from guardd.model.state import AccountState, Finished, Pending, RuleProgress
 
 CLOCK_DOUBTED_FROM_MS: Final = 60_000
 """A local clock this far from the venue's can't say how long the guard was away."""
 LONG_AGO_MS: Final = 3_600_000
+ORDERS: Final = (CloseAtMarket, PlaceProtection, ModifyProtection)
+"""Writes whose id is an order of ours."""
 
 
 def awaken(state: AccountState, memory: Memory, *, now: Instant, clock_offset_ms: int | None) -> None:
@@ -60,7 +62,7 @@ def _finished(state: AccountState, remembered: Remembered, now: Instant, *, doub
     )
     if remembered.stage is not Stage.REFUSED:
         state.known_client_ids.add(intent.id)
-    if remembered.order_id is not None and not isinstance(intent.write, CancelOrder):
+    if remembered.order_id is not None and isinstance(intent.write, ORDERS):
         state.own_order_ids.add(remembered.order_id)
     if remembered.stage in (Stage.VOID, Stage.REFUSED):
         return
@@ -84,7 +86,7 @@ def _unfinished(state: AccountState, remembered: Remembered, now: Instant, *, do
         earlier_run=True,
     )
     state.known_client_ids.add(intent.id)
-    if order_id is not None and not isinstance(intent.write, CancelOrder):
+    if order_id is not None and isinstance(intent.write, ORDERS):
         state.own_order_ids.add(order_id)
 
 

@@ -4,19 +4,33 @@ The figures that an intent took along (`quantity_before`, `closed_before`) are w
 market order that filled at once is in no list of open orders (BitMart reference, 18.4).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
 from guardd.model.event import OrdersRead, PositionsRead
-from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket, Intent, ModifyProtection, PlaceProtection
+from guardd.model.intent import (
+    AddMargin,
+    CancelKind,
+    CancelOrder,
+    CloseAtMarket,
+    Intent,
+    ModifyProtection,
+    MovesMoney,
+    PlaceProtection,
+)
+from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId
 from guardd.model.order import OrderUpdate, PlanForm, PlanOrder
 from guardd.model.position import Position, episode_id
+from guardd.model.reading import is_value
 from guardd.model.state import AccountState
 
 CREATED_BEFORE_MS_MAX: Final = 10_000
 """A plan order without a client id may be ours if the venue's stamp is at most this much older than the decision."""
+
+GREW_SHARE: Final = Decimal("0.9")
+"""Funding is taken from the margin of an isolated position too: so much of an addition must show."""
 
 
 def row_of(intent: Intent, read: PositionsRead) -> Position | None:
@@ -115,6 +129,27 @@ def still_listed(write: CancelOrder, read: OrdersRead) -> bool | None:
 
 def listed_plan(order_id: OrderId, read: OrdersRead) -> PlanOrder | None:
     return next((plan for plan in read.plans or () if plan.order_id == order_id), None)
+
+
+def margin_grew(write: AddMargin, intent: Intent, row: Position) -> bool:
+    """True when the position's margin shows the addition. With another quantity it tells nothing: a fill moves margin too."""
+    if not is_value(row.margin) or row.quantity != intent.quantity_before:
+        return False
+    return row.margin - write.margin_before >= write.amount * GREW_SHARE
+
+
+def record_of(
+    intent: Intent, write: MovesMoney, records: Iterable[MoneyRecord], taken: frozenset[OrderId]
+) -> MoneyRecord | None:
+    """The venue's record of this move: by our id where it carries one, else by its amount, and nobody's already."""
+    listed = sorted(records, key=lambda record: (record.at_ms, record.id))
+    for record in listed:
+        if record.client_id == intent.id:
+            return record
+    for record in listed:
+        if record.client_id is None and record.amount == write.amount and record.id not in taken:
+            return record
+    return None
 
 
 def _is_as_meant(plan: PlanOrder, write: PlaceProtection) -> bool:

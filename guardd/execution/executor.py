@@ -18,7 +18,7 @@ from guardd.journal.base import Journal
 from guardd.model.event import Event, InstrumentsRead, IntentMoved
 from guardd.model.facts import IntentStaged, Listener, Said
 from guardd.model.instant import NS_PER_S
-from guardd.model.intent import CancelOrder, CloseAtMarket, Intent, PlaceProtection, Stage
+from guardd.model.intent import LEVERS, CancelOrder, CloseAtMarket, Intent, PlaceProtection, Stage
 from guardd.model.names import AccountName, ClientId, OrderId, PositionMode, Severity
 from guardd.model.order import OrderUpdate
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
@@ -209,7 +209,8 @@ class Executor:
             self._move(intent, Stage.ACCEPTED, outcome=outcome, order_id=intent.write.order_id, detail=detail)
             await self._read_back(intent, intent.write.order_id)
             return
-        if outcome.reason in REREAD_FIRST:
+        poor = intent.action in LEVERS and outcome.reason is Reason.BALANCE
+        if outcome.reason in REREAD_FIRST or poor:
             await reread(intent.write, self._reader)
         elif outcome.reason in (Reason.PRECISION, Reason.SIZE_BOUNDS):
             await self._reread_instrument(intent)

@@ -28,6 +28,8 @@ class Leash:
 
     orders_per_minute: int = 30
     reduce_per_hour: Decimal = Decimal(1)
+    top_up_per_day: Decimal = Decimal(500)
+    """Transfers and margin additions together, in the settlement coin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import Final
 
 from guardd.execution.verify import Finding, Reader, look
-from guardd.model.intent import CloseAtMarket, Intent, PlaceProtection, Stage
+from guardd.model.intent import AddMargin, CloseAtMarket, Intent, PlaceProtection, Stage, TransferToFutures
 from guardd.model.names import OrderId
 
 APART_S_MIN: Final = 3.0
 """The first and the last look lie at least this far apart (BitMart reference, 18.4 step 5)."""
 LOOKS: Final = 3
+MOVES_WITHIN_S: Final = 10.0
+"""A transfer or margin addition that was asked for longer ago than this, and left no trace, won't come any more."""
 
 
 async def resolve(intent: Intent, order_id: OrderId | None, reader: Reader, *, lookup_delay_s: float) -> Finding:
@@ -34,6 +36,8 @@ async def resolve(intent: Intent, order_id: OrderId | None, reader: Reader, *, l
 
 async def _absent(intent: Intent, order_id: OrderId | None, reader: Reader, finding: Finding) -> Finding:
     """Every look said no. A stop may have fired in between; a change to an order that is gone can't be made again."""
+    if isinstance(intent.write, AddMargin | TransferToFutures):
+        return _not_moved(intent, reader, finding)
     if not isinstance(intent.write, CloseAtMarket | PlaceProtection):
         return replace(finding, stage=Stage.REJECTED if finding.gone else Stage.VOID)
     looked = await reader.order(intent, order_id)
@@ -51,3 +55,10 @@ async def _absent(intent: Intent, order_id: OrderId | None, reader: Reader, find
     if report.filled > 0:
         return replace(ended, stage=Stage.VERIFIED, detail=f"it filled {report.filled} already")
     return replace(ended, stage=Stage.FAILED, detail="it ended without a fill")
+
+
+def _not_moved(intent: Intent, reader: Reader, finding: Finding) -> Finding:
+    """Money that nothing shows may still be on its way: ten seconds say that it isn't (UTA reference, 12.5)."""
+    if reader.clock.now().seconds_since(intent.decided) < MOVES_WITHIN_S:
+        return replace(finding, stage=Stage.UNKNOWN)
+    return replace(finding, stage=Stage.FAILED if reader.was_accepted(intent) else Stage.VOID)

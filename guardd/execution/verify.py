@@ -16,32 +16,43 @@ from guardd.execution.evidence import (
     closed_since,
     differs_from,
     listed_plan,
+    margin_grew,
     placed_plan,
+    record_of,
     row_of,
     still_listed,
     taken_by_later_closes,
 )
-from guardd.model.event import Event, OrdersRead, PositionsRead, ReadFailed
+from guardd.model.event import BalanceRead, Event, OrdersRead, PositionsRead, ReadFailed
 from guardd.model.intent import (
+    AddMargin,
     CancelKind,
     CancelOrder,
     CloseAtMarket,
     Intent,
     ModifyProtection,
+    MovesMoney,
     PlaceProtection,
     SetLeverage,
     Stage,
+    TransferToFutures,
     Write,
 )
+from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId
 from guardd.model.order import OrderReport, OrderUpdate
-from guardd.model.state import AccountState
+from guardd.model.outcome import Accepted
+from guardd.model.state import AccountState, Finished, Pending
 from guardd.venues.base import Venue
 
 READ_DEADLINE_S: Final = 3.0
 """A backstop: the transport gives each of its calls a deadline of its own, below this."""
 LOOKS_S: Final = (0.05, 0.15, 0.3, 0.5, 1.0)
 """Pauses before the looks at an accepted write: five in two seconds (BitMart reference, 18.3 and 18.4)."""
+
+
+CLOCKS_APART_MS: Final = 1_000
+"""The venue's stamp of a move may be so much older than our decision, measured on its own clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +114,27 @@ class Reader:
         self._post(read)
         return read
 
+    async def balances(self) -> BalanceRead | None:
+        started = self.clock.now()
+        try:
+            async with asyncio.timeout(READ_DEADLINE_S):
+                balances = await self._venue.balances()
+        except (VenueError, TimeoutError) as error:
+            self._failed("balance", error)
+            return None
+        read = BalanceRead(started=started, at=self.clock.now(), balances=balances)
+        self._post(read)
+        return read
+
+    async def money_moved(self, intent: Intent, write: MovesMoney) -> tuple[MoneyRecord, ...] | None:
+        since_ms = intent.decided.wall_ms + self.offset_ms - CLOCKS_APART_MS
+        try:
+            async with asyncio.timeout(READ_DEADLINE_S):
+                return await self._venue.money_moved(write, since_ms=since_ms)
+        except (VenueError, TimeoutError) as error:
+            self._failed("money_moved", error)
+            return None
+
     async def order(self, intent: Intent, order_id: OrderId | None) -> LookedUp | None:
         """Look the intent's order up; what the private stream told of it serves first, when that was its end."""
         pushed = self._pushed.get(intent.id)
@@ -128,6 +160,22 @@ class Reader:
             seen = seen | set(self._state.plans)
         return frozenset(seen)
 
+    def records_taken(self, intent: Intent) -> frozenset[OrderId]:
+        """Records of moves that are another intent's."""
+        others: list[Pending | Finished] = [*self._state.finished, *self._state.pending.values()]
+        return frozenset(
+            each.order_id
+            for each in others
+            if each.order_id is not None
+            and each.intent.id != intent.id
+            and isinstance(each.intent.write, AddMargin | TransferToFutures)
+        )
+
+    def was_accepted(self, intent: Intent) -> bool:
+        """True when the venue said once that it took it."""
+        pending = self._state.pending.get(intent.id)
+        return pending is not None and isinstance(pending.outcome, Accepted)
+
     def taken_by_later_closes(self, intent: Intent) -> Decimal:
         """What our closes that were decided after this one filled, as far as it is known."""
         return taken_by_later_closes(intent, self._state, self._pushed)
@@ -146,8 +194,8 @@ async def verify(intent: Intent, order_id: OrderId | None, reader: Reader) -> Fi
             return finding
     if finding.stage is Stage.FAILED and isinstance(intent.write, PlaceProtection):
         return await _not_listed(intent, order_id, reader, finding)
-    if finding.stage is Stage.FAILED and isinstance(intent.write, CloseAtMarket):
-        # A finished order may take longer than this to show in a look-up: only `resolve` waits long enough to say no.
+    if finding.stage is Stage.FAILED and isinstance(intent.write, CloseAtMarket | AddMargin | TransferToFutures):
+        # A finished order or a move may take longer than this to show: only `resolve` waits long enough to say no.
         return replace(finding, stage=Stage.UNKNOWN)
     return finding
 
@@ -169,6 +217,10 @@ async def look(intent: Intent, order_id: OrderId | None, reader: Reader, *, thor
             return await _look_at_cancelled(write, reader)
         case SetLeverage():
             return await _look_at_leverage(intent, write, reader)
+        case AddMargin():
+            return await _look_at_margin(intent, write, reader, thorough=thorough)
+        case TransferToFutures():
+            return await _look_at_transfer(intent, write, reader)
         case _:
             assert_never(write)
 
@@ -176,7 +228,9 @@ async def look(intent: Intent, order_id: OrderId | None, reader: Reader, *, thor
 async def reread(write: Write, reader: Reader) -> None:
     """Read anew what a rejection says we were wrong about."""
     await reader.positions()
-    if not isinstance(write, SetLeverage):
+    if isinstance(write, SetLeverage | AddMargin | TransferToFutures):
+        await reader.balances()
+    else:
         plans_only = isinstance(write, PlaceProtection | ModifyProtection)
         await reader.orders(resting=not plans_only, plans=True)
 
@@ -279,7 +333,41 @@ async def _look_at_leverage(intent: Intent, write: SetLeverage, reader: Reader) 
         return Finding(stage=Stage.FAILED, detail="the position is gone")
     if row.leverage != write.leverage:
         return Finding(stage=Stage.FAILED, detail=f"leverage is {row.leverage}, not {write.leverage}")
+    await reader.balances()
     return Finding(stage=Stage.VERIFIED, detail=f"leverage is {row.leverage}")
+
+
+async def _look_at_margin(intent: Intent, write: AddMargin, reader: Reader, *, thorough: bool) -> Finding:
+    """The position's own margin tells it, else the venue's record of it: no such call carries an id."""
+    read = await reader.positions()
+    if read is None:
+        return Finding(stage=Stage.UNKNOWN, detail="the positions could not be read")
+    row = row_of(intent, read)
+    if row is not None and margin_grew(write, intent, row):
+        await reader.balances()
+        return Finding(stage=Stage.VERIFIED, detail=f"the position's margin is {row.margin}")
+    if not thorough:
+        return Finding(stage=Stage.UNKNOWN, detail="the position's margin doesn't show it yet")
+    return await _recorded(intent, write, reader)
+
+
+async def _look_at_transfer(intent: Intent, write: TransferToFutures, reader: Reader) -> Finding:
+    return await _recorded(intent, write, reader)
+
+
+async def _recorded(intent: Intent, write: MovesMoney, reader: Reader) -> Finding:
+    """By the venue's records. What it was for is judged anew, so the balance with it in is read before it counts as done."""
+    records = await reader.money_moved(intent, write)
+    if records is None:
+        return Finding(stage=Stage.UNKNOWN, detail="the venue's records of it could not be read")
+    record = record_of(intent, write, records, reader.records_taken(intent))
+    if record is None:
+        return Finding(stage=Stage.FAILED, detail="the venue has no record of it")
+    if not record.done:
+        return Finding(stage=Stage.UNKNOWN, detail="the venue is still at it", order_id=record.id)
+    if await reader.balances() is None:
+        return Finding(stage=Stage.UNKNOWN, detail="done, and the balance could not be read", order_id=record.id)
+    return Finding(stage=Stage.VERIFIED, detail=f"recorded as {record.id}", order_id=record.id)
 
 
 def _report_of(update: OrderUpdate) -> OrderReport:

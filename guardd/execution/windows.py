@@ -9,7 +9,8 @@ from typing import Final
 
 from guardd.execution.proposal import INPUT_DECISION
 from guardd.model.instant import Instant
-from guardd.model.intent import Action, CloseAtMarket, Intent, PlaceProtection, Stage
+from guardd.model.intent import LEVERS, Action, CloseAtMarket, Intent, PlaceProtection, Stage
+from guardd.model.moved import moved_today
 from guardd.model.names import EpisodeId, PositionKey, RuleName
 from guardd.model.outcome import Reason, Rejected
 from guardd.model.state import AccountState, Finished
@@ -19,6 +20,8 @@ HOUR_S: Final = 3600.0
 CLOSING: Final = frozenset({Action.REDUCE, Action.CLOSE})
 FILL_SHOWN_AFTER_S: Final = 2.0
 """A position read this long after a fill of ours shows it; venues that count no closed quantity are believed then."""
+LEVER_HOLDS_S: Final = 2.0
+"""A margin or leverage step that isn't verified by then counts as failed, and its rule goes on (interfaces.md 2.5)."""
 UNSUCCESSFUL: Final = frozenset({Stage.REJECTED, Stage.FAILED, Stage.VOID, Stage.REFUSED})
 
 
@@ -123,6 +126,22 @@ def largest_quantity(state: AccountState, key: PositionKey, now: Instant, within
     for pending in state.in_flight(key):
         largest = max(largest, pending.intent.quantity_before)
     return largest
+
+
+def topped_up(state: AccountState, now: Instant) -> Decimal:
+    """Transfers and margin additions of the last 24 hours; what is in flight, unclear or seemed lost counts whole."""
+    return moved_today(state, now)
+
+
+def lever_holds(intent: Intent, action: Action, now: Instant) -> bool:
+    """True while an unfinished intent of a rule keeps the rule's next `action` back.
+
+    Orders do until they are settled. A margin or leverage step keeps nothing but its own like that long: what it does is not
+    undone by a reduction, and a close doesn't wait for it at all.
+    """
+    if intent.action not in LEVERS or intent.action is action:
+        return True
+    return action is not Action.CLOSE and now.seconds_since(intent.decided) < LEVER_HOLDS_S
 
 
 def close_decisions(state: AccountState, key: PositionKey, now: Instant) -> frozenset[str]:

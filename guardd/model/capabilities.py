@@ -26,5 +26,7 @@ class Capabilities:
     """The wire form of a closing order hangs on the position mode: nothing can be sent before that was read."""
     positions_repeated: bool = False
     """The stream shows each position again and again while it is held; else only when it changes."""
+    spot_balance: bool = False
+    """Tells what is in the spot wallet: a top-up is taken from what is there, and may be tried again."""
     lookup_delay_s: float
     """How long a new order may take to show in a look-up."""

@@ -40,7 +40,17 @@ from guardd.model.event import (
     VenueLearned,
 )
 from guardd.model.instant import Instant
-from guardd.model.intent import FINISHED, NEXT, Action, CancelOrder, CloseAtMarket, Intent, Stage
+from guardd.model.intent import (
+    FINISHED,
+    NEXT,
+    Action,
+    CancelOrder,
+    CloseAtMarket,
+    Intent,
+    ModifyProtection,
+    PlaceProtection,
+    Stage,
+)
 from guardd.model.names import OrderId, PositionKey, PositionMode, Symbol
 from guardd.model.order import OrderAction
 from guardd.model.outcome import Accepted
@@ -388,7 +398,7 @@ def _intent(state: AccountState, event: IntentMoved) -> Folded:
     order_id = event.order_id or (event.outcome.order_id if isinstance(event.outcome, Accepted) else None)
     if order_id is not None:
         pending.order_id = order_id
-        if not isinstance(intent.write, CancelOrder):
+        if isinstance(intent.write, CloseAtMarket | PlaceProtection | ModifyProtection):
             state.own_order_ids.add(order_id)
     if event.stage is not Stage.REFUSED:
         state.known_client_ids.add(intent.id)

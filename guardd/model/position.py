@@ -33,6 +33,8 @@ class Position:
     """Contracts of this life that were closed already; grows with each closing fill."""
     venue_ms: int
     """The venue's time of this row (wall, ms)."""
+    auto_margin: bool = False
+    """The venue itself adds margin to it from the free balance: nobody else may draw on that then (Bitget reference, 7.7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from guardd.model.decision import CancelEntries, Close, Decision, Reduce, Tell
+from guardd.model.decision import AddMargin, CancelEntries, Close, Decision, LowerLeverage, Reduce, Tell, TopUp
 from guardd.model.instant import Instant
-from guardd.model.intent import Action
+from guardd.model.intent import LEVERS, Action
 from guardd.model.names import MarginMode, PositionKey, RuleName, Severity, Symbol
-from guardd.model.state import AccountState
+from guardd.model.state import AccountState, Pending
 from guardd.policy.conditions import Use
 from guardd.policy.confirm import Confirmation, Verdict
 from guardd.policy.entering import wants_cancel
 from guardd.policy.language import CancelEntering, Notify, Policy, PolicyRule, WhenBlind
+from guardd.policy.levers import VERIFIED_WITHIN_S, Lever
 from guardd.policy.memory import Memory, RuleMemory, observe, ripe
 from guardd.policy.reasons import condition_text, inputs_of, plain, sentence
 from guardd.policy.stops import wanted_protection
@@ -116,7 +117,7 @@ class _Look:
                 cancels.extend(self._cancel(view, rule, remembered))
         self._protect(view, tuple(active))
         self.decisions.extend(cancels)
-        wishes_of(view, self.state, self.memory, self.now, self.wishes)
+        wishes_of(view, self.state, self.memory, self.now, self.wishes, self.policy.limits)
         self._tell_blindness(view)
 
     def _notify(self, view: View, rule: PolicyRule) -> None:
@@ -185,9 +186,9 @@ class _Look:
         permitted = [wish for wish in self.wishes.found if self._permitted(wish)]
         own = _strongest(wish for wish in permitted if not wish.for_account and self._believed(wish))
         rest = _strongest(wish for wish in permitted if wish.for_account and wish.key not in own)
-        chosen = [wish for wish in own.values() if self._keeps_hedge(wish, own)]
+        chosen = self._one_top_up([wish for wish in own.values() if self._keeps_hedge(wish, own)])
         if rest and not any(wish.view.cross for wish in chosen) and not self._account_busy():
-            chosen += [wish for wish in self._for_account(rest) if self._believed(wish)]
+            chosen += self._one_top_up([wish for wish in self._for_account(rest) if self._believed(wish)])
         for symbol in {view.held.key.symbol for view in seen} - self.in_doubt:
             self.confirmation.settle(symbol)
         for wish in sorted(chosen, key=_net_side_first):
@@ -198,7 +199,7 @@ class _Look:
         """In flight, from this run or an earlier: the venue's word comes first."""
         if self._withheld_by(wish) or self.state.unresolved:
             return False
-        return not busy(wish.view, self.state, self.now, close=wish.size is None)
+        return not busy(wish, self.state, self.now)
 
     def _withheld_by(self, wish: Wish) -> str:
         """Halted: only `close` acts; parked: nothing."""
@@ -233,11 +234,27 @@ class _Look:
     def _account_busy(self) -> bool:
         """True while any step on a cross position is in flight: the account is judged anew from what the venue then says."""
         return any(
-            pending.intent.action in (Action.REDUCE, Action.CLOSE)
+            (pending.intent.action in (Action.REDUCE, Action.CLOSE) or self._lever_due(pending))
             and (held := self.state.held.get(pending.intent.key)) is not None
             and held.position.margin_mode is MarginMode.CROSS
             for pending in self.state.pending.values()
         )
+
+    def _lever_due(self, pending: Pending) -> bool:
+        """A margin step whose two seconds aren't over."""
+        waited_s = self.now.seconds_since(pending.intent.decided)
+        return pending.intent.action in LEVERS and waited_s < VERIFIED_WITHIN_S
+
+    def _one_top_up(self, wishes: list[Wish]) -> list[Wish]:
+        """What a transfer brings is for all cross positions: one at a time, and none beside one whose end isn't known (I16)."""
+        found: list[Wish] = []
+        under_way = any(pending.intent.action is Action.TOP_UP for pending in self.state.pending.values())
+        for wish in wishes:
+            tops_up = wish.lever is not None and wish.lever.action is Action.TOP_UP
+            if not (tops_up and under_way):
+                found.append(wish)
+            under_way = under_way or tops_up
+        return found
 
     def _for_account(self, wishes: dict[PositionKey, Wish]) -> list[Wish]:
         steps = choose(wishes.values(), self.state, self.now)
@@ -259,6 +276,9 @@ class _Look:
             self.decisions.append(
                 Close(key=key, episode=episode, rule=rule.name, reason=reason, inputs=inputs, blind=blind)
             )
+        elif wish.lever is not None:
+            reason = sentence(view, rule, Use.CLOSE, wish.lever.what)
+            self.decisions.append(_lever(wish, wish.lever, reason, inputs))
         else:
             what = f"reduce by {plain(wish.size)} of {plain(view.risk.quantity)} contracts"
             reason = sentence(view, rule, Use.CLOSE, what) + (f" ({wish.note})" if wish.note else "")
@@ -320,6 +340,35 @@ def _strongest(wishes: Iterable[Wish]) -> dict[PositionKey, Wish]:
 def _net_side_first(wish: Wish) -> tuple[str, bool, PositionKey]:
     """Legs of one instrument in the order in which the net exposure never grows: the side it is on goes first."""
     return wish.key.symbol, wish.view.risk.exposure is not wish.key.side, wish.key
+
+
+def _lever(wish: Wish, lever: Lever, reason: str, inputs: tuple[tuple[str, str], ...]) -> Decision:
+    key, episode, rule = wish.key, wish.view.held.episode.id, wish.rule.name
+    match lever.action:
+        case Action.SET_LEVERAGE:
+            return LowerLeverage(
+                key=key, episode=episode, rule=rule, leverage=lever.amount, reason=reason, inputs=inputs
+            )
+        case Action.ADD_MARGIN:
+            return AddMargin(
+                key=key,
+                episode=episode,
+                rule=rule,
+                amount=lever.amount,
+                currency=lever.coin,
+                reason=reason,
+                inputs=inputs,
+            )
+        case _:
+            return TopUp(
+                key=key,
+                episode=episode,
+                rule=rule,
+                amount=lever.amount,
+                currency=lever.coin,
+                reason=reason,
+                inputs=inputs,
+            )
 
 
 def _close_reason(wish: Wish) -> str:

@@ -8,11 +8,15 @@ from guardd.model.decision import IfPassed, OnUnprotected
 from guardd.model.names import PriceType, Severity
 from guardd.policy.grammar import Word, read_arguments, read_single, read_word
 from guardd.policy.language import (
+    MARGIN_MOVES,
     SIZE_MOVES,
     TRIGGER_UNIT,
     UNIT_OF,
+    AddMarginBy,
+    AddMarginUntil,
     CancelEntering,
     CloseAll,
+    LowerLeverage,
     Metric,
     Notify,
     PolicyAction,
@@ -20,20 +24,24 @@ from guardd.policy.language import (
     ReduceUntil,
     StopLoss,
     TakeProfit,
+    TopUp,
     Trigger,
     TriggerKind,
     Unit,
 )
 from guardd.policy.load_when import read_metric
 from guardd.policy.nodes import Entry, Faults, Items, Place, Table, Value, shown
-from guardd.policy.values import read_number
+from guardd.policy.values import read_money, read_number
 
-NOT_YET_ACTIONS: Final = ("trail_stop", "set_leverage", "add_margin", "top_up")
+NOT_YET_ACTIONS: Final = ("trail_stop",)
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "stop_loss": ("trigger", "price_type", "size", "if_passed", "on_unprotected"),
     "take_profit": ("trigger", "price_type", "size"),
     "reduce": ("by", "until", "at_most"),
     "close": (),
+    "set_leverage": ("to",),
+    "add_margin": ("until", "amount", "at_most"),
+    "top_up": ("amount",),
     "cancel_entries": (),
     "notify": ("severity",),
 }
@@ -88,11 +96,12 @@ def _reduce(arguments: Table, place: Place, faults: Faults) -> PolicyAction | No
         share = _share(by, faults)
         return None if share is None else ReduceBy(share=share)
     most = Decimal("0.5") if at_most is None else _share(at_most, faults)
-    aim = None if until is None else _aim(until, faults)
+    aim = None if until is None else _aim(until, SIZE_MOVES, "what a smaller position can change", faults)
     return None if aim is None or most is None else ReduceUntil(metric=aim[0], target=aim[1], at_most=most)
 
 
-def _aim(until: Entry, faults: Faults) -> tuple[Metric, Decimal] | None:
+def _aim(until: Entry, moves: frozenset[Metric], what: str, faults: Faults) -> tuple[Metric, Decimal] | None:
+    """Aims are above zero, but for a loss: `unrealized_pnl: -50 USDT` is what may be left of one."""
     single = read_single(until.value, "a metric and its aim such as {distance_to_liquidation: 12%}", faults)
     if single is None:
         return None
@@ -100,16 +109,66 @@ def _aim(until: Entry, faults: Faults) -> tuple[Metric, Decimal] | None:
     metric = read_metric(word, entry, faults)
     if metric is None:
         return None
-    if metric not in SIZE_MOVES:
-        faults.expected(
-            entry.place, shown(word), f"what a smaller position can change: {', '.join(sorted(SIZE_MOVES))}"
-        )
+    if metric not in moves:
+        faults.expected(entry.place, shown(word), f"{what}: {', '.join(sorted(moves))}")
         return None
     target = read_number(entry.value, UNIT_OF[metric], faults)
-    if target is not None and target <= 0:
+    if target is not None and (target == 0 or (target < 0 and metric is not Metric.UNREALIZED_PNL)):
         faults.expected(entry.value.place, str(target), "an aim above zero")
         return None
     return None if target is None else (metric, target)
+
+
+def _set_leverage(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
+    entry = arguments.entries.get("to")
+    if entry is None:
+        faults.expected(place, "`set_leverage` without `to`", "a leverage such as to: 5")
+        return None
+    to = read_number(entry.value, Unit.NUMBER, faults)
+    if to is not None and to < 1:
+        faults.expected(entry.value.place, str(to), "a leverage of 1 or more")
+        return None
+    return None if to is None else LowerLeverage(to=to)
+
+
+def _add_margin(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
+    amount, until, at_most = (arguments.entries.get(name) for name in ("amount", "until", "at_most"))
+    if (amount is None) == (until is None):
+        found = "both `amount` and `until`" if amount else "neither `amount` nor `until`"
+        faults.expected(place, found, "exactly one of them")
+        return None
+    most = None if at_most is None else read_money(at_most.value, faults)
+    if at_most is not None and most is None:
+        return None
+    if amount is not None:
+        each = read_money(amount.value, faults)
+        if each is None or (most is not None and _other_coin(each, most, amount, faults)):
+            return None
+        return AddMarginBy(amount=each[0], at_most=None if most is None else most[0], coin=each[1])
+    aim = None if until is None else _aim(until, MARGIN_MOVES, "what more margin can change", faults)
+    if most is None:
+        faults.expected(place, "`add_margin` with `until` and without `at_most`", "a cap such as at_most: 200 USDT")
+    return (
+        None
+        if aim is None or most is None
+        else AddMarginUntil(metric=aim[0], target=aim[1], at_most=most[0], coin=most[1])
+    )
+
+
+def _other_coin(each: tuple[Decimal, str], most: tuple[Decimal, str], entry: Entry, faults: Faults) -> bool:
+    if each[1] == most[1]:
+        return False
+    faults.expected(entry.value.place, f"{each[1]} in `amount` and {most[1]} in `at_most`", "one coin in both")
+    return True
+
+
+def _top_up(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
+    entry = arguments.entries.get("amount")
+    if entry is None:
+        faults.expected(place, "`top_up` without `amount`", "an amount such as amount: 100 USDT")
+        return None
+    money = read_money(entry.value, faults)
+    return None if money is None else TopUp(amount=money[0], coin=money[1])
 
 
 def _close(arguments: Table, place: Place, faults: Faults) -> PolicyAction:
@@ -129,6 +188,9 @@ _READERS: Final[Mapping[str, Callable[[Table, Place, Faults], PolicyAction | Non
     "take_profit": _take_profit,
     "reduce": _reduce,
     "close": _close,
+    "set_leverage": _set_leverage,
+    "add_margin": _add_margin,
+    "top_up": _top_up,
     "cancel_entries": _cancel_entries,
     "notify": _notify,
 }

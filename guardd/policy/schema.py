@@ -5,7 +5,17 @@ from typing import Final, TypeAlias
 
 from guardd.model.decision import IfPassed, OnUnprotected
 from guardd.model.names import MarginMode, PriceType, Severity, Side
-from guardd.policy.language import SIZE_MOVES, TRIGGER_UNIT, UNIT_OF, Metric, Sense, TriggerKind, Unit, WhenBlind
+from guardd.policy.language import (
+    MARGIN_MOVES,
+    SIZE_MOVES,
+    TRIGGER_UNIT,
+    UNIT_OF,
+    Metric,
+    Sense,
+    TriggerKind,
+    Unit,
+    WhenBlind,
+)
 from guardd.policy.load import LIMIT_UNITS, MATCH_KEYS, RULE_KEYS, RULE_NAME, TOP_KEYS, VERSION
 from guardd.policy.load_then import ARGUMENTS
 from guardd.policy.values import EXPECTED, PATTERN
@@ -82,12 +92,26 @@ def _action() -> dict[str, Json]:
         "until": _one_key({str(metric): _number(UNIT_OF[metric]) for metric in Metric if metric in SIZE_MOVES}),
         "at_most": _number(Unit.RATIO),
         "severity": _words(Severity),
+        "to": _number(Unit.NUMBER),
+        "amount": _number(Unit.MONEY),
     }
-    needed = {"stop_loss": ["trigger"], "take_profit": ["trigger"]}
+    margin_aims: dict[str, Json] = {
+        str(metric): _number(UNIT_OF[metric]) for metric in Metric if metric in MARGIN_MOVES
+    }
+    of_margin = {"at_most": _number(Unit.MONEY), "until": _one_key(margin_aims)}
+    needed = {
+        "stop_loss": ["trigger"],
+        "take_profit": ["trigger"],
+        "set_leverage": ["to"],
+        "top_up": ["amount"],
+        "reduce": [],
+        "add_margin": [],
+    }
     actions: dict[str, Json] = {}
     for action, names in ARGUMENTS.items():
-        shape = _mapping({name: arguments[name] for name in names}, names, required=needed.get(action, []))
-        shape["type"] = "object" if action in needed or action == "reduce" else ["object", "null"]
+        known = {**arguments, **of_margin} if action == "add_margin" else arguments
+        shape = _mapping({name: known[name] for name in names}, names, required=needed.get(action, []))
+        shape["type"] = "object" if action in needed else ["object", "null"]
         actions[action] = shape
     return _one_key(actions)
 

@@ -6,15 +6,19 @@ the smallest number of steps that reaches the aim is found by halving.
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from guardd.model.instrument import Instrument
 from guardd.model.names import MarginMode
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.policy.conditions import Use, metric_of
-from guardd.policy.language import SAFER_WHEN_HIGHER, Metric, ReduceBy, ReduceUntil
+from guardd.policy.language import MARGIN_MOVES, SAFER_WHEN_HIGHER, Metric, ReduceBy, ReduceUntil
 from guardd.risk.assess import PositionRisk, assess_on
 from guardd.risk.ground import Ground
+from guardd.risk.strengthened import margin_for_leverage, with_more_behind
+
+CENT: Final = Decimal("0.01")
+SATOSHI: Final = Decimal("0.00000001")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ def _until(action: ReduceUntil, on: Ground, risk: PositionRisk, instrument: Inst
     cap = instrument.size_down(action.at_most * risk.quantity)
     if cap < instrument.step:
         return NoSize(why=f"at_most {action.at_most:%} of {risk.quantity} contracts is less than one step")
+    if _reached(action, on, risk, Decimal(0)):
+        return NoSize(why=f"{action.metric} {action.target} is reached already")
     steps = int(cap / instrument.step)
     if not _reached(action, on, risk, cap):
         return _beyond_reach(action, on, risk, instrument, cap)
@@ -69,8 +75,9 @@ def _beyond_reach(
     """Cross does what it may and is judged again; closing part of an isolated position hardly moves its liquidation price."""
     aim = f"{action.metric} {action.target}"
     if risk.margin_mode is MarginMode.ISOLATED:
-        return NoSize(why=f"no size within at_most {action.at_most:%} brings an isolated position to {aim}")
-    if not _no_worse(action.metric, on, risk, cap):
+        why = f"no size within at_most {action.at_most:%} brings an isolated position to {aim}"
+        return NoSize(why=f"{why}: {what_would(action.metric, action.target, on, risk, instrument)}")
+    if not _no_worse(action, on, risk, cap):
         return NoSize(why=f"closing {cap} contracts would not bring {aim} nearer (I15)")
     sized = _bounded(cap, risk.quantity, cap, instrument)
     match sized:
@@ -81,19 +88,84 @@ def _beyond_reach(
 
 
 def _reached(action: ReduceUntil, on: Ground, risk: PositionRisk, size: Decimal) -> bool:
-    after = reading_after(action.metric, on, risk, size)
-    if after is Absent.NONE:
-        return action.metric in SAFER_WHEN_HIGHER
-    if not is_value(after):
+    return is_there(reading_after(action.metric, on, risk, size), action.metric, action.target)
+
+
+def is_there(reading: Reading, metric: Metric, target: Decimal) -> bool:
+    """Is the metric at its target, or beyond it on the good side?"""
+    if reading is Absent.NONE:
+        return metric in SAFER_WHEN_HIGHER
+    if not is_value(reading):
         return False
-    return after >= action.target if action.metric in SAFER_WHEN_HIGHER else after <= action.target
+    return reading >= target if _wants_higher(metric, target) else reading <= target
 
 
-def _no_worse(metric: Metric, on: Ground, risk: PositionRisk, size: Decimal) -> bool:
+def _wants_higher(metric: Metric, target: Decimal) -> bool:
+    """A loss is better the higher it stands, a gain that shall be taken the lower."""
+    return metric in SAFER_WHEN_HIGHER or (metric is Metric.UNREALIZED_PNL and target < 0)
+
+
+def _no_worse(action: ReduceUntil, on: Ground, risk: PositionRisk, size: Decimal) -> bool:
+    metric = action.metric
     before, after = metric_of(risk, metric, Use.CLOSE), reading_after(metric, on, risk, size)
     if before is None or not is_value(before) or not is_value(after):
         return after is Absent.NONE and metric in SAFER_WHEN_HIGHER
-    return after >= before if metric in SAFER_WHEN_HIGHER else after <= before
+    return after >= before if _wants_higher(metric, action.target) else after <= before
+
+
+def margin_until(
+    metric: Metric, target: Decimal, on: Ground, risk: PositionRisk, instrument: Instrument, *, at_most: Decimal
+) -> Decimal | None:
+    """The smallest addition, up to a cent, that brings an isolated position's metric to its target; None: none within `at_most`."""
+
+    def reached(cents: int) -> bool:
+        return is_there(reading_with(metric, on, risk, cents * unit), metric, target)
+
+    unit = SATOSHI if instrument.inverse else CENT
+    high = int(at_most / unit)
+    if high < 1 or not reached(high):
+        return None
+    low = 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high * unit
+
+
+def leverage_until(metric: Metric, target: Decimal, on: Ground, risk: PositionRisk) -> Decimal | None:
+    """The highest whole leverage below the present one that brings an isolated position's metric to its target; None: none does."""
+    now = on.position.leverage
+    if not is_value(now):
+        return None
+
+    def reached(leverage: int) -> bool:
+        more = margin_for_leverage(on, Decimal(leverage))
+        return is_value(more) and is_there(reading_with(metric, on, risk, more), metric, target)
+
+    low, high = 1, int(now) if now != int(now) else int(now) - 1
+    if high < 1 or not reached(low):
+        return None
+    while high > low:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if reached(middle) else (low, middle - 1)
+    return Decimal(low)
+
+
+def what_would(metric: Metric, target: Decimal, on: Ground, risk: PositionRisk, instrument: Instrument) -> str:
+    """What brings an isolated position's metric to its target where a reduction can't, in words."""
+    ways: list[str] = []
+    if metric in MARGIN_MOVES and is_value(risk.notional):
+        amount = margin_until(metric, target, on, risk, instrument, at_most=risk.notional)
+        leverage = leverage_until(metric, target, on, risk)
+        ways += [] if amount is None else [f"{amount} {instrument.settle} more margin"]
+        ways += [] if leverage is None else [f"a leverage of {leverage}"]
+    return f"{' or '.join(ways)} would, or closing it" if ways else "closing it would"
+
+
+def reading_with(metric: Metric, on: Ground, risk: PositionRisk, amount: Decimal) -> Reading:
+    """The metric as it would be with `amount` more behind the position, at the present mark."""
+    after = metric_of(assess_on(with_more_behind(on, amount), mark=risk.mark), metric, Use.CLOSE)
+    return Absent.UNKNOWN if after is None else after
 
 
 def reading_after(metric: Metric, on: Ground, risk: PositionRisk, size: Decimal) -> Reading:

@@ -90,6 +90,9 @@ def _badness(steps: tuple[Wish, ...], accounts: tuple[_Sums, ...]) -> tuple[Badn
         balance, burden = account.balance, account.burden
         for step in steps:
             leg, mark = step.view.on.leg, step.view.risk.mark
+            if step.lever is not None:
+                balance += step.lever.money
+                continue
             if leg is None:
                 continue
             rest, there = leg.cut_to(step.view.risk.quantity - step.takes), mark * account.shift

@@ -1,31 +1,52 @@
-"""What the rules want closed of one position: of each rule its next step, with the size.
+"""What the rules want done to de-lever one position: of each rule its next step, with the size.
 
 A step is judged anew each time, on fresh data. Several de-leveraging actions of one rule go in the order of the file: the next
-one follows once the one before was verified and the condition still holds, or at once where no size would help.
+one follows once the one before was verified and the condition still holds, or at once where it can't help. A margin or leverage
+step that failed, or wasn't verified in two seconds, is followed by the next one as well (interfaces.md 2.5).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 from guardd.model.instant import Instant
-from guardd.model.intent import Action
+from guardd.model.intent import LEVERS, Action
 from guardd.model.names import PositionKey, Side
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState
 from guardd.policy.conditions import Truth, Use
-from guardd.policy.language import DELEVERS, CloseAll, PolicyRule, ReduceBy, ReduceUntil
+from guardd.policy.language import (
+    DELEVERS,
+    STRENGTHENS,
+    CloseAll,
+    Limits,
+    PolicyAction,
+    PolicyRule,
+    ReduceBy,
+    ReduceUntil,
+)
+from guardd.policy.levers import (
+    VERIFIED_WITHIN_S,
+    Lever,
+    Progress,
+    Strengthening,
+    action_of,
+    lever_of,
+    progress_of,
+    tried_before,
+)
 from guardd.policy.memory import Memory, RuleMemory, cooling, held_at_first_sight, observe, ripe, verified_since
 from guardd.policy.sizes import NoSize, Sized, size_of
 from guardd.policy.view import View
 
 REDUCE_IN_FLIGHT_S: Final = 1.0
 """How long a close waits for the verdict on a reduction in flight; then it goes for what that leaves."""
+ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """One rule's next step on one position. `size` None: all of it."""
+    """One rule's next step on one position. `size` None: all of it; zero for a step that puts more behind it (`lever`)."""
 
     view: View
     rule: PolicyRule
@@ -35,6 +56,7 @@ class Wish:
     note: str = ""
     stop_trigger: Decimal | None = None
     """For a stop that was passed and says `if_passed: close`: the price it is about, instead of the rule's condition."""
+    lever: Lever | None = None
 
     @property
     def key(self) -> PositionKey:
@@ -45,9 +67,11 @@ class Wish:
         return self.view.risk.quantity if self.size is None else self.size
 
     @property
-    def strength(self) -> tuple[bool, Decimal]:
-        """A close is stronger than any reduction, a larger reduction than a smaller one."""
-        return self.size is None, self.takes
+    def strength(self) -> tuple[bool, bool, Decimal]:
+        """A close is stronger than any reduction and that than more margin; of a kind the larger one is."""
+        if self.lever is not None:
+            return False, False, self.lever.money
+        return self.size is None, True, self.takes
 
 
 @dataclass(slots=True)
@@ -62,8 +86,8 @@ class Wishes:
     """A rule would act, but on reads that are too old."""
 
 
-def wishes_of(view: View, state: AccountState, memory: Memory, now: Instant, into: Wishes) -> None:
-    """Collect what the rules about this position want closed. Remembers how long each condition has held."""
+def wishes_of(view: View, state: AccountState, memory: Memory, now: Instant, into: Wishes, limits: Limits) -> None:
+    """Collect what the rules about this position want done. Remembers how long each condition has held."""
     for rule in view.rules:
         if not rule.delevers:
             continue
@@ -78,28 +102,40 @@ def wishes_of(view: View, state: AccountState, memory: Memory, now: Instant, int
         elif waiting:
             into.held_back.append((view, rule))
         elif ripe(remembered, rule, truth, now):
-            _next_step(view, rule, remembered, state, now, into)
+            _next_step(view, rule, remembered, state, now, into, limits)
 
 
-def busy(view: View, state: AccountState, now: Instant, *, close: bool) -> bool:
-    """True when a step on this position is in flight: the word of the venue on it comes first."""
-    for pending in state.in_flight(view.held.key):
-        if pending.intent.action is Action.CLOSE:
+def busy(wish: Wish, state: AccountState, now: Instant) -> bool:
+    """True when a step on this position is in flight: the word of the venue on it comes first.
+
+    A close waits for no margin; a reduction waits for it two seconds; and margin waits for everything (I16).
+    """
+    for pending in state.in_flight(wish.key):
+        action, waited_s = pending.intent.action, now.seconds_since(pending.intent.decided)
+        if action is Action.CLOSE:
             return True
-        if pending.intent.action is Action.REDUCE:
-            waited_s = now.seconds_since(pending.intent.decided)
-            if not close or waited_s < REDUCE_IN_FLIGHT_S:
+        if action is Action.REDUCE and (wish.size is not None or waited_s < REDUCE_IN_FLIGHT_S):
+            return True
+        if action in LEVERS and wish.size is not None:
+            same = wish.lever is not None and wish.lever.action is action
+            if same or waited_s < VERIFIED_WITHIN_S:
                 return True
     return False
 
 
 def _next_step(
-    view: View, rule: PolicyRule, remembered: RuleMemory, state: AccountState, now: Instant, into: Wishes
+    view: View,
+    rule: PolicyRule,
+    remembered: RuleMemory,
+    state: AccountState,
+    now: Instant,
+    into: Wishes,
+    limits: Limits,
 ) -> None:
     episode = view.held.episode.id
     levers = [action for action in rule.then if isinstance(action, DELEVERS)]
-    if remembered.acted is not None and verified_since(state, episode, rule.name, remembered.acted):
-        remembered.next_action, remembered.acted = remembered.next_action + 1, None
+    if _waits(levers[min(remembered.next_action, len(levers) - 1)], view, rule, remembered, state, now):
+        return
     if remembered.next_action >= len(levers):
         remembered.next_action = len(levers) - 1 if isinstance(levers[-1], CloseAll) else 0
     for index in range(remembered.next_action, len(levers)):
@@ -110,12 +146,58 @@ def _next_step(
             return
         if index == 0 and cooling(state, episode, rule, now):
             return
-        sized = _size(action, view, state)
-        if isinstance(sized, Sized):
-            into.found.append(_wish(view, rule, sized.size, sized.note))
-            remembered.next_action = index
-            return
-        into.refused.append((view, rule, sized.why))
+        if isinstance(action, ReduceBy | ReduceUntil):
+            found: Sized | Lever | NoSize = _size(action, view, state)
+        else:
+            found = _lever(action, view, rule, remembered, state, now, limits)
+        match found:
+            case Sized():
+                into.found.append(_wish(view, rule, found.size, found.note))
+            case Lever():
+                into.found.append(replace(_wish(view, rule, ZERO, ""), lever=found))
+            case NoSize():
+                into.refused.append((view, rule, found.why))
+                continue
+        if remembered.next_action != index:
+            remembered.next_action, remembered.acted = index, None
+        return
+
+
+def _waits(
+    action: PolicyAction, view: View, rule: PolicyRule, remembered: RuleMemory, state: AccountState, now: Instant
+) -> bool:
+    """Take in what became of the last step, and go on to the next action where that is settled; true while it isn't."""
+    episode, acted = view.held.episode.id, remembered.acted
+    if acted is None:
+        return False
+    if isinstance(action, STRENGTHENS):
+        match progress_of(action, state, rule.name, episode, acted, now):
+            case Progress.WAITS:
+                return True
+            case Progress.OPEN:
+                return False
+            case Progress.DONE | Progress.FAILED:
+                pass
+    elif not verified_since(state, episode, rule.name, acted):
+        return False
+    remembered.next_action, remembered.acted = remembered.next_action + 1, None
+    return False
+
+
+def _lever(
+    action: Strengthening,
+    view: View,
+    rule: PolicyRule,
+    remembered: RuleMemory,
+    state: AccountState,
+    now: Instant,
+    limits: Limits,
+) -> Lever | NoSize:
+    """The step, unless it had its one try in this breach already."""
+    since = remembered.true_since or now
+    if tried_before(action, state, rule.name, view.held.episode.id, since, acted=remembered.acted):
+        return NoSize(why=f"{action_of(action)} was tried once in this breach")
+    return lever_of(action, view, rule, state, limits, now)
 
 
 def deciding_distance(view: View) -> Reading:

@@ -12,7 +12,8 @@ from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead, StreamName
 from guardd.model.instrument import Instrument
-from guardd.model.intent import Write
+from guardd.model.intent import MovesMoney, Write
+from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, MarginMode, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
@@ -85,10 +86,14 @@ class Venue(Protocol):
         """Look one order up, finished ones included; None when the venue says that it doesn't know it."""
         ...
 
+    async def money_moved(self, write: MovesMoney, *, since_ms: int) -> tuple[MoneyRecord, ...]:
+        """What the venue's own records show of moves like this one since then (its own wall time): evidence for an unknown one."""
+        ...
+
     async def send(
         self, write: Write, *, client_id: ClientId, position_mode: PositionMode, lane: Lane, deadline_s: float
     ) -> Outcome:
-        """Carry out one close-only write. Waits for a token in `lane` at most until the deadline."""
+        """Carry out one write that opens nothing. Waits for a token in `lane` at most until the deadline."""
         ...
 
     def stream(self) -> AsyncGenerator[Event, None]:

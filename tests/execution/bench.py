@@ -14,6 +14,7 @@ from guardd.execution.proposal import Bounds, Leash, Proposal, Steps
 from guardd.execution.reconcile import reconcile
 from guardd.execution.refusal import Refusal
 from guardd.journal.base import Memory
+from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.decision import OnUnprotected, Protect, WantedOrder
 from guardd.model.event import (
@@ -92,6 +93,18 @@ def position(key: PositionKey = LONG, quantity: int = 100, **changes: Any) -> Po
         venue_ms=OPENED_MS,
     )
     return replace(row, **changes)
+
+
+def balance(available: str = "10000", **changes: Any) -> Balance:
+    told = Balance(
+        currency="USDT",
+        equity=D(20_000),
+        available=D(available),
+        frozen=D(0),
+        position_margin=D(2_000),
+        unrealized_pnl=D(0),
+    )
+    return replace(told, **changes)
 
 
 def wanted(

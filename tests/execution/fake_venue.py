@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from typing import assert_never
 
 from guardd.clock import Clock
 from guardd.errors import VenueUnreachable
@@ -13,11 +14,24 @@ from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
-from guardd.model.intent import CancelOrder, CloseAtMarket, ModifyProtection, PlaceProtection, Write, stop_direction
+from guardd.model.intent import (
+    AddMargin,
+    CancelOrder,
+    CloseAtMarket,
+    ModifyProtection,
+    MovesMoney,
+    PlaceProtection,
+    SetLeverage,
+    TransferToFutures,
+    Write,
+    stop_direction,
+)
+from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport, PlanForm, PlanOrder, RestingOrder
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.model.position import Position
+from guardd.model.reading import is_value
 from guardd.venues.limiter import Lane
 
 CAN_ALL = Capabilities(
@@ -27,7 +41,7 @@ CAN_ALL = Capabilities(
     modify_protection=True,
     several_whole_stops=False,
     client_id_on_plan=False,
-    add_margin=False,
+    add_margin=True,
     set_leverage=True,
     top_up=True,
     cross_liquidation_price=True,
@@ -74,6 +88,10 @@ class FakeVenue:
         self.fill_ratio = Decimal(1)
         self.instrument_list: tuple[Instrument, ...] = ()
         self.watch_change: Callable[[], None] = lambda: None
+        self.balance: Balance | None = None
+        self.records: list[MoneyRecord] = []
+        """Transfers and margin additions; hidden from `money_moved` while `records_hidden`."""
+        self.records_hidden = False
         self._late: list[tuple[Write, ClientId]] = []
         self._number = 0
 
@@ -146,7 +164,14 @@ class FakeVenue:
         return 0
 
     async def balances(self) -> tuple[Balance, ...]:
-        raise VenueUnreachable("the fake keeps no balance")
+        await self._read("balances")
+        if self.balance is None:
+            raise VenueUnreachable("the fake keeps no balance")
+        return (self.balance,)
+
+    async def money_moved(self, write: MovesMoney, *, since_ms: int) -> tuple[MoneyRecord, ...]:
+        await self._read("money_moved")
+        return tuple(each for each in self.records if each.at_ms >= since_ms and not self.records_hidden)
 
     async def position_mode(self) -> PositionMode:
         return PositionMode.HEDGE
@@ -189,8 +214,25 @@ class FakeVenue:
                 if self.plans.pop(write.order_id, None) is None and self.resting.pop(write.order_id, None) is None:
                     return Rejected(reason=Reason.ORDER_GONE, code="2", text="no such order")
                 return self._accepted(write.order_id)
-            case _:
+            case SetLeverage():
+                self.rows[write.key] = replace(self.rows[write.key], leverage=write.leverage)
                 return self._accepted(None)
+            case AddMargin():
+                row = self.rows[write.key]
+                if is_value(row.margin):
+                    self.rows[write.key] = replace(row, margin=row.margin + write.amount)
+                return self._recorded(write)
+            case TransferToFutures():
+                if self.balance is not None:
+                    self.balance = replace(self.balance, available=self.balance.available + write.amount)
+                return self._recorded(write)
+            case _:
+                assert_never(write)
+
+    def _recorded(self, write: MovesMoney) -> Outcome:
+        record = MoneyRecord(id=self._next_id(), amount=write.amount, at_ms=self.clock.now().wall_ms)
+        self.records.append(record)
+        return self._accepted(None)
 
     def _do_close(self, write: CloseAtMarket, client_id: ClientId) -> Outcome:
         row = self.rows.get(write.key)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from guardd.execution.approve import ApprovedIntent, NeedsRead, Refusal, RefusalKind, approve
+from guardd.execution.approve import ApprovedIntent, NeedsRead, approve
 from guardd.execution.closing import closing_steps
 from guardd.execution.patience import SHUT_OUT
 from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
+from guardd.execution.refusal import Refusal, RefusalKind
 from guardd.model.decision import Close, Reduce
 from guardd.model.event import (
     BlockKind,
@@ -53,6 +54,7 @@ from tests.execution.bench import (
     OPENED_MS,
     SHORT,
     D,
+    balance,
     finish,
     fresh_state,
     plan,
@@ -355,7 +357,9 @@ def test_I15_isolated_legs_are_judged_each_alone() -> None:
 @pytest.mark.parametrize(("to", "approved"), [("4", True), ("5", False), ("6", False)])
 def test_I17_leverage_is_never_raised(to: str, approved: bool) -> None:
     write = SetLeverage(key=LONG, margin_mode=MarginMode.ISOLATED, leverage=D(to))
-    verdict = judge(proposal(write, rule="lever", action=Action.SET_LEVERAGE), account())
+    state = account()
+    state.balances = {"USDT": balance(available="10000")}
+    verdict = judge(proposal(write, rule="lever", action=Action.SET_LEVERAGE), state)
     assert isinstance(verdict, ApprovedIntent) is approved
 
 

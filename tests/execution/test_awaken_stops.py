@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from guardd.execution.approve import Refusal, RefusalKind
 from guardd.execution.awaken import awaken
 from guardd.execution.closing import closing_steps
 from guardd.execution.reconcile import reconcile
+from guardd.execution.refusal import Refusal, RefusalKind
 from guardd.journal.base import Remembered
 from guardd.model.decision import Close, Reduce
 from guardd.model.intent import PlaceProtection, Stage

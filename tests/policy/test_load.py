@@ -263,9 +263,6 @@ def test_an_unknown_name_is_answered_with_the_nearest_that_exists(body: str, wro
     "body",
     [
         "then: [{trail_stop: {distance: 2%}}]",
-        "then: [{set_leverage: {to: 5}}]",
-        "then: [{add_margin: {amount: 100 USDT}}]",
-        "then: [{top_up: {amount: 100 USDT}}]",
         "then: [{stop_loss: [{trigger: {from_entry: -3%}, size: 50%}]}]",
         "then: [{stop_loss: {trigger: {from_entry: -3%}, size: 50%}}]",
     ],
