@@ -6,7 +6,8 @@ import pytest
 
 from guardd.errors import CredentialsError, VenueError
 from guardd.model.event import Source
-from guardd.model.names import MarginMode, PositionMode, PriceType
+from guardd.model.intent import CancelKind, ModifyProtection
+from guardd.model.names import MarginMode, OrderId, PositionMode, PriceType
 from guardd.model.order import Direction, PlanForm, ProtectionKind
 from guardd.model.position import Position
 from guardd.model.reading import Reading, is_value
@@ -277,7 +278,17 @@ async def test_C17_a_contract_that_can_not_be_guarded_is_shown_with_its_reason_a
         assert found.unguarded
         key = on.long(bench.unguarded)
         before = len(on.tap.requests)
-        for write in (on.close(key, 1), on.stop(key, Decimal(1))):
+        moved = ModifyProtection(
+            key=key,
+            order_id=OrderId("1"),
+            kind=ProtectionKind.STOP_LOSS,
+            form=PlanForm.WHOLE,
+            trigger_price=Decimal(1),
+            price_type=PriceType.MARK,
+            size=None,
+        )
+        ended = [on.cancel(key, "1", kind) for kind in (CancelKind.PLAN, CancelKind.RESTING)]
+        for write in (on.close(key, 1), on.stop(key, Decimal(1)), moved, *ended, on.leverage(key, 2)):
             outcome = await on.send(write)
             assert type(outcome).__name__ == "Rejected", outcome
         assert not [method for method, _ in on.tap.requests[before:] if method == "POST"]

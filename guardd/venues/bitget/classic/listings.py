@@ -51,6 +51,7 @@ class Listings:
         self._tell = tell
         self._fees: dict[Symbol, Decimal] = {}
         self._coins: dict[Symbol, str] = {}
+        self._unguarded: dict[Symbol, str] = {}
         self._listed_fees: dict[Symbol, Decimal] = {}
 
     def taker_fee(self, symbol: Symbol) -> Decimal | None:
@@ -69,6 +70,11 @@ class Listings:
             listed = ", ".join(self._products)
             raise PayloadError(where=f"contracts of {symbol}", found="no such contract", expected=f"one of {listed}")
         return Line(product=product, margin_coin=product.settle or self._coins[symbol])
+
+    async def why_unguarded(self, symbol: Symbol, deadline_s: float) -> str:
+        """Why nothing is sent for a contract; empty: it is guarded. Raises `VenueError` where nobody lists it."""
+        product = self._known.products.get(symbol) or (await self.line(symbol, deadline_s)).product
+        return self._unguarded.get(symbol, "") if product.linear else answers.INVERSE
 
     def likely_product(self, symbol: Symbol) -> Product:
         """Without asking: as it is known, else by the shape of the name (5). A wrong guess is refused by the stream and told."""
@@ -141,6 +147,7 @@ class Listings:
         for each in found:
             self._known.products[each.symbol] = each.product
             self._coins[each.symbol] = each.settle
+            self._unguarded[each.symbol] = each.unguarded
             self._listed_fees[each.symbol] = each.taker_fee
         return tuple(each for each in found if each.symbol in set(symbols))
 

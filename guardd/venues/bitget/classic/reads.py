@@ -143,6 +143,10 @@ class Reads:
     async def line(self, symbol: Symbol, deadline_s: float) -> Line:
         return await self._listings.line(symbol, deadline_s)
 
+    async def why_unguarded(self, symbol: Symbol, deadline_s: float) -> str:
+        """Empty: it is guarded. Raises `VenueError` where nobody lists it."""
+        return await self._listings.why_unguarded(symbol, deadline_s)
+
     async def setting(self, key: PositionKey, deadline_s: float) -> Setting:
         """What an order for this position must say: its own row's modes, else the symbol's."""
         known = self.known.setting(key)

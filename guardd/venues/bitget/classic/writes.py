@@ -71,6 +71,9 @@ class Writes:
 
     async def send(self, write: Write, *, client_id: ClientId, lane: Lane, deadline_s: float) -> Outcome:
         ends_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
+        barred = await self._barred(write.key, deadline_s)
+        if barred is not None:
+            return barred
         match write:
             case CloseAtMarket():
                 errand = _Errand(lane, str(write.key), ends_ns, closes=True)
@@ -86,6 +89,17 @@ class Writes:
                 return await self._set_leverage(write, _Errand(lane, f"{write.key} leverage", ends_ns))
             case _:
                 assert_never(write)
+
+    async def _barred(self, key: PositionKey, deadline_s: float) -> Rejected | None:
+        """Why nothing at all is sent for a contract that isn't guarded, neither a close nor a change or the end of an order: of
+        Coin-M the unit of sizes isn't documented (19.41)."""
+        try:
+            why = await self._reads.why_unguarded(key.symbol, deadline_s)
+        except (VenueError, CredentialsError) as error:
+            return _unsent(f"what {key.symbol} is can't be read: {error}")
+        if not why:
+            return None
+        return Rejected(reason=Reason.UNSUPPORTED, code="", text=f"not sent: {key.symbol} isn't guarded: {why}")
 
     # Closing
 
@@ -253,15 +267,11 @@ class Writes:
         return Rejected(reason=Reason.DUPLICATE_CLIENT_ID, code="", text=text)
 
     async def _setting(self, key: PositionKey, errand: _Errand) -> Setting | Rejected:
-        """How an order for this position must be written, or why none is sent: Coin-M sizes have no documented unit (19.41)."""
+        """How an order for this position must be written, or why none is sent."""
         try:
-            setting = await self._reads.setting(key, self._left_s(errand))
+            return await self._reads.setting(key, self._left_s(errand))
         except (VenueError, CredentialsError) as error:
             return _unsent(f"the modes of {key.symbol} can't be read: {error}")
-        if not setting.line.product.linear:
-            text = f"not sent: {key.symbol} is Coin-M, and in which unit its orders count isn't documented"
-            return Rejected(reason=Reason.UNSUPPORTED, code="", text=text)
-        return setting
 
     async def _changed(self, key: PositionKey, setting: Setting, errand: _Errand) -> Setting | None:
         """The modes as the venue states them now, where they differ from what was sent."""

@@ -5,14 +5,23 @@ from typing import Any
 
 import pytest
 
-from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket, ModifyProtection, PlaceProtection, SetLeverage
-from guardd.model.names import ClientId, MarginMode, OrderId, PositionKey, PositionMode, PriceType, Symbol
+from guardd.model.intent import (
+    CancelKind,
+    CancelOrder,
+    CloseAtMarket,
+    ModifyProtection,
+    PlaceProtection,
+    SetLeverage,
+    Write,
+)
+from guardd.model.names import ClientId, MarginMode, OrderId, PositionKey, PositionMode, PriceType, Side, Symbol
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from tests.venues.bitget.classic import samples
 from tests.venues.bitget.classic.bench import (
     LONG_BTC,
     LONG_PERP,
+    MAIN,
     REFUSED,
     SHORT_BTC,
     TIMED_OUT,
@@ -64,6 +73,44 @@ def rejected(outcome: Outcome) -> tuple[Reason, str]:
 
 def bodies_of(table: Bench, path: str) -> list[dict[str, Any]]:
     return [request.body for request in table.network.sent(path)]
+
+
+# Contracts that aren't guarded
+
+
+def of_every_kind(key: PositionKey) -> tuple[Write, ...]:
+    moved = ModifyProtection(
+        key=key,
+        order_id=OrderId("555"),
+        kind=ProtectionKind.STOP_LOSS,
+        form=PlanForm.WHOLE,
+        trigger_price=dec(56000),
+        price_type=PriceType.MARK,
+        size=None,
+    )
+    ends = (CancelOrder(key=key, order_id=OrderId("555"), kind=kind) for kind in (CancelKind.PLAN, CancelKind.RESTING))
+    lever = SetLeverage(key=key, margin_mode=MarginMode.ISOLATED, leverage=dec(5))
+    return close(key), stop(key), moved, *ends, lever
+
+
+async def test_nothing_is_sent_for_a_coin_m_position_not_even_the_end_of_an_order() -> None:
+    table = bench("USDT-FUTURES", "COIN-FUTURES")
+    table.network.on("order/fills", ok({"fillList": None}))
+    table.network.on("all-position", by_product(COIN=[row(symbol="BTCUSD", marginCoin="BTC")]))
+    await table.venue.positions()
+    for write in of_every_kind(PositionKey(MAIN, Symbol("BTCUSD"), Side.LONG)):
+        assert rejected(await table.send(write)) == (Reason.UNSUPPORTED, "")
+    assert table.network.writes == []
+
+
+async def test_nothing_is_sent_for_a_dated_contract() -> None:
+    (listed,) = samples.data("contracts.json")[:1]
+    table = await holding()
+    table.network.on("market/contracts", ok([{**listed, "symbol": "BTCUSDT", "symbolType": "delivery"}]))
+    await table.venue.instruments([Symbol("BTCUSDT")])
+    for write in of_every_kind(LONG_BTC):
+        assert rejected(await table.send(write)) == (Reason.UNSUPPORTED, "")
+    assert table.network.writes == []
 
 
 # Closing
