@@ -136,11 +136,11 @@ def test_I06_the_margins_of_others_count_as_of_the_balance(share: str, suspect: 
 
 
 def test_I06_a_position_that_shrank_after_the_balance_was_read_leaves_the_margin_unknown() -> None:
-    other = row(symbol=ETH, quantity="1000", entry="3000", mark="2900")
+    other = row(symbol=ETH, quantity="10000", entry="3000", mark="2900")
     state = account(row(), other)
     read(state, later(1), replace(other, venue_ms=later(1).wall_ms))
-    used(state, later(2), "300")
-    cut = row(symbol=ETH, quantity="100", entry="3000", mark="2900", margin=D(30), venue_ms=later(3).wall_ms)
+    used(state, later(2), "3000")
+    cut = row(symbol=ETH, quantity="1000", entry="3000", mark="2900", venue_ms=later(3).wall_ms)
     assert kinds(read(state, later(3), cut)) == [NewsKind.EPISODE_ENDED]
 
 
