@@ -12,7 +12,6 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from guardd.model.names import Side
 from guardd.model.reading import is_value
 from guardd.policy.conditions import Truth, Use, compare, evaluate, metric_of
 from guardd.policy.language import Compare, Metric, PolicyRule, compares
@@ -109,14 +108,19 @@ def fires_at(
     return None
 
 
-def end_of_life(on: Ground, mark: Decimal, exposure: Side) -> tuple[Way, Decimal] | None:
-    """Where the position ends: at the venue's number where it gives one, else at the furthest of ours; None: nowhere."""
-    way = Way.DOWN if exposure is Side.LONG else Way.UP
-    ahead = [number for number in _numbers(on) if beyond(number, mark, way)]
+def end_of_life(on: Ground, risk: PositionRisk, way: Way) -> Decimal | None:
+    """Where the position ends this way: at the venue's number where it gives one, else at the furthest of ours; None: nowhere.
+
+    The other way nothing ends but what can be told: a venue's number that is impossible here would only look possible beyond.
+    """
     venue = on.position.liquidation_price
-    if is_value(venue) and venue in ahead:
-        return way, venue
-    return (way, max(ahead, key=lambda number: way.sign * number)) if ahead else None
+    told = is_value(venue) and beyond(venue, risk.mark, way)
+    if way.sign * risk.exposure.sign > 0:
+        return venue if told and is_value(venue) and risk.contradiction else None
+    if told and is_value(venue):
+        return venue
+    ahead = [number for number in _numbers(on) if beyond(number, risk.mark, way)]
+    return max(ahead, key=lambda number: way.sign * number, default=None)
 
 
 @dataclass(slots=True)
@@ -203,10 +207,9 @@ class _Search:
 
     def _list_stations(self) -> Iterator[int]:
         """Ticks on the way, in their order: on both sides of each point where an answer may turn, and the last one of all."""
-        exposure = self.risk_at(self.mark).exposure
-        end = end_of_life(self.on, self.mark, exposure)
-        if end is not None and end[0] is self.way and beyond(self.limit, end[1], self.way):
-            stop = _tick_before(end[1], self.tick, self.way)
+        end = end_of_life(self.on, self.risk_at(self.mark), self.way)
+        if end is not None and beyond(self.limit, end, self.way):
+            stop = _tick_before(end, self.tick, self.way)
         else:
             stop = _tick_within(self.limit, self.tick, self.way)
         sign, last = self.way.sign, _tick_from(self.mark, self.tick, self.way)

@@ -189,8 +189,8 @@ def _why_never(rule: PolicyRule, view: View, use: Use) -> str:
         if apart:
             return "account_margin_ratio is false for an isolated position"
         return f"no mark moves it: {condition_text(rule, view.risk, use)}"
-    end = end_of_life(view.on, view.risk.mark, view.risk.exposure)
-    where = f"before the liquidation at {plain(end[1])}" if end is not None else "at any mark"
+    end = end_of_life(view.on, view.risk, against(view))
+    where = f"before the liquidation at {plain(end)}" if end is not None else "at any mark"
     still = [
         leaf for leaf in leaves if leaf.metric not in MOVED_BY_MARK and compare(leaf, view.risk, use) is not Truth.TRUE
     ]
