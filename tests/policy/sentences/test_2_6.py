@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from guardd.execution.approve import ApprovedIntent, Refusal, RefusalKind
+from guardd.execution.approve import ApprovedIntent
 from guardd.execution.closing import closing_steps
+from guardd.execution.refusal import Refusal, RefusalKind
 from guardd.model.decision import Close
 from guardd.model.event import PositionsRead
 from guardd.model.fold import fold
