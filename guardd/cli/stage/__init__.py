@@ -1,1 +1,1 @@
-"""The stage on which cases of a policy are played: one account's whole guard, a small exchange, and a clock that is moved by hand."""
+"""The stage on which cases of a policy are played: one account's whole guard, an exchange, a clock moved by hand."""

@@ -278,7 +278,8 @@ class _Stage:
                     )
             case PlanChanged(action=PlanAction.TRIGGERED | PlanAction.FAILED):
                 plan = happening.plan
-                text = f"the {plan.kind.value} of {plan.symbol} {plan.position_side.value} at {plan.trigger_price} {plan.status.value}"
+                what = f"{plan.kind.value} of {plan.symbol} {plan.position_side.value} at {plan.trigger_price}"
+                text = f"the exchange: {what} {plan.status.value}"
                 self.recording.market.append((self._now_s(), text))
             case _:
                 pass

@@ -1,4 +1,4 @@
-"""What the exchange shows, in the model's words. Its own sums stay its own: liquidation price and margins are not reckoned by us."""
+"""What the exchange shows, in the model's words. Liquidation prices and margins are its own sums, not reckoned by us."""
 
 from typing import Final
 

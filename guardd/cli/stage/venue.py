@@ -5,6 +5,7 @@ What a case says of faults happens here: reads that give nothing, writes that ar
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping
+from decimal import Decimal
 from typing import Final, assert_never
 
 from guardd.cli.stage import rows
@@ -33,11 +34,13 @@ from guardd.model.intent import (
     CancelOrder,
     CloseAtMarket,
     ModifyProtection,
+    MovesMoney,
     PlaceProtection,
     SetLeverage,
     TransferToFutures,
     Write,
 )
+from guardd.model.moved import MoneyRecord
 from guardd.model.names import AccountName, ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
@@ -100,6 +103,7 @@ class StageVenue:
         self._capabilities = capabilities
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._troubles: frozenset[Trouble] = frozenset()
+        self._moved: list[MoneyRecord] = []
         self.unseen: frozenset[Symbol] = frozenset()
         """Instruments whose mark nobody is told in this step: the stream sends no frame."""
         self.unknown: frozenset[Symbol] = frozenset()
@@ -204,6 +208,10 @@ class StageVenue:
             return None
         return rows.report(order)
 
+    async def money_moved(self, write: MovesMoney, *, since_ms: int) -> tuple[MoneyRecord, ...]:
+        self._read(None)
+        return tuple(each for each in self._moved if each.at_ms >= since_ms)
+
     def _read(self, kind: Trouble | None) -> None:
         """Raises what a read meets in this step."""
         if Trouble.BLOCKED in self._troubles:
@@ -261,12 +269,18 @@ class StageVenue:
             case AddMargin():
                 side = asked.PositionSide(write.key.side.value)
                 exchange.add_margin(account, symbol, side, write.amount, now_ms)
-                return None
+                return self._record(client_id, write.amount)
             case TransferToFutures():
                 exchange.transfer(account, TransferDirection.TO_FUTURES, write.amount, now_ms, write.currency)
-                return None
+                return self._record(client_id, write.amount)
             case _:
                 assert_never(write)
+
+    def _record(self, client_id: ClientId, amount: Decimal) -> str:
+        """Money that was moved, as the venue's own records have it."""
+        order_id = OrderId(f"moved-{len(self._moved) + 1}")
+        self._moved.append(MoneyRecord(id=order_id, amount=amount, at_ms=self.now_ms, client_id=client_id))
+        return order_id
 
     # Pushes
 
