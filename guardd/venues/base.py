@@ -11,6 +11,7 @@ from typing import Protocol
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead, StreamName
+from guardd.model.flow import Flow
 from guardd.model.instrument import Instrument
 from guardd.model.intent import MovesMoney, Write
 from guardd.model.moved import MoneyRecord
@@ -68,6 +69,10 @@ class Venue(Protocol):
 
     async def balances(self) -> tuple[Balance, ...]:
         """What stands behind the positions: one of each settlement coin, the first configured first, or one pool."""
+        ...
+
+    async def ledger(self, *, since_ms: int) -> tuple[Flow, ...]:
+        """Every row of the venue's ledger from that moment (its time) on. Raises `PayloadError` for a list that has no end."""
         ...
 
     async def position_mode(self) -> PositionMode: ...

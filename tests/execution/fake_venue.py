@@ -12,6 +12,7 @@ from guardd.errors import VenueUnreachable
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead
+from guardd.model.flow import Flow
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
 from guardd.model.intent import (
@@ -89,6 +90,9 @@ class FakeVenue:
         self.instrument_list: tuple[Instrument, ...] = ()
         self.watch_change: Callable[[], None] = lambda: None
         self.balance: Balance | None = None
+        self.flows: list[Flow] = []
+        self.ledger_asked: list[int] = []
+        self.ledger_down = False
         self.records: list[MoneyRecord] = []
         """Transfers and margin additions; hidden from `money_moved` while `records_hidden`."""
         self.records_hidden = False
@@ -162,6 +166,12 @@ class FakeVenue:
     async def close(self) -> None: ...
     async def clock_offset_ms(self) -> int:
         return 0
+
+    async def ledger(self, *, since_ms: int) -> tuple[Flow, ...]:
+        self.ledger_asked.append(since_ms)
+        if self.ledger_down:
+            raise VenueUnreachable("the ledger can't be read")
+        return tuple(flow for flow in self.flows if flow.at_ms >= since_ms)
 
     async def balances(self) -> tuple[Balance, ...]:
         await self._read("balances")

@@ -9,6 +9,7 @@ from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import BlockMoved, Event, MarkSeen, OrdersRead, PositionsRead, StreamName
 from guardd.model.facts import ClockOffsetRead
+from guardd.model.flow import Flow
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Write
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
@@ -111,6 +112,9 @@ class BitgetVenue:
 
     async def balances(self) -> tuple[Balance, ...]:
         return await (await self._certain()).balances()
+
+    async def ledger(self, *, since_ms: int) -> tuple[Flow, ...]:
+        return await (await self._certain()).ledger(since_ms=since_ms)
 
     async def position_mode(self) -> PositionMode:
         return await (await self._certain()).position_mode()

@@ -9,6 +9,7 @@ from guardd.clock import Clock
 from guardd.errors import PayloadError, VenueError, VenueRefused
 from guardd.model.account import Balance
 from guardd.model.event import MarkSeen, OrdersRead, PositionsRead, Source
+from guardd.model.flow import Flow
 from guardd.model.instant import NS_PER_S
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, PositionMode, Side, Symbol
@@ -22,6 +23,7 @@ from guardd.venues.bitmart.parse import account as account_answers
 from guardd.venues.bitmart.parse import market as market_answers
 from guardd.venues.bitmart.parse import orders as order_answers
 from guardd.venues.bitmart.parse.account import LedgerRow, PositionsV2, RiskRow, TransferRow
+from guardd.venues.bitmart.parse.flows import flows as ledger_flows
 from guardd.venues.bitmart.parse.market import Contract, ServiceNotice
 from guardd.venues.bitmart.parse.orders import PAGE_ROWS, FillRow
 
@@ -35,6 +37,8 @@ SINGLE_SYMBOLS_MAX: Final = 4
 FEE_DEADLINE_S: Final = 1.0
 REGULAR_TAKER_FEE: Final = Decimal("0.0006")
 """The regular tier (8.6), taken until the account's own rate was read: that call is limited to one a second."""
+LEDGER_ROWS: Final = 1_000
+LEDGER_PAGES_MAX: Final = 5
 EQUITY_GAP_RATIO: Final = Decimal("0.05")
 _KLINE_SPAN_S: Final = 120
 _TRAILING: Final = (("type", "trailing"),)
@@ -167,14 +171,32 @@ class Reads:
         query = (*_symbol_query(symbol), *window)
         return order_answers.fills(self._account, await self._api.read(endpoints.TRADES, query))
 
-    async def ledger(self, *, since_ms: int) -> tuple[LedgerRow, ...]:
-        """What moved the balance since then; this filter counts in milliseconds (8.7)."""
+    async def ledger(self, *, since_ms: int, until_ms: int | None = None) -> tuple[LedgerRow, ...]:
+        """What moved the balance in that time, a page at most; this filter counts in milliseconds (8.7)."""
         query: Query = (
             ("start_time", str(since_ms)),
-            ("end_time", str(self._api.time.timestamp_ms())),
-            ("page_size", "1000"),
+            ("end_time", str(self._api.time.timestamp_ms() if until_ms is None else until_ms)),
+            ("page_size", str(LEDGER_ROWS)),
         )
         return account_answers.ledger(await self._api.read(endpoints.TRANSACTION_HISTORY, query))
+
+    async def flows(self, *, since_ms: int) -> tuple[Flow, ...]:
+        """Everything that moved the balance since then. There is no page number (8.7): the next page ends where the last did."""
+        found: list[LedgerRow] = []
+        until_ms: int | None = None
+        for _ in range(LEDGER_PAGES_MAX):
+            page = await self.ledger(since_ms=since_ms, until_ms=until_ms)
+            oldest_ms = min((row.at_ms for row in page), default=0)
+            if len(page) < LEDGER_ROWS:
+                return ledger_flows([*found, *page])
+            found.extend(
+                row for row in page if row.at_ms > oldest_ms
+            )  # the rest of that millisecond may be on the next
+            if until_ms == oldest_ms:
+                break
+            until_ms = oldest_ms
+        found_text = f"{LEDGER_PAGES_MAX} full pages, or one of a single millisecond"
+        raise PayloadError(where="transaction-history", found=found_text, expected="an end of the list")
 
     async def transfers(self, *, since_ms: int, deadline_s: float = READ_DEADLINE_S) -> tuple[TransferRow, ...]:
         """Transfers between the wallets since then: a POST, but it changes nothing (12.5)."""

@@ -9,6 +9,7 @@ from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsPushed, PositionsRead, StreamName
 from guardd.model.facts import ClockOffsetRead
+from guardd.model.flow import Flow
 from guardd.model.instant import NS_PER_S
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Write
@@ -116,6 +117,9 @@ class BitmartVenue:
 
     async def balances(self) -> tuple[Balance, ...]:
         return (await self._reads.balance(),)
+
+    async def ledger(self, *, since_ms: int) -> tuple[Flow, ...]:
+        return await self._reads.flows(since_ms=since_ms)
 
     async def position_mode(self) -> PositionMode:
         return await self._reads.position_mode()

@@ -33,6 +33,7 @@ SYMBOL_PRICE: Final = _public("symbol-price")
 TRADE_RATE: Final = Endpoint("trade-rate", "GET", "/api/v2/common/trade-rate", signed=True)
 ACCOUNT: Final = _read("account", "account")
 ACCOUNTS: Final = _read("account", "accounts")
+BILL: Final = _read("account", "bill")
 SINGLE_POSITION: Final = _read("position", "single-position")
 ALL_POSITION: Final = _read("position", "all-position")
 ADL_RANK: Final = _read("position", "adlRank")
@@ -67,7 +68,7 @@ _CALLS_A_SECOND: Final = {
     ),
     Scope.UID: (
         (20, (SYMBOL_PRICE, TRANSFER_RECORDS)),
-        (10, (TRADE_RATE, ACCOUNT, ACCOUNTS, SINGLE_POSITION)),
+        (10, (TRADE_RATE, ACCOUNT, ACCOUNTS, BILL, SINGLE_POSITION)),
         (10, (ORDER_DETAIL, ORDERS_PENDING, ORDERS_HISTORY, FILLS, PLANS_PENDING, PLANS_HISTORY)),
         (10, (PLACE_ORDER, CANCEL_ORDER, PLACE_TPSL, MODIFY_TPSL, PLACE_PLAN, MODIFY_PLAN, CANCEL_PLAN, TRANSFER)),
         (5, (ALL_POSITION, ADL_RANK)),

@@ -9,6 +9,7 @@ from guardd.clock import Clock
 from guardd.errors import PayloadError, VenueError, VenueRefused
 from guardd.model.account import Balance
 from guardd.model.event import OrdersRead, PositionsRead
+from guardd.model.flow import Flow
 from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, PositionKey, PositionMode, Severity, Symbol
 from guardd.model.order import OrderReport, PlanOrder, RestingOrder
 from guardd.model.position import Position
@@ -20,6 +21,7 @@ from guardd.venues.bitget.classic.bodies import Line, Setting
 from guardd.venues.bitget.classic.known import Known, closed_by_fills
 from guardd.venues.bitget.classic.listings import Listings
 from guardd.venues.bitget.classic.parse import account as account_answers
+from guardd.venues.bitget.classic.parse import flows as bill_answers
 from guardd.venues.bitget.classic.parse import orders as order_answers
 from guardd.venues.bitget.classic.parse import plans as plan_answers
 from guardd.venues.bitget.classic.parse.account import Rights, Settings, TransferRow
@@ -38,6 +40,8 @@ FILL_PAGES_MAX: Final = 5
 DOUBTED_MAX: Final = 3
 DOUBT_DEADLINE_S: Final = 1.0
 FILLS_DEADLINE_S: Final = 1.5
+_BILLS_REACH_MS: Final = 29 * 24 * 3_600_000
+"""The span of a query for bills is 30 days at most (7.10)."""
 _FILLS_REACH_MS: Final = 89 * 24 * 3_600_000
 """The span of a query for fills is three months at most (11.9)."""
 RATIO_GAP: Final = Decimal("0.05")
@@ -255,6 +259,11 @@ class Reads:
     async def rights(self, deadline_s: float) -> Rights:
         return account_answers.rights(await self._api.read(endpoints.KEY_INFO, deadline_s=deadline_s))
 
+    async def flows(self, since_ms: int) -> tuple[Flow, ...]:
+        """Every bill of every product type since then (7.10)."""
+        pages = await together(*(self._bills(product, since_ms) for product in self._products))
+        return tuple(flow for page in pages for flow in page)
+
     async def transfers(self, *, coin: str, client_id: str) -> tuple[TransferRow, ...]:
         query = (("coin", coin), ("clientOid", client_id), ("limit", "20"))
         return account_answers.transfers(await self._api.read(endpoints.TRANSFER_RECORDS, query))
@@ -272,6 +281,22 @@ class Reads:
         read = self._api.read(endpoints.ACCOUNTS, (_product_query(product),))
         data = await read if product.linear else await self._listed(product, "accounts", read)
         return account_answers.balances(product, data)
+
+    async def _bills(self, product: Product, since_ms: int) -> tuple[Flow, ...]:
+        """To the end of the list: one that goes on beyond the bound is no list of everything."""
+        now_ms = self._api.time.timestamp_ms()
+        begin_ms = max(since_ms, now_ms - _BILLS_REACH_MS)
+        window = (("startTime", str(begin_ms)), ("endTime", str(now_ms)), ("onlyFunding", "yes"), _LIMIT)
+        found: list[Flow] = []
+        below: tuple[tuple[str, str], ...] = ()
+        for _ in range(PAGES_MAX):
+            data = await self._api.read(endpoints.BILL, (_product_query(product), *window, *below))
+            found.extend(bill_answers.flows(data))
+            last = bill_answers.goes_on_below(data)
+            if bill_answers.rows_on_page(data) < PAGE_ROWS or last is None:
+                return tuple(found)
+            below = (("idLessThan", last),)
+        raise PayloadError(where="bill", found=f"more than {PAGES_MAX} pages", expected="an end of the list")
 
     async def mode(self, product: Product, deadline_s: float = READ_DEADLINE_S) -> PositionMode:
         """Of one product type, whatever is held of it."""

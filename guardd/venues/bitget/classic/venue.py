@@ -8,6 +8,7 @@ from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead, StreamName
 from guardd.model.facts import ClockOffsetRead
+from guardd.model.flow import Flow
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Write
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Severity, Symbol, VenueName
@@ -132,6 +133,9 @@ class ClassicVenue:
 
     async def balances(self) -> tuple[Balance, ...]:
         return await self._reads.balances()
+
+    async def ledger(self, *, since_ms: int) -> tuple[Flow, ...]:
+        return await self._reads.flows(since_ms)
 
     async def position_mode(self) -> PositionMode:
         return await self._reads.position_mode()

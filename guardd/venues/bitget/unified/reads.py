@@ -10,6 +10,7 @@ from guardd.clock import Clock
 from guardd.errors import PayloadError, VenueError, VenueRefused
 from guardd.model.account import Balance
 from guardd.model.event import MarkSeen, OrdersRead, PositionsRead, Source
+from guardd.model.flow import Flow
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import AccountName, ClientId, OrderId, PositionKey, PositionMode, Side, Symbol
@@ -26,6 +27,7 @@ from guardd.venues.bitget.unified.parse import strategy as strategy_answers
 from guardd.venues.bitget.unified.parse.account import HeldRow, Identity, LedgerRow, Settings
 from guardd.venues.bitget.unified.parse.both_modes import UNGUARDED_BOTH_MODES, Parts, one_row_a_position
 from guardd.venues.bitget.unified.parse.fields import Page
+from guardd.venues.bitget.unified.parse.flows import flows as ledger_flows
 from guardd.venues.bitget.unified.parse.market import Contract
 from guardd.venues.bitget.unified.parse.orders import FillRow
 from guardd.venues.bitget.unified.parse.strategy import Leg, Strategy, object_of
@@ -45,6 +47,9 @@ ENTRIES_FRESH_S: Final = 5.0
 """Trigger orders that open a position matter to nobody's stop: their list is asked for this seldom."""
 _ORDER_UNKNOWN: Final = frozenset({"25204", "24056", "40109", "40768"})
 _SYMBOL_UNKNOWN: Final = frozenset({"25100", "25101", "25102", "40034"})
+_SPENDS_TOO: Final = ("SPOT", "MARGIN", "OTHER")
+LEDGER_REACH_MS: Final = 29 * 24 * 3_600_000
+"""The span of a query for records is 30 days at most (7.8)."""
 _STRATEGY_TYPE: Final = ("type", "tpsl")
 _TRIGGER_TYPE: Final = ("type", "trigger")
 
@@ -253,6 +258,20 @@ class Reads:
     async def ledger(self, category: str, kind: str, since_ms: int) -> tuple[LedgerRow, ...]:
         query = (("category", category), ("type", kind), ("startTime", str(since_ms)))
         return account_answers.ledger(await self._api.read(endpoints.FINANCIAL_RECORDS, query))
+
+    async def flows(self, since_ms: int) -> tuple[Flow, ...]:
+        """Every row of the ledger since then: of the futures, of what else moves a unified account's coins, and OTHER (7.8)."""
+        now_ms = self._api.time.timestamp_ms()
+        begin_ms = max(since_ms, now_ms - LEDGER_REACH_MS)
+        window = (("startTime", str(begin_ms)), ("endTime", str(now_ms)))
+        parse = account_answers.ledger_page
+        pages = await together(
+            *(
+                self._pages(endpoints.FINANCIAL_RECORDS, (("category", each), *window), parse, complete=True)
+                for each in (*self.categories, *_SPENDS_TOO)
+            )
+        )
+        return ledger_flows(row for rows in pages for row in rows)
 
     def _sure_category(self, symbol: Symbol) -> Category:
         category = self.category_of(symbol)

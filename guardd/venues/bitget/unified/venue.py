@@ -7,6 +7,7 @@ from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, InstrumentsRead, MarkSeen, OrdersRead, PositionsRead, StreamName
 from guardd.model.facts import ClockOffsetRead
+from guardd.model.flow import Flow
 from guardd.model.instrument import Instrument
 from guardd.model.intent import Write
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
@@ -110,6 +111,9 @@ class UnifiedVenue:
 
     async def balances(self) -> tuple[Balance, ...]:
         return await self._reads.balances()
+
+    async def ledger(self, *, since_ms: int) -> tuple[Flow, ...]:
+        return await self._reads.flows(since_ms)
 
     async def position_mode(self) -> PositionMode:
         """Read with the account's mode and level: a conversion of the account is noticed here (12.1)."""

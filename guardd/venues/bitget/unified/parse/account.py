@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from guardd.model.account import Balance
+from guardd.model.account import Balance, Wallet
 from guardd.model.names import AccountName, MarginMode, PositionKey, PositionMode, Symbol
 from guardd.model.position import Position
 from guardd.model.reading import Absent, Reading, is_value
-from guardd.venues.bitget.unified.parse.fields import liquidation_price, moment, page_of, rows_of, some, words
+from guardd.venues.bitget.unified.parse.fields import Page, liquidation_price, moment, page_of, rows_of, some, words
 from guardd.venues.bitget.unified.parse.words import (
     HOLD_MODES,
     MARGIN_MODES,
@@ -89,6 +89,7 @@ class LedgerRow:
     symbol: Symbol | None
     amount: Decimal
     at_ms: int
+    fee: Decimal = Decimal(0)
 
 
 def identity(data: object) -> Identity:
@@ -153,7 +154,12 @@ def funding_balance(coin: str, data: object) -> Decimal:
 
 def ledger(data: object) -> tuple[LedgerRow, ...]:
     """Rows of financial-records; their kinds are an open set (7.8)."""
-    return tuple(
+    return ledger_page(data)[0]
+
+
+def ledger_page(data: object) -> tuple[tuple[LedgerRow, ...], Page]:
+    page = page_of("financial-records.data", data)
+    rows = tuple(
         LedgerRow(
             id=row.text("id"),
             kind=row.text("type"),
@@ -161,9 +167,11 @@ def ledger(data: object) -> tuple[LedgerRow, ...]:
             symbol=Symbol(symbol) if (symbol := words(row, "symbol")) else None,
             amount=row.number("amount"),
             at_ms=row.milliseconds("ts"),
+            fee=row.optional_number("fee") or Decimal(0),
         )
-        for row in page_of("financial-records.data", data).rows
+        for row in page.rows
     )
+    return rows, page
 
 
 def margin_ratio(equity: Reading, maintenance: Reading, printed: Reading) -> Reading:
@@ -202,8 +210,22 @@ def _pool(row: Row, *, unrealized: str, coins: Iterable[Row], debts: tuple[str, 
         maintenance=maintenance,
         margin_ratio=margin_ratio(equity, maintenance, Absent.UNKNOWN if odd else printed),
         pooled=True,
+        wallets=_wallets(coins),
     )
     return Pool(balance=balance, printed_ratio=printed, ratio_is_odd=odd, debts=_debts(coins, debts))
+
+
+def _wallets(coins: Iterable[Row]) -> tuple[Wallet, ...]:
+    """What lies in each coin apart from unrealised PnL, and its price by the row's own figures. Empty where one can't be priced."""
+    found: list[Wallet] = []
+    for row in coins:
+        amount, equity, value = (row.optional_number(name) for name in ("balance", "equity", "usdValue"))
+        if not amount:
+            continue
+        if not equity or value is None:
+            return ()
+        found.append(Wallet(coin=row.text("coin"), amount=amount, price=value / equity))
+    return tuple(found)
 
 
 def _debts(coins: Iterable[Row], names: tuple[str, ...]) -> tuple[tuple[str, Decimal], ...]:
