@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from guardd.errors import ConfigurationError
 from guardd.model.decision import Close, Reduce
 from guardd.model.event import MarkSeen, Source
 from guardd.model.fold import fold
@@ -165,9 +166,9 @@ def test_I28_while_nothing_confirms_a_mark_the_resting_stop_stands() -> None:
     stop = "name: s\nthen: [stop_loss: {trigger: {from_entry: -8.5%}}]"
     here = guarded(policy_of(stop, CLOSE), LONG)
     here.mark(FAR)
-    decided = here.bare(NEAR)
-    assert acts(decided) == []
-    assert [order.trigger_price for order in protect(decided).wanted] == [D(82350)]
+    for decided in (here.bare(NEAR), here.look()):
+        assert acts(decided) == []
+        assert [order.trigger_price for order in protect(decided).wanted] == [D(82350)]
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -189,3 +190,18 @@ def test_I28_of_several_witnesses_the_first_that_comes_confirms() -> None:
     here.now = rest.at
     here.state.rest_marks[rest.symbol] = rest
     assert isinstance(acts(here.look())[0], Close)
+
+
+# When blind
+
+
+def test_blind_rules_reduce_by_a_share_or_close_and_aim_at_nothing() -> None:
+    blind = "{all: [{distance_to_liquidation: {below: 5%}}, {data_age: {above: 20s}}]}"
+    for action in ("reduce: {by: 25%}", "close: {}"):
+        here = guarded(policy_of(rule(blind, action, more="when_blind: act")), LONG)
+        here.mark(NEAR)
+        here.wait(21, read=False)
+        [step] = acts(here.look())
+        assert step.blind
+    with pytest.raises(ConfigurationError, match="sizes need fresh data"):
+        policy_of(rule(blind, "reduce: {until: {distance_to_liquidation: 12%}}", more="when_blind: act"))

@@ -85,6 +85,13 @@ def test_what_is_acted_on_is_told_without_a_notify(action: str) -> None:
 # Sizes
 
 
+@pytest.mark.parametrize(("at_most", "share"), [("", 50), (", at_most: 20%", 20)])
+def test_a_reduction_takes_at_most_half_where_the_rule_says_nothing_else(at_most: str, share: int) -> None:
+    trim = f"reduce: {{until: {{distance_to_liquidation: 90%}}{at_most}}}"
+    here = guarded(policy_of(rule("{distance_to_liquidation: {below: 12%}}", trim)), cross(), wallet="900")
+    assert only(here.mark(FAR), Reduce).size == share
+
+
 @pytest.mark.parametrize(("held", "reduction"), [("1", "until: {distance_to_liquidation: 12%}, at_most: 50%")])
 def test_a_reduction_of_which_no_step_is_left_is_refused_and_told(held: str, reduction: str) -> None:
     here = guarded(policy_of(rule("{leverage: {above: 5}}", f"reduce: {{{reduction}}}")), cross(quantity=held))
