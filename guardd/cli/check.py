@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from guardd.cli import findings
+from guardd.cli.bench import bench
 from guardd.cli.exits import Exit, guarded
 from guardd.cli.findings import Finding, Weight
 from guardd.cli.given import ConfigOption, JsonOption, settings_from
@@ -19,6 +20,7 @@ from guardd.clock import Clock, SystemClock
 from guardd.config import AccountSettings, Secrets, Settings
 from guardd.daemon.wiring import World, policy_from
 from guardd.errors import ConfigurationError, CredentialsError, JournalError, VenueError
+from guardd.policy.check import Bench, bench_of
 from guardd.policy.explain import describe
 from guardd.policy.language import Policy
 
@@ -61,15 +63,22 @@ def _check(config: Path | None, *, offline: bool, as_json: bool) -> int:
     policy = policy_from(settings.policy)
     secrets = Secrets.of(settings)
     report = Report(settings=settings, policy=policy)
-    report.found += findings.of_policy(policy)
     _look_at_settings(report, secrets)
     clock = SystemClock()
     asyncio.run(_look_at_accounts(report, secrets, clock, offline=offline))
+    report.found += findings.of_policy(policy, _bench(report))
     if as_json:
         print_json(_document(report, clock))
     else:
         _print(report, clock)
     return findings.exit_of(report.found)
+
+
+def _bench(report: Report) -> Bench:
+    """The policy is judged at the leverages that are held, where they are known."""
+    windows = [about.window for about in report.accounts if about.window is not None]
+    looked = [window.state for window in windows if window.state.positions_at is not None]
+    return bench_of(looked) if len(looked) == len(report.accounts) else bench(report.settings)
 
 
 def _look_at_settings(report: Report, secrets: Secrets) -> None:

@@ -17,6 +17,8 @@ from guardd.journal.reading import JournalReader
 from guardd.journal.sqlite import FILE_NAME
 from guardd.model.names import Severity
 from guardd.model.reading import is_value
+from guardd.policy.check import Bench
+from guardd.policy.check import Weight as Sense
 from guardd.policy.check import findings as policy_findings
 from guardd.policy.language import Policy
 from guardd.risk.crosscheck import Check, Mismatch
@@ -68,12 +70,14 @@ def of_error(error: GuarddError, where: str, *, address: str = "") -> Finding:
     return Finding(weight=Weight.ERROR, where=where, text=text, mend=mend(error), code=code_of(error))
 
 
-def of_policy(policy: Policy) -> Iterator[Finding]:
-    for found in policy_findings(policy):
-        where = f"{policy.source}:{found.line}" if found.line else policy.source
-        yield Finding(
-            weight=Weight.WARNING, where=where, text=found.text, mend="change the rule, or know that it is so"
-        )
+_OF_SENSE: Final = {Sense.ERROR: Weight.ERROR, Sense.WARNING: Weight.WARNING, Sense.INFO: Weight.NOTE}
+
+
+def of_policy(policy: Policy, bench: Bench) -> Iterator[Finding]:
+    """What `guardd policy check` says, judged on this bench."""
+    for found in policy_findings(policy, bench):
+        where = f"{policy.source}:{found.line}:{found.column}"
+        yield Finding(weight=_OF_SENSE[found.weight], where=where, text=found.sentence, mend=found.mend)
 
 
 def of_settings(settings: Settings, *, has_token: bool) -> Iterator[Finding]:

@@ -52,8 +52,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str 
     page().print(table)
 
 
-def print_line(text: str, style: str = "") -> None:
-    page().print(Text(text, style=style), soft_wrap=True)
+def print_line(text: str | Text, style: str = "") -> None:
+    page().print(text if isinstance(text, Text) else Text(text, style=style), soft_wrap=True)
 
 
 def decimal_of(value: Decimal) -> str:

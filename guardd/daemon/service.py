@@ -28,6 +28,7 @@ from guardd.model.event import OperatorWord
 from guardd.model.facts import Said
 from guardd.model.instant import NS_PER_MS, NS_PER_S, Instant
 from guardd.model.names import AccountName, Severity
+from guardd.policy.check import Weight, bench_of, findings
 from guardd.policy.explain import describe
 from guardd.policy.language import Policy
 from guardd.telemetry.fanout import Fanout
@@ -242,6 +243,7 @@ class Service:
         for account in accounts:
             lines.append(f"account {account.name} ({account.guard.state.venue}):")
             lines.extend(f"  {line}" for line in describe(self._policy, account.guard.state, self._clock.now()))
+        lines.extend(self._doubts(accounts))
         ask = self._gate.ask
         if ask is None:
             return
@@ -251,6 +253,13 @@ class Service:
         else:
             self._announce("not confirmed: nothing was sent")
             self._stopping.set()
+
+    def _doubts(self, accounts: list[GuardedAccount]) -> list[str]:
+        """What `guardd policy check` has to say, at the leverages that are held."""
+        found = findings(self._policy, bench_of(account.guard.state for account in accounts))
+        told = [each for each in found if each.weight is not Weight.INFO]
+        lines = [f"  {each.weight} (line {each.line}): {each.sentence}; to mend it: {each.mend}" for each in told]
+        return ["what looks wrong in the policy:", *lines] if lines else []
 
     # While it runs
 

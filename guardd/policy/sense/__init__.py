@@ -1,0 +1,1 @@
+"""Does a policy make sense? Judged by its text alone, and on model positions with the evaluator that the daemon uses."""
