@@ -79,6 +79,8 @@ class PositionRisk:
     position_age_s: float
     account_drawdown: Reading = Absent.UNKNOWN
     """Of the balance behind the position, as of the last account read: no mark changes it between two of them."""
+    settle: str = ""
+    """The coin that its money is in; empty where its instrument isn't known."""
 
     @property
     def far(self) -> bool:
@@ -162,6 +164,7 @@ def assess_on(on: Ground, *, mark: Decimal, quantity: Decimal | None = None) -> 
         data_age_s=on.data_age_s,
         position_age_s=on.position_age_s,
         account_drawdown=on.account_drawdown,
+        settle=on.settle,
     )
 
 

@@ -51,6 +51,8 @@ class Ground:
     data_age_s: float | None
     position_age_s: float
     account_drawdown: Reading = Absent.UNKNOWN
+    settle: str = ""
+    """What its money is in; empty where the instrument isn't known."""
 
 
 def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | None = None) -> Ground:
@@ -92,6 +94,7 @@ def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | No
         data_age_s=ages_of(state, held, now).oldest_s(held.position.margin_mode),
         position_age_s=_position_age_s(state, held, now),
         account_drawdown=drawdown_behind(state, held.key.symbol, now).ratio,
+        settle=state.settle_of(held.key.symbol) or "",
     )
 
 
