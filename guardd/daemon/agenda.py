@@ -1,8 +1,8 @@
 """What is to be looked at next, a piece at a time, so that no review ever stands long before a price frame.
 
 A piece is one instrument with isolated positions, or all cross positions of the account together: they share one margin. A
-piece is looked at when its figures changed, at once when something crossed, and in any case once a second, because time alone
-ripens conditions and makes data stale.
+piece is looked at when its figures changed, at once when something crossed, when an age or a `for` reaches what a rule says, and
+in any case once a second, because time alone ripens conditions and makes data stale.
 """
 
 from collections.abc import Hashable
@@ -32,6 +32,8 @@ class Agenda:
         self._state = state
         self._figures: dict[Symbol, Hashable] = {}
         self._looked_ns: dict[Symbol, int] = {}
+        self._due_ns: dict[Symbol, int] = {}
+        """When time alone makes a piece's rules answer otherwise."""
         self._waiting: dict[Symbol, bool] = {}
         """Pieces in the order in which they came up; true: its figures changed."""
 
@@ -60,13 +62,28 @@ class Agenda:
         for piece in [piece for piece in self._figures if piece not in pieces]:
             del self._figures[piece]
             self._looked_ns.pop(piece, None)
+            self._due_ns.pop(piece, None)
             self._waiting.pop(piece, None)
 
     def pulse(self, now: Instant) -> None:
-        """Bring up what nobody has looked at for a while."""
+        """Bring up what nobody has looked at for a while, and what time has ripened."""
         for piece in self._pieces():
-            if now.mono_ns - self._looked_ns.get(piece, 0) >= LOOK_EVERY_NS:
+            due_ns = self._due_ns.get(piece)
+            if now.mono_ns - self._looked_ns.get(piece, 0) >= LOOK_EVERY_NS or (due_ns and now.mono_ns >= due_ns):
                 self._waiting.setdefault(piece, False)
+
+    def look_again(self) -> None:
+        """Something that no price is solved from is other than it was: judge anew, and leave the prices as they are."""
+        for piece in self._pieces():
+            self._waiting.setdefault(piece, False)
+
+    def ripens(self, symbols: frozenset[Symbol], at: Instant | None) -> None:
+        """At this moment a rule about these instruments answers otherwise by time alone; None: at none that is known."""
+        for piece in {CROSS if symbol in self._cross() else symbol for symbol in symbols}:
+            if at is None:
+                self._due_ns.pop(piece, None)
+            else:
+                self._due_ns[piece] = at.mono_ns
 
     def next(self, now: Instant) -> tuple[frozenset[Symbol], bool] | None:
         """The next piece's instruments, and whether its figures changed (its prices must be solved anew); None: nothing waits."""

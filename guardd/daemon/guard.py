@@ -15,6 +15,7 @@ from guardd.daemon.hands import NO_BOUNDS, Hands
 from guardd.daemon.inbox import Inbox
 from guardd.daemon.lookout import Lookout
 from guardd.daemon.reader import Reader, ReadKind
+from guardd.daemon.settlements import Settlements
 from guardd.daemon.telling import Teller
 from guardd.daemon.view import account_view
 from guardd.errors import InvariantBroken
@@ -23,10 +24,12 @@ from guardd.execution.proposal import Bounds, Leash
 from guardd.journal.base import Journal
 from guardd.model.account import AccountCondition
 from guardd.model.decision import Close, Decision, Protect, Reduce
+from guardd.model.equity import ledger_from_ms
 from guardd.model.event import (
     BalanceRead,
     Event,
     ForeignGuardSeen,
+    LedgerRead,
     MarkSeen,
     OperatorSpoke,
     OperatorWord,
@@ -50,7 +53,7 @@ from guardd.model.order import PlanOrder, RestingOrder
 from guardd.model.state import AccountState, News, NewsKind
 from guardd.policy.confirm import Confirmation, Verdict
 from guardd.policy.decide import GUARD, Decided, decide
-from guardd.policy.language import Policy
+from guardd.policy.language import Metric, Policy, compared
 from guardd.policy.memory import Memory
 from guardd.policy.watch import Watch, watch
 from guardd.venues.base import Venue
@@ -84,7 +87,9 @@ class Guard:
         self.inbox = Inbox()
         self.memory = Memory()
         self.teller = Teller(state=state, journal=journal, listener=listener)
-        self.reader = Reader(venue=venue, post=self._read, clock=clock)
+        self.reader = Reader(
+            venue=venue, post=self._read, clock=clock, ledger_from_ms=lambda: ledger_from_ms(state, clock.now())
+        )
         self.executor = Executor(
             account=state.name,
             venue=venue,
@@ -120,6 +125,7 @@ class Guard:
         self._deciding = False
         self._agenda = Agenda(state)
         self._acted_ns = 0
+        self._settlements = Settlements(state)
         self._follow_up = False
         self._flattening = False
         self._viewed_ns = 0
@@ -212,6 +218,9 @@ class Guard:
             case BalanceRead():
                 self._cross_check(event.at)
                 self._after_read()
+                self._money_was_read()
+            case LedgerRead():
+                self._money_was_read()
             case PositionsPushed():
                 self._cross_check(event.at)
             case PositionModeRead():
@@ -249,9 +258,16 @@ class Guard:
             if self._deciding and seen is not None and seen.source is Source.REST:
                 self._keep_software_stops(seen)
 
+    def _money_was_read(self) -> None:
+        """The drawdown moves with account reads and the ledger, and with nothing that prices are solved from."""
+        if self.reader.follows_ledger:
+            self._agenda.look_again()
+
     def _pulse(self, now: Instant) -> None:
         self._on_pulse(now)
         self._agenda.pulse(now)
+        if self._settlements.passed(now):
+            self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.LEDGER)
         self.executor.resume(self.state.pending.values())
         plans_at, private = self.state.plans_at, self.state.streams[StreamName.PRIVATE]
         if not private.up and plans_at is not None and now.seconds_since(plans_at) > LISTS_WITHOUT_STREAM_S:
@@ -264,6 +280,8 @@ class Guard:
                 self.reader.want(ReadKind.POSITIONS)
             case NewsKind.STREAM_UP:
                 self.reader.want_full()
+            case NewsKind.LEDGER_WANTED:
+                self.reader.want(ReadKind.LEDGER)
             case NewsKind.EPISODE_BEGAN | NewsKind.EPISODE_ENDED:
                 self.reader.want(ReadKind.BALANCE, ReadKind.ORDERS)
                 self.reader.follow(frozenset(key.symbol for key in self.state.held), marked=self.state.marks)
@@ -347,6 +365,9 @@ class Guard:
     def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> None:
         decided = decide(self._policy, self.state, self.memory, self._confirmation, now=now, symbols=symbols)
         self._lookout.assessed(decided.risks)
+        turns_in_s = decided.turns_in_s
+        looked_at = frozenset(risk.key.symbol for risk in decided.risks)
+        self._agenda.ripens(looked_at, now.later_by(turns_in_s) if turns_in_s is not None else None)
         self._lookout.wants(decision for decision in decided.decisions if isinstance(decision, Protect))
         self._hands.act(decided.decisions, now=now, frame_ns=frame_ns)
         self._tell(decided, now)
@@ -357,7 +378,10 @@ class Guard:
             self.reader.want_mark(symbol)
         if decided.read_first:
             wrong = {risk.key for risk in decided.risks if risk.contradiction}
-            self._hands.waits_for_read |= {key.symbol for key in decided.read_first - wrong}
+            waiting = {key.symbol for key in decided.read_first - wrong}
+            self._hands.waits_for_read |= waiting
+            if waiting:
+                self.reader.want_positions_at_once()
             self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE)
         for tell in decided.told:
             edge = f"rule/{tell.rule}/{tell.key}" if tell.rule != GUARD else f"guard/{tell.key}/{tell.text[:40]}"
@@ -408,6 +432,7 @@ class Guard:
         return NO_BOUNDS if risk is None else Bounds(mark=risk.mark, liquidation_price=risk.stop_bound)
 
     def _adopt_leash(self) -> None:
+        self.reader.follow_ledger(Metric.ACCOUNT_DRAWDOWN in compared(self._policy))
         limits = self._policy.limits
         self._hands.leash = Leash(
             orders_per_minute=limits.orders_per_minute,

@@ -228,7 +228,8 @@ class Hands:
                 self._executor.start(verdict)
             case NeedsRead():
                 self.waits_for_read.add(proposal.key.symbol)
-                self._reader.want(ReadKind.POSITIONS, ReadKind.POSITION_MODE)
+                self._reader.want_positions_at_once()
+                self._reader.want(ReadKind.POSITION_MODE)
             case Refusal():
                 self._refused(verdict, now)
             case _:

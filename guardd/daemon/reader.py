@@ -5,18 +5,20 @@ REST is the authority, streams are speed. Each kind of read is a poll of its own
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterator
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterator
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from guardd.clock import Clock
-from guardd.errors import CredentialsError, VenueError
+from guardd.errors import CredentialsError, VenueError, VenueUnreachable
 from guardd.model.event import (
     BalanceRead,
     ClockRead,
     Event,
     InstrumentsRead,
+    LedgerRead,
     PositionModeRead,
+    PositionsRead,
     ReadFailed,
     SnapshotFinished,
 )
@@ -32,6 +34,7 @@ class ReadKind(StrEnum):
     POSITION_MODE = "position_mode"
     CLOCK = "clock"
     INSTRUMENTS = "instruments"
+    LEDGER = "ledger"
 
 
 EVERY_S: Final[dict[ReadKind, float]] = {
@@ -41,11 +44,14 @@ EVERY_S: Final[dict[ReadKind, float]] = {
     ReadKind.POSITION_MODE: 30.0,
     ReadKind.CLOCK: 120.0,
     ReadKind.INSTRUMENTS: 3600.0,
+    ReadKind.LEDGER: 30.0,
 }
 """The reference's steady budget (BitMart, 18.2); position mode twice as often as I29 needs it."""
 FULL: Final = (ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.ORDERS)
 AGAIN_AFTER_S: Final = 0.25
 """The shortest pause between two reads of one kind, however often they are asked for."""
+AT_ONCE_DEADLINE_S: Final = 0.5
+"""Of the one read of the positions before a closing move (interfaces.md 2.3 "Ages")."""
 FAILED_PAUSE_S: Final = 1.0
 REFUSED_PAUSE_S: Final = 30.0
 """A refused key isn't asked for again at once: the venue counts such calls too."""
@@ -61,6 +67,16 @@ class Poll:
         self._read = read
         self._clock = clock
         self._wanted = asyncio.Event()
+        self._used = asyncio.Event()
+        self._used.set()
+
+    @property
+    def used(self) -> bool:
+        return self._used.is_set()
+
+    def use(self, used: bool) -> None:
+        """Whether anybody needs what this reads; it rests while nobody does."""
+        (self._used.set if used else self._used.clear)()
 
     def want(self) -> None:
         """Read at once (or as soon as the shortest pause allows)."""
@@ -73,6 +89,7 @@ class Poll:
     ) -> None:
         """Read for ever. Whatever the venue does is an event; nothing here raises for it."""
         while True:
+            await self._used.wait()
             self._wanted.clear()
             started = self._clock.now()
             try:
@@ -90,7 +107,15 @@ class Poll:
 class Reader:
     """All polls of one account."""
 
-    def __init__(self, *, venue: Venue, post: Callable[[Event], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        venue: Venue,
+        post: Callable[[Event], None],
+        clock: Clock,
+        ledger_from_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`ledger_from_ms`: from when on the ledger is wanted (the venue's time)."""
         self._venue = venue
         self._post = post
         self._clock = clock
@@ -99,26 +124,45 @@ class Reader:
         self._marks_wanted: dict[Symbol, None] = {}
         """In the order in which they were asked for: one that is asked for again and again keeps no other waiting."""
         self._mark_wake = asyncio.Event()
+        self._ledger_from_ms = ledger_from_ms
+        self._at_once = asyncio.Event()
+        self._newest: Instant | None = None
+        """When the newest list of positions that was told was asked for."""
         reads: dict[ReadKind, Callable[[], Awaitable[Event | None]]] = {
-            ReadKind.POSITIONS: venue.positions,
+            ReadKind.POSITIONS: self._positions,
             ReadKind.BALANCE: self._balance,
             ReadKind.ORDERS: venue.orders,
             ReadKind.POSITION_MODE: self._position_mode,
             ReadKind.CLOCK: self._clock_offset,
             ReadKind.INSTRUMENTS: self._instruments,
+            ReadKind.LEDGER: self._ledger,
         }
         self._polls = {kind: Poll(kind, read, clock) for kind, read in reads.items()}
+        self._polls[ReadKind.LEDGER].use(False)
 
     def tasks(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """Name and body of every task that this reader needs, for the supervisor."""
         for kind, poll in self._polls.items():
             yield f"read-{kind}", lambda poll=poll: poll.run(self._done, self._failed)  # type: ignore[misc]
         yield "read-marks", self._read_marks
+        yield "read-at-once", self._read_at_once
 
     def want(self, *kinds: ReadKind) -> None:
         """Read these at once."""
         for kind in kinds:
             self._polls[kind].want()
+
+    def want_positions_at_once(self) -> None:
+        """One read of the positions now, whatever a poll that is under way does: a closing move waits for it."""
+        self._at_once.set()
+
+    def follow_ledger(self, used: bool) -> None:
+        """Read the ledger from now on, or no more: only a policy with `account_drawdown` needs it."""
+        self._polls[ReadKind.LEDGER].use(used)
+
+    @property
+    def follows_ledger(self) -> bool:
+        return self._polls[ReadKind.LEDGER].used
 
     def want_full(self) -> None:
         """Ask for a full read; `SnapshotFinished` tells when it is in."""
@@ -162,9 +206,25 @@ class Reader:
         refused = isinstance(error, CredentialsError)
         self._post(ReadFailed(at=self._clock.now(), endpoint=endpoint, why=str(error), credentials_refused=refused))
 
+    async def _positions(self) -> Event | None:
+        """A list that was overtaken by one asked for later says nothing any more."""
+        return self._if_newest(await self._venue.positions())
+
+    def _if_newest(self, read: PositionsRead) -> PositionsRead | None:
+        if self._newest is not None and read.started.mono_ns < self._newest.mono_ns:
+            return None
+        self._newest = read.started
+        return read
+
     async def _balance(self) -> Event:
+        started = self._clock.now()
         balances = await self._venue.balances()
-        return BalanceRead(at=self._clock.now(), balances=balances)
+        return BalanceRead(started=started, at=self._clock.now(), balances=balances)
+
+    async def _ledger(self) -> Event:
+        started, since_ms = self._clock.now(), self._ledger_from_ms()
+        flows = await self._venue.ledger(since_ms=since_ms)
+        return LedgerRead(started=started, at=self._clock.now(), since_ms=since_ms, flows=flows)
 
     async def _position_mode(self) -> Event:
         mode = await self._venue.position_mode()
@@ -180,6 +240,42 @@ class Reader:
             return None
         instruments = await self._venue.instruments(sorted(asked))
         return InstrumentsRead(at=self._clock.now(), instruments=instruments, asked=asked)
+
+    async def _read_at_once(self) -> None:
+        """One after the other, each within its deadline; what it is for is decided anew when it is in."""
+        while True:
+            await self._at_once.wait()
+            self._at_once.clear()
+            try:
+                read = await self._in_time(self._venue.positions(), AT_ONCE_DEADLINE_S)
+            except (VenueError, CredentialsError) as error:
+                self._tell_failure("positions-at-once", error)
+            else:
+                if (event := self._if_newest(read)) is not None:
+                    self._post(event)
+            await self._clock.sleep(AGAIN_AFTER_S)
+
+    async def _in_time(self, read: Coroutine[Any, Any, PositionsRead], seconds: float) -> PositionsRead:
+        """The answer, or `VenueUnreachable` when none came in this time."""
+        answers: list[PositionsRead | VenueError | CredentialsError] = []
+        done = asyncio.Event()
+
+        async def ask() -> None:
+            try:
+                answers.append(await read)
+            except (VenueError, CredentialsError) as error:
+                answers.append(error)
+            finally:
+                done.set()
+
+        async with asyncio.TaskGroup() as group:
+            asking = group.create_task(ask())
+            await self._clock.wait(done, seconds)
+            asking.cancel()
+        answer = answers[0] if answers else VenueUnreachable(f"no answer within {seconds:g} s")
+        if isinstance(answer, PositionsRead):
+            return answer
+        raise answer
 
     async def _read_marks(self) -> None:
         while True:

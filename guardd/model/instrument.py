@@ -5,8 +5,12 @@ Linear contracts settle in their quote coin; inverse (coin-margined) ones are wo
 
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Final
 
+from guardd.model.instant import MS_PER_S
 from guardd.model.names import Symbol
+
+HOUR_S: Final = 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,19 @@ class Instrument:
     """Why guardd sends nothing for it; empty: it is guarded. Its units may be unlike those of linear contracts."""
     inverse: bool = False
     """Coin-margined: `contract_size` is worth a fixed amount of the quote coin."""
+
+    funding_every_s: int | None = None
+    """None: the venue doesn't say."""
+    funding_at_ms: int | None = None
+    """One settlement (the venue's time); None: they are counted from 00:00 UTC."""
+
+    def settles_within(self, after_ms: int, until_ms: int) -> bool:
+        """Whether funding is settled after the one moment and no later than the other (the venue's time).
+
+        Where the venue doesn't say how often, at every full hour: none settles more often (Bitget reference, 6.6).
+        """
+        every_ms, at_ms = (self.funding_every_s or HOUR_S) * MS_PER_S, self.funding_at_ms or 0
+        return (until_ms - at_ms) // every_ms > (after_ms - at_ms) // every_ms
 
     def notional(self, size: Decimal, price: Decimal) -> Decimal:
         """Value of `size` contracts at `price`, in the settlement coin."""

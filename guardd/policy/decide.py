@@ -20,6 +20,7 @@ from guardd.policy.language import CancelEntering, Notify, Policy, PolicyRule, W
 from guardd.policy.levers import VERIFIED_WITHIN_S, Lever
 from guardd.policy.memory import Memory, RuleMemory, observe, ripe
 from guardd.policy.reasons import condition_text, inputs_of, plain, sentence
+from guardd.policy.ripening import turns_in_s
 from guardd.policy.stops import wanted_protection
 from guardd.policy.together import choose
 from guardd.policy.view import View, views
@@ -53,6 +54,8 @@ class Decided:
     """A rule would act on these, or their figures contradict each other: read positions and balance, then decide anew."""
     risks: tuple[PositionRisk, ...]
     """Every position that was looked at, for whoever shows it."""
+    turns_in_s: float | None = None
+    """After so long time alone may change an answer."""
 
 
 def decide(
@@ -79,6 +82,7 @@ def decide(
         ask_rest=frozenset(look.ask_rest),
         read_first=frozenset(look.wishes.read_first),
         risks=tuple(view.risk for view in seen),
+        turns_in_s=turns_in_s(seen, memory, now, stale_after_s=policy.limits.stale_after_s),
     )
 
 

@@ -91,11 +91,12 @@ class Sense(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """`{METRIC: {below: V}}` or `{METRIC: {above: V}}`, both strict."""
+    """`{METRIC: {below: V}}` or `{METRIC: {above: V}}`, both strict. `coin`: what a threshold of money is in, else empty."""
 
     metric: Metric
     sense: Sense
     threshold: Decimal
+    coin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +198,8 @@ class ReduceUntil:
     metric: Metric
     target: Decimal
     at_most: Decimal = Decimal("0.5")
+    coin: str = ""
+    """What an aim of money is in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +331,11 @@ class Policy:
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def compared(policy: Policy) -> frozenset[Metric]:
+    """Every metric that a condition of the policy asks about."""
+    return frozenset(leaf.metric for rule in policy.rules if rule.when is not None for leaf in compares(rule.when))
 
 
 def compares(condition: Condition) -> Iterator[Compare]:

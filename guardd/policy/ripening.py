@@ -1,0 +1,52 @@
+"""When time alone changes an answer: an age reaches what a rule compares it with, a `for` is over, a figure grows too old."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from guardd.model.instant import Instant
+from guardd.policy.conditions import Use
+from guardd.policy.language import Metric, compares
+from guardd.policy.memory import Memory
+from guardd.policy.view import View
+from guardd.risk.ages import READ_AGE_NEAR_S_MAX, READ_AGE_S_MAX
+
+PAST_S: Final = 0.001
+"""Comparisons are strict: an age that equals the threshold is not above it yet."""
+
+
+def turns_in_s(views: Iterable[View], memory: Memory, now: Instant, *, stale_after_s: float) -> float | None:
+    """Seconds until the first of these positions' rules may answer otherwise without anything having happened; None: never."""
+    found = [
+        waits_s
+        for view in views
+        for waits_s in (*_by_ages(view), *_by_holding(view, memory, now), *_by_growing_old(view, stale_after_s))
+        if waits_s >= 0
+    ]
+    return min(found) + PAST_S if found else None
+
+
+def _by_ages(view: View) -> Iterator[float]:
+    ages_s = {Metric.POSITION_AGE: view.risk.position_age_s, Metric.DATA_AGE: view.risk.data_age_s}
+    for rule in view.rules:
+        for leaf in compares(rule.when) if rule.when is not None else ():
+            age_s = ages_s.get(leaf.metric)
+            if age_s is not None:
+                yield float(leaf.threshold) - age_s
+
+
+def _by_holding(view: View, memory: Memory, now: Instant) -> Iterator[float]:
+    known = memory.of(view.held.episode.id).rules
+    for rule in view.rules:
+        for use in Use if rule.hold_s else ():
+            remembered = known.get((rule.name, use))
+            if remembered is not None and remembered.true_since is not None:
+                yield rule.hold_s - now.seconds_since(remembered.true_since)
+
+
+def _by_growing_old(view: View, stale_after_s: float) -> Iterator[float]:
+    if view.ages.mark_s is not None:
+        yield stale_after_s - view.ages.mark_s
+    for age_s in (view.ages.position_s, view.ages.account_s if view.cross else None):
+        if age_s is not None:
+            yield READ_AGE_NEAR_S_MAX - age_s
+            yield READ_AGE_S_MAX - age_s
