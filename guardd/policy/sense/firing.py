@@ -13,7 +13,7 @@ from guardd.policy.conditions import Truth, Use, evaluate
 from guardd.policy.crossings import CHANGES_MAX, UNMOVED_BY_MARK, Way, answers, leaves_of, reach
 from guardd.policy.language import Metric, PolicyRule
 from guardd.policy.sense.models import ENTRY, Modelled
-from guardd.policy.triggers import FARTHEST_SHARE, FARTHEST_TIMES
+from guardd.policy.triggers import FARTHEST_SHARE, FARTHEST_TIMES, against
 from guardd.risk.assess import assess_on
 
 FREE: Final = UNMOVED_BY_MARK | {Metric.NOTIONAL, Metric.UNREALIZED_PNL}
@@ -46,13 +46,9 @@ def use_of(rule: PolicyRule) -> Use:
     return Use.CLOSE if rule.delevers else Use.WARN
 
 
-def against(on: Modelled) -> Way:
-    return Way.DOWN if on.view.risk.exposure.sign > 0 else Way.UP
-
-
 def firing(rule: PolicyRule, on: Modelled) -> Firing:
     """Walk both ways from the entry."""
-    hurts = against(on)
+    hurts = against(on.view)
     helps = Way.UP if hurts is Way.DOWN else Way.DOWN
     possible = False
     found: dict[Way, Decimal | None] = {hurts: None, helps: None}
