@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
 from typing import Final
 
-from guardd.errors import PayloadError
 from guardd.model.event import MarkSeen, Source
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import Symbol
 from guardd.venues.bitget.classic.parse.words import Product, coin_of, list_of, plain, symbol_of
-from guardd.venues.rows import Row, shown
+from guardd.venues.bitget.tiers import Bracket, table_of
+from guardd.venues.rows import Row
 
 INVERSE: Final = (
     "Coin-M: the unit of its sizes isn't documented, so guardd sends nothing for it (Bitget reference, 19.41)"
@@ -52,6 +51,7 @@ class Contract:
     delivery_ms: int | None
     off_ms: int | None
     unguarded: str
+    funding_every_s: int | None = None
 
     @property
     def closable(self) -> bool:
@@ -80,6 +80,7 @@ class Contract:
             tiers=tiers,
             tradable=self.closable,
             unguarded=self.unguarded,
+            funding_every_s=self.funding_every_s,
         )
 
 
@@ -88,26 +89,10 @@ def contracts(product: Product, data: object) -> tuple[Contract, ...]:
 
 
 def margin_tiers(data: object) -> tuple[MarginTier, ...]:
-    """The tiers of one symbol from the smallest value up, without a gap (6.3).
-
-    The venue names no deduction. It is reckoned so that the maintenance is continuous, which the model's law asks for; where the
-    venue takes the rate of a higher tier on the whole value instead, its rows say so and the model's figure closes nothing.
-    """
-    rows = sorted(list_of("query-position-lever.data", data), key=lambda row: row.zero_or_more("startUnit"))
-    if not rows or rows[0].zero_or_more("startUnit") != 0:
-        raise PayloadError(where="query-position-lever.data", found=shown(data), expected="tiers from value 0 up")
-    tiers: list[MarginTier] = []
-    deduction, last_rate = Decimal(0), rows[0].above_zero("keepMarginRate")
-    for row in rows:
-        floor, rate = row.zero_or_more("startUnit"), row.above_zero("keepMarginRate")
-        deduction += floor * (rate - last_rate)
-        last_rate = rate
-        tiers.append(_tier(row, floor, rate, deduction))
-    for lower, upper in pairwise(tiers):
-        if lower.cap != upper.floor:
-            found = f"a tier to {lower.cap} before one from {upper.floor}"
-            raise PayloadError(where="query-position-lever.data", found=found, expected="tiers without a gap")
-    return tuple(tiers)
+    """The tiers of one symbol (6.3). Where the venue takes the rate of a higher tier on the whole value, as it does for positions
+    from before 2025-11-10, its rows say so and the model's figure closes nothing."""
+    rows = list_of("query-position-lever.data", data)
+    return table_of("query-position-lever.data", [_bracket(row) for row in rows])
 
 
 def marks(data: object, at: Instant) -> dict[Symbol, MarkSeen]:
@@ -165,7 +150,14 @@ def _contract(product: Product, row: Row) -> Contract:
         delivery_ms=_moment(row, "deliveryTime"),
         off_ms=_moment(row, "offTime"),
         unguarded=_unguarded(product, row, settle),
+        funding_every_s=_funding_every_s(row, "fundInterval"),
     )
+
+
+def _funding_every_s(row: Row, name: str) -> int | None:
+    """Hours between two settlements, in seconds; None where the venue gives no sensible figure."""
+    hours = row.reading_above_zero(name)
+    return int(hours * 3_600) or None if is_value(hours) else None
 
 
 def _unguarded(product: Product, row: Row, settle: str) -> str:
@@ -197,10 +189,10 @@ def _moment(row: Row, name: str) -> int | None:
     return None if number is None or number <= 0 else row.milliseconds(name)
 
 
-def _tier(row: Row, floor: Decimal, rate: Decimal, deduction: Decimal) -> MarginTier:
-    cap = row.above_zero("endUnit")
-    if floor >= cap or rate >= 1 or deduction < 0:
-        raise PayloadError(
-            where=row.where, found=f"{floor}..{cap} at {rate}", expected="a rising tier with a rising rate below 1"
-        )
-    return MarginTier(floor=floor, cap=cap, rate=rate, deduction=deduction, max_leverage=row.above_zero("leverage"))
+def _bracket(row: Row) -> Bracket:
+    return Bracket(
+        floor=row.zero_or_more("startUnit"),
+        cap=row.above_zero("endUnit"),
+        rate=row.above_zero("keepMarginRate"),
+        max_leverage=row.above_zero("leverage"),
+    )

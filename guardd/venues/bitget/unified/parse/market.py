@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
 from typing import Final
 
 from guardd.errors import PayloadError
@@ -10,6 +9,7 @@ from guardd.model.event import MarkSeen, Source
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import Symbol
+from guardd.venues.bitget.tiers import Bracket, table_of
 from guardd.venues.bitget.unified.parse.fields import moment, rows_of, some
 from guardd.venues.bitget.unified.parse.words import Category, category
 from guardd.venues.rows import Row, shown
@@ -43,6 +43,7 @@ class Contract:
     taker_fee: Decimal
     offline_ms: int | None
     """When it is announced to go offline."""
+    funding_every_s: int | None = None
 
     @property
     def settle(self) -> str:
@@ -76,6 +77,7 @@ class Contract:
             tiers=tiers,
             tradable=self.tradable,
             unguarded=self.unguarded,
+            funding_every_s=self.funding_every_s,
         )
 
 
@@ -86,17 +88,9 @@ def contracts(data: object) -> tuple[Contract, ...]:
 
 
 def tiers(data: object) -> tuple[MarginTier, ...]:
-    """The margin tiers of one symbol from the smallest value up, without a gap. The rate counts for the whole value (4)."""
-    found = tuple(
-        sorted((_tier(row) for row in rows_of("position-tier.data", data)), key=lambda tier: (tier.floor, tier.cap))
-    )
-    if not found or found[0].floor != 0:
-        raise PayloadError(where="position-tier.data", found=shown(data), expected="tiers from a value of 0 up")
-    for lower, upper in pairwise(found):
-        if lower.cap != upper.floor:
-            text = f"a tier to {lower.cap} before one from {upper.floor}"
-            raise PayloadError(where="position-tier.data", found=text, expected="tiers without a gap")
-    return found
+    """The margin tiers of one symbol; `mmr` of a tier is its rate (6.3)."""
+    rows = rows_of("position-tier.data", data)
+    return table_of("position-tier.data", [_bracket(row) for row in rows])
 
 
 def ticker_of(symbol: Symbol, data: object, at: Instant) -> MarkSeen:
@@ -132,18 +126,20 @@ def _contract(kind: Category, row: Row) -> Contract:
         max_leverage=row.above_zero("maxLeverage"),
         taker_fee=row.zero_or_more("takerFeeRate"),
         offline_ms=moment(row, "offTime"),
+        funding_every_s=_funding_every_s(row, "fundInterval"),
     )
 
 
-def _tier(row: Row) -> MarginTier:
-    tier = MarginTier(
+def _funding_every_s(row: Row, name: str) -> int | None:
+    """Hours between two settlements, in seconds; None where the venue gives no sensible figure."""
+    hours = row.reading_above_zero(name)
+    return int(hours * 3_600) or None if is_value(hours) else None
+
+
+def _bracket(row: Row) -> Bracket:
+    return Bracket(
         floor=row.zero_or_more("minTierValue"),
         cap=row.above_zero("maxTierValue"),
         rate=row.above_zero("mmr"),
-        deduction=Decimal(0),
         max_leverage=row.above_zero("leverage"),
     )
-    if tier.floor >= tier.cap or tier.rate >= 1:
-        found = f"{tier.floor}..{tier.cap} at {tier.rate}"
-        raise PayloadError(where=row.where, found=found, expected="a rising tier with a rate below 1")
-    return tier
