@@ -8,6 +8,7 @@ from guardd.model.event import MarkSeen, Source
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import Symbol
+from guardd.model.reading import is_value
 from guardd.venues.bitget.classic.parse.words import Product, coin_of, list_of, plain, symbol_of
 from guardd.venues.bitget.tiers import Bracket, table_of
 from guardd.venues.rows import Row

@@ -9,6 +9,7 @@ from guardd.model.event import MarkSeen, Source
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import Symbol
+from guardd.model.reading import is_value
 from guardd.venues.bitget.tiers import Bracket, table_of
 from guardd.venues.bitget.unified.parse.fields import moment, rows_of, some
 from guardd.venues.bitget.unified.parse.words import Category, category
