@@ -3,6 +3,7 @@
 from typing import Final
 
 from guardd.model.account import Balance
+from guardd.model.flow import Flow, FlowKind
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, PositionKey, PriceType, Side, Symbol
 from guardd.model.order import (
@@ -19,10 +20,13 @@ from guardd.model.order import (
 from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent
 from guardd.simulator import orders as held
+from guardd.simulator import records
 from guardd.simulator.contracts import Contract
 from guardd.simulator.happenings import OrderAction as Happened
 from guardd.simulator.happenings import OrderChanged
 from guardd.simulator.records import Balance as Wallet
+from guardd.simulator.records import Flow as Booked
+from guardd.simulator.records import FlowKind as BookedAs
 from guardd.simulator.records import PositionView
 
 _PROTECTIONS: Final = {
@@ -40,6 +44,28 @@ _ACTIONS: Final = {
     Happened.ADL_PASSIVE_FILL: OrderAction.ADL,
     Happened.ADL_ACTIVE_FILL: OrderAction.ADL,
 }
+_FLOWS: Final = {
+    records.FlowKind.TRANSFER: FlowKind.TRANSFER,
+    records.FlowKind.REALIZED_PNL: FlowKind.PNL,
+    records.FlowKind.FUNDING: FlowKind.FUNDING,
+    records.FlowKind.COMMISSION: FlowKind.FEE,
+    records.FlowKind.LIQUIDATION: FlowKind.PNL,
+    records.FlowKind.CONVERSION: FlowKind.PNL,
+}
+_FLOWS: Final = {
+    BookedAs.TRANSFER: FlowKind.TRANSFER,
+    BookedAs.REALIZED_PNL: FlowKind.PNL,
+    BookedAs.FUNDING: FlowKind.FUNDING,
+    BookedAs.COMMISSION: FlowKind.FEE,
+    BookedAs.LIQUIDATION: FlowKind.PNL,
+    BookedAs.CONVERSION: FlowKind.PNL,
+}
+
+
+def flow(booked: Booked) -> Flow:
+    return Flow(
+        id=booked.flow_id, at_ms=booked.at_ms, currency=booked.coin, amount=booked.amount, kind=_FLOWS[booked.kind]
+    )
 
 
 def instrument(contract: Contract) -> Instrument:
@@ -113,6 +139,10 @@ def balance(wallet: Wallet) -> Balance:
         position_margin=wallet.position_margin,
         unrealized_pnl=wallet.unrealized,
     )
+
+
+def flow(row: records.Flow) -> Flow:
+    return Flow(id=row.flow_id, at_ms=row.at_ms, currency=row.coin, amount=row.amount, kind=_FLOWS[row.kind])
 
 
 def resting(order: held.Order) -> RestingOrder:

@@ -8,6 +8,7 @@ from typing import Final
 from guardd.errors import PayloadError
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import Symbol
+from guardd.model.reading import is_value
 from guardd.venues.rows import Row, as_row, as_rows, shown
 
 SETTLE: Final = "USDT"
@@ -50,6 +51,9 @@ class Contract:
     """Status `Trading`; that alone doesn't prove that it trades (quirk 6)."""
     reduce_only: bool
     delist_ms: int | None
+    funding_every_s: int | None
+    funding_at_ms: int | None
+    """The next settlement when this was read."""
 
     def instrument(self, *, tiers: tuple[MarginTier, ...], taker_fee: Decimal) -> Instrument:
         return Instrument(
@@ -66,6 +70,8 @@ class Contract:
             taker_fee=taker_fee,
             tiers=tiers,
             tradable=self.listed,
+            funding_every_s=self.funding_every_s,
+            funding_at_ms=self.funding_at_ms,
         )
 
 
@@ -131,7 +137,15 @@ def _contract(row: Row) -> Contract:
         listed=row.text("status") == "Trading",
         reduce_only=_reduce_only(row),
         delist_ms=row.optional_milliseconds("delist_time"),
+        funding_every_s=_funding_every_s(row, "funding_interval_hours"),
+        funding_at_ms=row.optional_milliseconds("funding_time"),
     )
+
+
+def _funding_every_s(row: Row, name: str) -> int | None:
+    """Hours between two settlements, in seconds; None where the venue gives no sensible figure."""
+    hours = row.reading_above_zero(name)
+    return int(hours * 3_600) or None if is_value(hours) else None
 
 
 def _reduce_only(row: Row) -> bool:
