@@ -56,7 +56,9 @@ def evaluate(
 
 
 def compare(leaf: Compare, risk: PositionRisk, use: Use) -> Truth:
-    """One comparison, both ways strict."""
+    """One comparison, both ways strict. Money of two coins can't be compared: that is unknown, and told."""
+    if leaf.coin not in ("", risk.settle):
+        return Truth.UNKNOWN
     reading = metric_of(risk, leaf.metric, use)
     match reading:
         case None:

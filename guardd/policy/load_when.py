@@ -5,7 +5,7 @@ from typing import Final
 from guardd.policy.grammar import read_items, read_single
 from guardd.policy.language import UNIT_OF, AllOf, AnyOf, Compare, Condition, Metric, Not, Sense
 from guardd.policy.nodes import Entry, Faults, Value
-from guardd.policy.values import read_number
+from guardd.policy.values import read_figure
 
 LOGIC: Final = ("all", "any", "not")
 DEPTH_MAX: Final = 20
@@ -53,5 +53,7 @@ def _comparison(word: str, entry: Entry, faults: Faults) -> Condition | None:
     if sense not in tuple(Sense):
         faults.unknown(threshold.place, sense, "comparison", Sense)
         return None
-    number = read_number(threshold.value, UNIT_OF[metric], faults)
-    return None if number is None else Compare(metric=metric, sense=Sense(sense), threshold=number)
+    figure = read_figure(threshold.value, UNIT_OF[metric], faults)
+    if figure is None:
+        return None
+    return Compare(metric=metric, sense=Sense(sense), threshold=figure[0], coin=figure[1])

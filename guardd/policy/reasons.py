@@ -67,7 +67,7 @@ def exact(reading: Reading) -> str:
     return format((reading + 0).normalize(), "f") if is_value(reading) else str(reading)
 
 
-def in_unit(reading: Reading | None, unit: Unit) -> str:
+def in_unit(reading: Reading | None, unit: Unit, coin: str = "USDT") -> str:
     """As people read it: `7.94 %`, `-120.5 USDT`, `12 s`."""
     if reading is None or isinstance(reading, Absent):
         return "none" if reading is None else str(reading)
@@ -75,15 +75,20 @@ def in_unit(reading: Reading | None, unit: Unit) -> str:
         case Unit.RATIO:
             return f"{plain((reading * 100).quantize(_CENT, context=_WIDE))} %"
         case Unit.MONEY:
-            return f"{plain(reading.quantize(_CENT, context=_WIDE))} USDT"
+            return f"{plain(reading.quantize(_CENT, context=_WIDE))} {coin}"
         case Unit.DURATION:
             return f"{plain(reading.quantize(_CENT, context=_WIDE))} s"
         case _:
             return plain(reading)
 
 
+def threshold_text(leaf: Compare) -> str:
+    """What a comparison holds its metric against."""
+    return in_unit(leaf.threshold, UNIT_OF[leaf.metric], leaf.coin)
+
+
 def leaf_text(leaf: Compare, risk: PositionRisk, use: Use) -> str:
     unit = UNIT_OF[leaf.metric]
-    found = in_unit(metric_of(risk, leaf.metric, use), unit)
+    found = in_unit(metric_of(risk, leaf.metric, use), unit, risk.settle)
     holds = compare(leaf, risk, use) is Truth.TRUE
-    return f"{leaf.metric} {found} is {'' if holds else 'not '}{leaf.sense} {in_unit(leaf.threshold, unit)}"
+    return f"{leaf.metric} {found} is {'' if holds else 'not '}{leaf.sense} {threshold_text(leaf)}"

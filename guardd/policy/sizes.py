@@ -51,6 +51,8 @@ def size_of(action: ReduceBy | ReduceUntil, on: Ground, risk: PositionRisk, inst
 
 
 def _until(action: ReduceUntil, on: Ground, risk: PositionRisk, instrument: Instrument) -> SizeResult:
+    if action.coin not in ("", instrument.settle):
+        return NoSize(why=f"its aim is in {action.coin}, and this position settles in {instrument.settle}")
     cap = instrument.size_down(action.at_most * risk.quantity)
     if cap < instrument.step:
         return NoSize(why=f"at_most {action.at_most:%} of {risk.quantity} contracts is less than one step")

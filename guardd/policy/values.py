@@ -67,18 +67,33 @@ def read_number(value: Value, unit: Unit, faults: Faults) -> Decimal | None:
             return number
 
 
+def read_figure(value: Value, unit: Unit, faults: Faults) -> tuple[Decimal, str] | None:
+    """A number and, of money, its coin: which one a position settles in is known only when it is judged."""
+    if unit is not Unit.MONEY:
+        number = read_number(value, unit, faults)
+        return None if number is None else (number, "")
+    return _amount(value, faults)
+
+
 def read_money(value: Value, faults: Faults) -> tuple[Decimal, str] | None:
     """An amount above zero that an action moves, and its coin: any, as the position's settlement coin is known only later."""
+    found = _amount(value, faults)
+    if found is not None and found[0] <= 0:
+        faults.expected(value.place, described(value), "an amount above zero")
+        return None
+    return found
+
+
+def _amount(value: Value, faults: Faults) -> tuple[Decimal, str] | None:
     text = value.value.strip() if isinstance(value, Text) and not value.null else None
     if text is None or len(text) > DIGITS_MAX or re.fullmatch(PATTERN[Unit.MONEY], text) is None:
         faults.expected(value.place, described(value) if text is None else _named(text), EXPECTED[Unit.MONEY])
         return None
     figure = _NUMBER.match(text)
-    amount = Decimal(figure.group()) if figure is not None else Decimal(0)
-    if figure is None or amount <= 0:
-        faults.expected(value.place, shown(text), "an amount above zero")
+    if figure is None:
+        faults.expected(value.place, _named(text), EXPECTED[Unit.MONEY])
         return None
-    return amount, text[figure.end() :].strip()
+    return Decimal(figure.group()), text[figure.end() :].strip()
 
 
 def _named(text: str) -> str:

@@ -1,7 +1,6 @@
 """interfaces.md 2.1, the clauses that no other test holds: what ends with an episode."""
 
 from dataclasses import replace
-from decimal import Decimal
 
 import pytest
 
@@ -61,12 +60,32 @@ def test_what_a_rule_has_held_for_belongs_to_its_episode() -> None:
     assert len(acts(here.mark("83000"))) == 1
 
 
-@pytest.mark.parametrize(("written", "read"), [("100 USDT", 100), ("-12.5 USDT", Decimal("-12.5")), ("250USDT", 250)])
-def test_money_is_an_amount_with_its_coin(written: str, read: Decimal) -> None:
-    policy = policy_of(rule(f"{{unrealized_pnl: {{below: {written}}}}}", "notify: {}"))
-    condition = policy.rules[0].when
+@pytest.mark.parametrize(
+    ("written", "threshold", "coin"),
+    [("100 USDT", "100", "USDT"), ("-12.5 USDC", "-12.5", "USDC"), ("0.5BTC", "0.5", "BTC")],
+)
+def test_money_is_an_amount_with_its_coin(written: str, threshold: str, coin: str) -> None:
+    condition = policy_of(rule(f"{{unrealized_pnl: {{below: {written}}}}}", "notify: {}")).rules[0].when
     assert isinstance(condition, Compare)
-    assert condition.threshold == read
+    assert (condition.threshold, condition.coin) == (D(threshold), coin)
+
+
+@pytest.mark.parametrize(("coin", "acts_on_it"), [("USDT", True), ("USDC", False)])
+def test_money_is_in_the_settlement_coin_and_of_another_one_is_unknown_and_told(coin: str, acts_on_it: bool) -> None:
+    """A loss of 700 USDT is none of 50 USDC: nothing says what the one is worth in the other."""
+    here = guarded(policy_of(rule(f"{{unrealized_pnl: {{below: -50 {coin}}}}}", "close: {}")), LONG)
+    assert bool(acts(here.mark("83000"))) is acts_on_it
+    here.wait(16)
+    told = [tell.text for tell in here.mark("83000").told if "can't be judged" in tell.text]
+    assert bool(told) is not acts_on_it
+    assert all("unrealized_pnl -700 USDT is not below -50 USDC" in text for text in told)
+
+
+def test_an_aim_in_another_coin_is_refused_and_told() -> None:
+    trim = rule("{leverage: {above: 5}}", "reduce: {until: {notional: 5000 USDC}}")
+    decided = guarded(policy_of(trim), LONG).mark("83000")
+    assert acts(decided) == []
+    assert any("its aim is in USDC, and this position settles in USDT" in tell.text for tell in decided.told)
 
 
 def test_nothing_of_an_invalid_policy_is_used() -> None:
