@@ -25,8 +25,6 @@ from guardd.simulator.contracts import Contract
 from guardd.simulator.happenings import OrderAction as Happened
 from guardd.simulator.happenings import OrderChanged
 from guardd.simulator.records import Balance as Wallet
-from guardd.simulator.records import Flow as Booked
-from guardd.simulator.records import FlowKind as BookedAs
 from guardd.simulator.records import PositionView
 
 _PROTECTIONS: Final = {
@@ -52,20 +50,6 @@ _FLOWS: Final = {
     records.FlowKind.LIQUIDATION: FlowKind.PNL,
     records.FlowKind.CONVERSION: FlowKind.PNL,
 }
-_FLOWS: Final = {
-    BookedAs.TRANSFER: FlowKind.TRANSFER,
-    BookedAs.REALIZED_PNL: FlowKind.PNL,
-    BookedAs.FUNDING: FlowKind.FUNDING,
-    BookedAs.COMMISSION: FlowKind.FEE,
-    BookedAs.LIQUIDATION: FlowKind.PNL,
-    BookedAs.CONVERSION: FlowKind.PNL,
-}
-
-
-def flow(booked: Booked) -> Flow:
-    return Flow(
-        id=booked.flow_id, at_ms=booked.at_ms, currency=booked.coin, amount=booked.amount, kind=_FLOWS[booked.kind]
-    )
 
 
 def instrument(contract: Contract) -> Instrument:
