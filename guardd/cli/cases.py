@@ -19,12 +19,13 @@ from guardd.errors import ConfigurationError
 from guardd.model.instant import NS_PER_S
 from guardd.policy.cases.judge import Pairing, describe, seconds
 from guardd.policy.cases.junit import Outcome, junit_xml
-from guardd.policy.cases.language import CaseFile, Expected, Telling
+from guardd.policy.cases.language import Case, CaseFile, Expected, Telling, TrackKind
 from guardd.policy.cases.load import load_cases
 from guardd.policy.cases.mutants import Mutant, mutants
 from guardd.policy.language import Policy
 
 NOTHING: Final = "–"
+COLUMNS: Final = ("at", "line", "mark", "expected", "came", "wrong")
 
 
 def play_cases(
@@ -157,8 +158,8 @@ def _print_case(result: Tested, played: Played, duration_s: float) -> None:
     print_line(Text.assemble((f"  {word:<6}  ", style), case.name, (about, "dim")))
     if not played.verdict.passed:
         title = f"{result.file.source}:{case.line}: {case.name}"
-        rows = [_row(pairing) for pairing in played.verdict.pairings]
-        print_table(title, ("at", "line", "expected", "came", "wrong"), rows)
+        rows = [_row(played.case, pairing) for pairing in played.verdict.pairings]
+        print_table(title, COLUMNS, rows)
         for pairing in played.verdict.pairings:
             if pairing.wrong and pairing.made is not None and pairing.made.text:
                 print_line(f"      {seconds(pairing.made.at_s)}  {pairing.made.text}")
@@ -177,7 +178,7 @@ def _print_probe(probed: Probed) -> None:
         print_line(f"            {seconds(made.at_s)}  {describe(made)}: {made.text}")
 
 
-def _row(pairing: Pairing) -> tuple[str, str, str, str, str]:
+def _row(case: Case, pairing: Pairing) -> tuple[str, ...]:
     expected, made = pairing.expected, pairing.made
     match expected:
         case Expected():
@@ -189,7 +190,18 @@ def _row(pairing: Pairing) -> tuple[str, str, str, str, str]:
     came = describe(made) if made is not None else NOTHING
     if made is not None and made.at_s != pairing.at_s:
         came = f"{came} at {seconds(made.at_s)}"
-    return seconds(pairing.at_s), line, wanted, came, pairing.wrong
+    return seconds(pairing.at_s), line, _mark(case, pairing), wanted, came, pairing.wrong
+
+
+def _mark(case: Case, pairing: Pairing) -> str:
+    """The mark of that step, of the instrument that the line is about or of the only one."""
+    about = [getattr(each, "symbol", None) for each in (pairing.made, pairing.expected)]
+    tracks = [track for track in case.tracks if track.kind is TrackKind.MARK]
+    symbol = next((each for each in about if each), tracks[0].of if len(tracks) == 1 else None)
+    track = next((each for each in tracks if each.of == symbol), None)
+    at_s = pairing.made.at_s if pairing.made is not None else pairing.at_s
+    mark = None if track is None else track.number_at(case.step_at(at_s))
+    return NOTHING if mark is None else f"{mark:f}"
 
 
 def _print_mutants(result: Tested) -> None:
@@ -229,8 +241,7 @@ def _case_document(played: Played) -> Json:
         "line": played.case.line,
         "passed": played.passed,
         "timeline": [
-            dict(zip(("at", "line", "expected", "came", "wrong"), _row(pairing), strict=True))
-            for pairing in played.verdict.pairings
+            dict(zip(COLUMNS, _row(played.case, pairing), strict=True)) for pairing in played.verdict.pairings
         ],
         "probes": [{"name": each.probe.name, "passed": each.holds} for each in played.probed],
     }
@@ -240,7 +251,9 @@ def _outcomes(result: Tested) -> list[Outcome]:
     suite, found = Path(result.file.source).name, list[Outcome]()
     for played, duration_s in zip(result.played, result.durations_s, strict=True):
         rows = [
-            "  ".join(cell for cell in _row(pairing) if cell) for pairing in played.verdict.pairings if pairing.wrong
+            "  ".join(cell for cell in _row(played.case, pairing) if cell)
+            for pairing in played.verdict.pairings
+            if pairing.wrong
         ]
         case = played.case
         found.append(_outcome(result, suite, "case", case.name, case.line, duration_s, "\n".join(rows)))

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
+from structlog.testing import capture_logs
+
 from guardd.cli.stage.requests import hand
 from guardd.cli.stage.venue import CAN_ALL, StageVenue
 from guardd.clock import ManualClock
@@ -37,7 +39,7 @@ from guardd.model.state import AccountState
 from guardd.policy.cases.judge import Heard, Made, Recording
 from guardd.policy.cases.language import Case, Entering, Holding, Listing, Owner, TrackKind, Trouble
 from guardd.policy.cases.load import LIQUIDATED, NOTIFY
-from guardd.policy.cases.notation import Gap, Sample
+from guardd.policy.cases.notation import Gap
 from guardd.policy.language import Notify, Policy
 from guardd.simulator import orders as asked
 from guardd.simulator.contracts import Contract, build_tiers
@@ -58,13 +60,22 @@ HOUSEKEEPING: Final = frozenset({Action.CANCEL_PROTECTION})
 SETTLE_TURNS: Final = 40
 Look = Callable[[int, AccountState, Instant], None]
 """Called before the prices of a step (by its number) are told."""
+TASK_FAILED: Final = "task_failed"
+"""What the supervisor logs of a task that failed and is started again."""
 Enough = Callable[[Recording, Decimal], bool]
 """Asked after each step: is it settled already how the case ends? The recording so far, and the seconds played."""
 
 
 async def play(case: Case, policy: Policy, *, look: Look | None = None, enough: Enough | None = None) -> Recording:
     """Play a case from its first step to its last. Raises `ConfigurationError` where the exchange can't hold what it says."""
-    stage = _Stage(case, policy)
+    with capture_logs() as logged:
+        recording = await _play(_Stage(case, policy), look, enough)
+    recording.broken.extend(str(each.get("exc_info", "")) for each in logged if each["event"] == TASK_FAILED)
+    return recording
+
+
+async def _play(stage: "_Stage", look: Look | None, enough: Enough | None) -> Recording:
+    case = stage.case
     try:
         await stage.open()
         for step in range(case.steps + 1):
@@ -87,6 +98,8 @@ class _Stage:
         self._began: Instant | None = None
         self._policy = policy
         self._decisions: set[str] = set()
+        self._tried: dict[str, Decimal] = {}
+        """Protection that was wanted and doesn't stand yet, and its trigger price."""
         self._name = AccountName(case.owner.name)
         self._exchange = _exchange(case, self.clock.now().wall_ms)
         self._exchange.subscribe(self._happened)
@@ -148,22 +161,19 @@ class _Stage:
 
     def step(self, number: int) -> None:
         """The faults, openings, prices and money of one step, in this order; then the frames that tell of them."""
-        now_ms, at_s = self.clock.now().wall_ms, number * self.case.interval_s
+        now_ms = self.clock.now().wall_ms
         self._venue.suffer(self._troubles(number))
         for holding in self.case.holdings:
             if number > 0 and self.case.step_at(holding.opens_s) == number:
                 self._try(lambda holding=holding: _hold(self._exchange, self.case, holding, number, now_ms))  # type: ignore[misc]
-        marks = {symbol: self._sample(TrackKind.MARK, symbol, number) for symbol in self._symbols()}
-        self._venue.unseen = frozenset(Symbol(each) for each, mark in marks.items() if isinstance(mark, Gap))
-        self._venue.unknown = frozenset(
-            Symbol(each) for each in marks if _is_stale(self.case, TrackKind.MARK, each, number)
-        )
-        for symbol in marks:
-            _move(self._exchange, self.case, symbol, number, now_ms)
+        marks = [track for track in self.case.tracks if track.kind is TrackKind.MARK]
+        self._venue.unseen = frozenset(Symbol(track.of) for track in marks if isinstance(track.at(number), Gap))
+        self._venue.unknown = frozenset(Symbol(track.of) for track in marks if track.stale_at(number))
+        for track in marks:
+            _move(self._exchange, self.case, track.of, number, now_ms)
         self._bring_money(number, now_ms)
-        for symbol in marks:
-            self._venue.frame(Symbol(symbol))
-        self._at_s = at_s
+        for track in marks:
+            self._venue.frame(Symbol(track.of))
 
     def _bring_money(self, number: int, now_ms: int) -> None:
         for kind in (TrackKind.EQUITY, TrackKind.WALLET):
@@ -179,17 +189,11 @@ class _Stage:
 
     def _troubles(self, number: int) -> frozenset[Trouble]:
         return frozenset(
-            Trouble(track.of)
-            for track in self.case.tracks
-            if track.kind is TrackKind.FAULT and sample_at(track.samples, number) == 1
+            Trouble(track.of) for track in self.case.tracks if track.kind is TrackKind.FAULT and track.at(number) == 1
         )
 
     def _symbols(self) -> tuple[Symbol, ...]:
         return tuple(Symbol(track.of) for track in self.case.tracks if track.kind is TrackKind.MARK)
-
-    def _sample(self, kind: TrackKind, of: str, number: int) -> Sample:
-        track = self.case.track(kind, of)
-        return Gap.MISSING if track is None else sample_at(track.samples, number)
 
     def _try(self, doing: Callable[[], None]) -> None:
         try:
@@ -218,6 +222,8 @@ class _Stage:
         match fact:
             case IntentStaged(stage=Stage.DECIDED):
                 self._intent(fact.intent)
+            case IntentStaged(stage=Stage.VERIFIED):
+                self._tried.pop(fact.intent.rule, None)
             case RuleFired():
                 self._fired(fact)
             case Said():
@@ -234,6 +240,10 @@ class _Stage:
         name = input_of(intent, INPUT_DECISION) if intent.action in (Action.CLOSE, Action.REDUCE) else None
         if intent.action is Action.CANCEL_ENTRIES:
             name = f"{intent.key}/{rule}/{intent.action}/{at_s}"
+        if isinstance(intent.write, PlaceProtection | ModifyProtection):
+            if self._tried.get(intent.rule) == intent.write.trigger_price:
+                return
+            self._tried[intent.rule] = intent.write.trigger_price
         if name is not None and name in self._decisions:
             return
         self._decisions.add(name or intent.id)
@@ -288,24 +298,6 @@ class _Stage:
 def capabilities_of(venue: str) -> Capabilities:
     """What the venue of that name can do; where it isn't one of ours, everything."""
     return CAN_ALL
-
-
-def sample_at(samples: tuple[Sample, ...], number: int) -> Sample:
-    """The sample of a step; after the last the last goes on."""
-    return samples[min(number, len(samples) - 1)]
-
-
-def _is_stale(case: Case, kind: TrackKind, of: str, number: int) -> bool:
-    """`stale` lasts until the next number, through steps in which nothing is seen."""
-    track = case.track(kind, of)
-    if track is None:
-        return False
-    for index in range(min(number, len(track.samples) - 1), -1, -1):
-        if track.samples[index] is Gap.STALE:
-            return True
-        if not isinstance(track.samples[index], Gap):
-            return False
-    return False
 
 
 def _figures(intent: Intent) -> dict[str, Decimal]:
@@ -412,19 +404,10 @@ def _rest(exchange: Exchange, owner: Owner, entry: Entering, now_ms: int) -> Non
 def _move(exchange: Exchange, case: Case, symbol: str, number: int, now_ms: int, *, at: Decimal | None = None) -> None:
     """The prices of a step; orders fill at the last price, which is the mark where the case says no other."""
     marks = case.track(TrackKind.MARK, symbol)
-    mark = at if marks is None else last_number(marks.samples, number)
+    mark = at if marks is None else marks.number_at(number)
     if mark is None:
         return
     indexes, lasts = case.track(TrackKind.INDEX, symbol), case.track(TrackKind.LAST, symbol)
-    index = mark if indexes is None else last_number(indexes.samples, number)
-    last = at or (mark if lasts is None else last_number(lasts.samples, number)) or mark
+    index = mark if indexes is None else indexes.number_at(number)
+    last = at or (mark if lasts is None else lasts.number_at(number)) or mark
     exchange.move(symbol, mark=mark, index=index, last=last, bid=last, ask=last, now_ms=now_ms)
-
-
-def last_number(samples: tuple[Sample, ...], number: int) -> Decimal | None:
-    """The newest number by this step: while nothing is seen, the market stands."""
-    for index in range(min(number, len(samples) - 1), -1, -1):
-        sample = samples[index]
-        if not isinstance(sample, Gap):
-            return sample
-    return None

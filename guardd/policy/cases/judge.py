@@ -41,6 +41,8 @@ class Recording:
     made: list[Made] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     market: list[tuple[Decimal, str]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """Tasks of the guard that failed: what came says nothing then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,10 @@ def judge(case: Case, recording: Recording, *, until_s: Decimal | None = None) -
             pairings.append(Pairing(at_s=expected.at_s, expected=expected, made=found, wrong=""))
     pairings.extend(_unpaired(case, missing, open_made))
     pairings.extend(_tellings(case, recording, ended_s))
+    pairings.extend(
+        Pairing(at_s=Decimal(0), expected=None, made=None, wrong=f"a task of the guard failed: {why}")
+        for why in recording.broken
+    )
     return Verdict(pairings=tuple(sorted(pairings, key=lambda each: each.at_s)))
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from guardd.model.names import MarginMode, PositionMode, Severity, Side
-from guardd.policy.cases.notation import Sample
+from guardd.policy.cases.notation import Gap, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,20 @@ class Track:
     of: str
     samples: tuple[Sample, ...]
     line: int = 0
+
+    def at(self, step: int) -> Sample:
+        """The sample of a step; after the last the last goes on."""
+        return self.samples[min(step, len(self.samples) - 1)]
+
+    def number_at(self, step: int) -> Decimal | None:
+        """The newest number by this step: while nothing is seen, the market stands."""
+        numbers = (each for each in reversed(self.samples[: step + 1]) if not isinstance(each, Gap))
+        return next(numbers, None)
+
+    def stale_at(self, step: int) -> bool:
+        """`stale` lasts until the next number, through steps in which nothing is seen."""
+        words = (each for each in reversed(self.samples[: step + 1]) if each is not Gap.MISSING)
+        return next(words, None) is Gap.STALE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,8 @@ class Probe:
 
     def holds(self, recording: Recording) -> bool:
         """True when the rule did as it must."""
-        return self.must_fire == any(self._concerns(made) for made in recording.made)
+        fired = any(self._concerns(made) for made in recording.made)
+        return self.must_fire == fired and not recording.broken
 
     def _concerns(self, made: Made) -> bool:
         at = self.crossing
