@@ -176,6 +176,10 @@ class StageVenue:
         self._read(Trouble.UNREADABLE_BALANCE)
         return (rows.balance(self._exchange.query.balance(self._account)),)
 
+    async def ledger(self, *, since_ms: int) -> tuple[Flow, ...]:
+        self._read(Trouble.UNREADABLE_BALANCE)
+        return tuple(rows.flow(flow) for flow in self._exchange.query.flows(self._account) if flow.at_ms >= since_ms)
+
     async def position_mode(self) -> PositionMode:
         self._read(None)
         return PositionMode(self._exchange.query.position_mode(self._account).value)
