@@ -11,8 +11,9 @@ from guardd.model.event import Source
 from guardd.model.names import ClientId, MarginMode, OrderId, PositionMode, Side, Symbol
 from guardd.model.order import RestingKind
 from guardd.model.reading import Absent
-from guardd.venues.bitget.unified.parse.account import margin_ratio, pool
+from guardd.venues.bitget.unified.parse.account import margin_ratio, pool, pushed_pool
 from guardd.venues.bitget.unified.parse.market import tiers
+from guardd.venues.rows import Row
 from tests.venues.bitget.unified import samples
 from tests.venues.bitget.unified.bench import (
     BTC,
@@ -52,6 +53,7 @@ async def test_opening_reads_whose_key_it_is_how_it_trades_and_which_contracts_t
     asked = [(request.path, request.query.get("category")) for request in on.network.requests]
     assert asked[0] == ("/api/v3/account/info", None)
     assert sorted(asked[1:]) == [
+        ("/api/v3/account/funding-assets", None),
         ("/api/v3/account/settings", None),
         ("/api/v3/market/instruments", "COIN-FUTURES"),
         ("/api/v3/market/instruments", "USDC-FUTURES"),
@@ -122,6 +124,26 @@ async def test_the_balance_is_one_pool_in_usd_with_the_venues_own_maintenance_an
     assert (balance.equity, balance.maintenance, balance.margin_ratio) == (dec(1000), dec(850), dec("0.85"))
     assert balance.position_margin == dec(900)
     assert balance.available + balance.position_margin + balance.frozen + dec("-150.25") == dec(1000)
+
+
+def test_what_stands_against_the_maintenance_is_the_effective_equity_not_the_net_value_of_all_coins() -> None:
+    found = pool(assets(accountEquity="5000", effEquity="1000", mmr="850", mgnRatio="0")).balance
+    assert (found.equity, found.margin_ratio) == (dec(1000), dec("0.85"))
+
+
+@pytest.mark.parametrize("name", ["account_assets_at_risk.json", "ws_account.json"])
+def test_the_wallets_and_the_unrealised_profit_make_the_net_value_of_all_coins(name: str) -> None:
+    """What the drawdown is reckoned from; the effective equity is another figure."""
+    if name.startswith("ws"):
+        (plain,) = samples.plain(name)["data"]
+        found, net_value = pushed_pool(Row("account", plain)).balance, dec(plain["totalEquity"])
+    else:
+        plain = samples.data(name)
+        found, net_value = pool(plain).balance, dec(plain["accountEquity"])
+    assert isinstance(found.unrealized_pnl, Decimal)
+    total = sum((each.amount * each.price for each in found.wallets), found.unrealized_pnl)
+    assert abs(total - net_value) <= net_value / 1000
+    assert found.equity != net_value
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,15 @@ def ratio_is_odd(equity: Reading, maintenance: Reading, printed: Reading) -> boo
 
 
 def _pool(row: Row, *, unrealized: str, coins: Iterable[Row], debts: tuple[str, ...]) -> Pool:
-    """`available` is what the parts leave of the equity, so that together they make it (3, "Terms")."""
+    """Which of the two equities is which (4, 7.1 and 16.2):
+
+    `effEquity`, the collateral after haircuts and without coins that don't count, is what the venue holds against the maintenance:
+    it is `Balance.equity`, the denominator of the ratio, and what is shown beside it. The net value of all coins (`accountEquity`,
+    in a push `totalEquity`) is what the account is worth. A changed haircut moves only the former, so that the drawdown is reckoned
+    from `wallets` instead, which make the net value together with the unrealised PnL.
+
+    `available` is what the parts leave of the equity, so that together they make it (3, "Terms").
+    """
     equity, maintenance, printed = row.reading("effEquity"), row.reading("mmr"), row.reading("mgnRatio")
     used = row.optional_number("imr") or Decimal(0)
     profit = row.reading(unrealized)
