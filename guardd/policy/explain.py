@@ -140,7 +140,7 @@ def action_text(action: PolicyAction) -> str:
         case ReduceBy():
             return f"reduce by {in_unit(action.share, Unit.RATIO)}"
         case ReduceUntil():
-            aim = in_unit(action.target, UNIT_OF[action.metric])
+            aim = in_unit(action.target, UNIT_OF[action.metric], action.coin)
             return f"reduce until {action.metric} is {aim}, at most {in_unit(action.at_most, Unit.RATIO)}"
         case CloseAll():
             return "close"

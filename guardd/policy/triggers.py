@@ -23,7 +23,6 @@ from guardd.policy.conditions import Truth, Use, compare
 from guardd.policy.crossings import MOVED_BY_MARK, Way, end_of_life, fires_at
 from guardd.policy.language import (
     DELEVERS,
-    UNIT_OF,
     AllOf,
     CloseAll,
     Compare,
@@ -36,7 +35,7 @@ from guardd.policy.language import (
     compares,
 )
 from guardd.policy.memory import FIRST_SIGHT_RELEASE, EpisodeMemory, Memory, RuleMemory, cooling
-from guardd.policy.reasons import condition_text, in_unit, leaf_text, plain
+from guardd.policy.reasons import condition_text, leaf_text, plain, threshold_text
 from guardd.policy.stops import wanted_protection
 from guardd.policy.view import View, views
 from guardd.policy.wishes import deciding_distance
@@ -166,9 +165,7 @@ def _way(at: Decimal | None, view: View) -> Way | None:
 def _conditions(rule: PolicyRule) -> str:
     """The thresholds as they stand in the file."""
     leaves = () if rule.when is None else compares(rule.when)
-    return ", ".join(
-        dict.fromkeys(f"{leaf.metric} {leaf.sense} {in_unit(leaf.threshold, UNIT_OF[leaf.metric])}" for leaf in leaves)
-    )
+    return ", ".join(dict.fromkeys(f"{leaf.metric} {leaf.sense} {threshold_text(leaf)}" for leaf in leaves))
 
 
 def _missing(rule: PolicyRule, view: View, use: Use) -> str:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from guardd.model.names import RuleName
-from guardd.policy.language import UNIT_OF, AllOf, CloseAll, Condition, Notify, Policy, PolicyRule, compares
-from guardd.policy.reasons import condition_text, in_unit
+from guardd.policy.language import AllOf, CloseAll, Condition, Notify, Policy, PolicyRule, compares
+from guardd.policy.reasons import condition_text, threshold_text
 from guardd.policy.sense.cases import listed, move, percent, where
 from guardd.policy.sense.finding import Finding, Kind, Weight, found_at
 from guardd.policy.sense.firing import Firing, firing, use_of
@@ -62,9 +62,7 @@ def _never(policy: Policy, index: int, rule: PolicyRule, on: Modelled) -> Iterat
 def _alone(rule: PolicyRule, part: Condition, on: Modelled) -> str:
     """Where one part of an `all` comes true by itself."""
     one = replace(rule, when=part)
-    words = " or ".join(
-        f"{leaf.metric} {leaf.sense} {in_unit(leaf.threshold, UNIT_OF[leaf.metric])}" for leaf in compares(part)
-    )
+    words = " or ".join(f"{leaf.metric} {leaf.sense} {threshold_text(leaf)}" for leaf in compares(part))
     found = firing(one, on)
     if found.at_once:
         return f"{words} is so from the start"

@@ -29,7 +29,7 @@ from guardd.policy.language import (
     WhenBlind,
 )
 from guardd.policy.nodes import Path
-from guardd.policy.reasons import in_unit
+from guardd.policy.reasons import in_unit, threshold_text
 from guardd.policy.sense.cases import percent
 from guardd.policy.sense.finding import Finding, Kind, Weight, found_at
 from guardd.policy.sense.models import CRASH_IN_TEN
@@ -56,8 +56,7 @@ def by_the_words(policy: Policy) -> Iterator[Finding]:
 
 def impossible(rule: PolicyRule, leaf: Compare) -> str:
     """Why a comparison can't come true; empty when it can."""
-    unit = UNIT_OF[leaf.metric]
-    threshold = in_unit(leaf.threshold, unit)
+    threshold = threshold_text(leaf)
     if leaf.metric not in SIGNED and leaf.sense is Sense.BELOW and leaf.threshold <= 0:
         return f"{leaf.metric} is never below {threshold}"
     ratio = leaf.metric in (Metric.MARGIN_RATIO, Metric.ACCOUNT_MARGIN_RATIO)
@@ -120,8 +119,8 @@ def _leash(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Finding]:
             case ReduceBy() if action.share > limits.reduce_per_hour:
                 asked, most, name = percent(action.share), percent(limits.reduce_per_hour), "reduce_per_hour"
             case TopUp() | AddMarginBy() if action.amount > limits.top_up_per_day:
-                asked, most = (in_unit(each, Unit.MONEY) for each in (action.amount, limits.top_up_per_day))
-                name = "top_up_per_day"
+                asked, name = in_unit(action.amount, Unit.MONEY, action.coin), "top_up_per_day"
+                most = in_unit(limits.top_up_per_day, Unit.MONEY)
             case _:
                 continue
         text = f"a step of {asked} is more than limits.{name} allows in all ({most}): it is refused each time"
@@ -152,11 +151,7 @@ def _contradictions(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Fi
         for high in parts:
             opposed = (low.metric, low.sense, high.sense) == (high.metric, Sense.ABOVE, Sense.BELOW)
             if opposed and low.threshold >= high.threshold:
-                unit = UNIT_OF[low.metric]
-                text = (
-                    f"{low.metric} can't be above {in_unit(low.threshold, unit)} and below "
-                    f"{in_unit(high.threshold, unit)} at once"
-                )
+                text = f"{low.metric} can't be above {threshold_text(low)} and below {threshold_text(high)} at once"
                 mend = "`any` instead of `all`, or the two thresholds the other way round"
                 path = places[high]
                 yield found_at(policy, path, Weight.ERROR, Kind.CONTRADICTION, text, mend, rule=rule.name)
@@ -230,9 +225,9 @@ def _aim(policy: Policy, rule: PolicyRule, action: ReduceUntil | AddMarginUntil,
         short = action.target <= leaf.threshold if higher else action.target >= leaf.threshold
         if leaf.metric is action.metric and (leaf.sense is Sense.BELOW) is higher and short:
             text = (
-                f"its aim {in_unit(action.target, unit)} doesn't lie beyond its threshold "
-                f"{in_unit(leaf.threshold, unit)}: it would act again at once"
+                f"its aim {in_unit(action.target, unit, action.coin)} doesn't lie beyond its threshold "
+                f"{threshold_text(leaf)}: it would act again at once"
             )
             beyond = "above" if higher else "below"
-            mend = f"an aim clearly {beyond} {in_unit(leaf.threshold, unit)}, so that one step is enough for a while"
+            mend = f"an aim clearly {beyond} {threshold_text(leaf)}, so that one step is enough for a while"
             yield found_at(policy, place, Weight.WARNING, Kind.AIM, text, mend, rule=rule.name)
