@@ -1,9 +1,6 @@
-"""The policy in words: what comes next, what it would do now, what looks wrong in it."""
-
-import pytest
+"""The policy in words: what comes next, what it would do now."""
 
 from guardd.model.names import Side
-from guardd.policy.check import findings
 from guardd.policy.explain import NextRule, describe, next_rule, view_of
 from guardd.policy.language import Policy
 from tests.model.accounts import START, D, account, key, row
@@ -70,43 +67,6 @@ def test_nothing_held_is_said_so() -> None:
 
 def test_an_unprotected_position_is_said_so() -> None:
     assert "  no rule asks for a stop" in describe(policy_of(LAST), account(LONG), START)
-
-
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        (rule("{margin_ratio: {above: 100%}}", "close: {}"), "too late"),
-        (rule("{distance_to_liquidation: {below: 0%}}", "close: {}"), "can't come true"),
-        (
-            rule("{account_margin_ratio: {above: 80%}}", "close: {}", more="match: {margin_mode: isolated}"),
-            "isolated positions",
-        ),
-        (rule("{all: [{leverage: {above: 9}}, {leverage: {below: 8}}]}", "close: {}"), "at once"),
-        (rule("{distance_to_liquidation: {below: 8%}}", "reduce: {until: {distance_to_liquidation: 12%}}"), "isolated"),
-        (
-            rule(
-                "{distance_to_liquidation: {below: 8%}}",
-                "reduce: {until: {distance_to_liquidation: 8%}}",
-                more="match: {margin_mode: cross}",
-            ),
-            "doesn't lie beyond",
-        ),
-        (rule("{leverage: {above: 9}}", "close: {}, close: {}"), "never gets its turn"),
-    ],
-)
-def test_a_rule_that_can_not_work_as_written_is_found(body: str, text: str) -> None:
-    found = [finding for finding in findings(policy_of(STOP, body)) if finding.line]
-    assert len(found) == 1, found
-    assert text in found[0].text
-    assert found[0].line == 6
-
-
-def test_a_policy_without_any_stop_is_found() -> None:
-    assert [finding.line for finding in findings(policy_of(LAST))] == [0]
-
-
-def test_a_sound_policy_has_no_findings() -> None:
-    assert findings(policy_of(STOP, WARN, TRIM, LAST)) == ()
 
 
 def test_describing_remembers_nothing() -> None:
