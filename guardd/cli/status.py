@@ -104,8 +104,12 @@ def _print_account(account: Document) -> None:
         own = _share(balance.get("margin_ratio"))
         print_line(f"equity {_text(balance.get('equity'))} {balance.get('currency')}, margin ratio {own}")
     positions = positions_in(account)
-    for balance in balances if positions else ():
-        if balance.get("doubt"):
+    for balance in balances:
+        if balance.get("drawdown") is not None:
+            print_line(f"{balance.get('currency')}: {_share(balance['drawdown'])} below the day's high")
+        if balance.get("drawdown_reason"):
+            print_line(f"{balance.get('currency')}: no drawdown: {balance['drawdown_reason']}", style="yellow")
+        if balance.get("doubt") and positions:
             print_line(f"{balance.get('currency')}: {balance['doubt']}", style="yellow")
     if positions:
         print_table(f"positions of {account.get('name')}", COLUMNS, [_position_row(each) for each in positions])

@@ -14,6 +14,7 @@ from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.risk.assess import AccountRisk, PositionRisk, worst_ratio
 from guardd.risk.cover import Cover, protected_notional_ratio
+from guardd.risk.drawdown import drawdown_of
 
 SHOWN_RATIO: Final = Decimal("0.000001")
 
@@ -51,7 +52,7 @@ def account_view(
         condition_why=why,
         currency=balance.currency if balance is not None else "",
         equity=balance.equity if balance is not None else Absent.UNKNOWN,
-        balances=tuple(_balance(each, accounts[each.currency]) for each in state.balances.values()),
+        balances=tuple(_balance(state, each, accounts[each.currency], now) for each in state.balances.values()),
         margin_ratio=_ratio(worst_ratio(state, accounts)),
         protected_notional_ratio=protected_notional_ratio(
             (each.risk.notional, each.cover.protected) for each in seen.values()
@@ -66,13 +67,16 @@ def account_view(
     )
 
 
-def _balance(balance: Balance, risk: AccountRisk) -> BalanceView:
+def _balance(state: AccountState, balance: Balance, risk: AccountRisk, now: Instant) -> BalanceView:
+    fallen = drawdown_of(state, balance.currency, now)
     return BalanceView(
         currency=balance.currency,
         equity=balance.equity,
         margin_ratio=_ratio(risk.account_margin_ratio),
         pooled=balance.pooled,
         doubt=risk.doubt,
+        drawdown=_ratio(fallen.ratio),
+        drawdown_why=fallen.why if state.ledger_at is not None else "",
     )
 
 

@@ -79,6 +79,8 @@ class Board:
                     "margin_ratio": _text(balance.margin_ratio),
                     "pooled": balance.pooled,
                     "doubt": balance.doubt,
+                    "drawdown": _text(balance.drawdown),
+                    "drawdown_reason": balance.drawdown_why,
                 }
                 for balance in view.balances
             ],

@@ -11,7 +11,7 @@ from guardd.model.instant import Instant
 from guardd.model.intent import Action, Intent, Stage
 from guardd.model.names import AccountName, OrderId, PositionKey, RuleName, Severity, Symbol, VenueName
 from guardd.model.outcome import Outcome
-from guardd.model.reading import Reading
+from guardd.model.reading import Absent, Reading
 
 
 class RequestResult(StrEnum):
@@ -193,6 +193,10 @@ class BalanceView:
     pooled: bool
     doubt: str
     """Why its figures are unknown or may justify no close; empty when they may."""
+    drawdown: Reading = Absent.UNKNOWN
+    """Part of the day's high that the equity has fallen by; unknown too where no rule asks for it."""
+    drawdown_why: str = ""
+    """Why a drawdown that a rule asks for is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

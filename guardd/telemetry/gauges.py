@@ -81,6 +81,11 @@ def _account_families(views: Sequence[AccountView]) -> Iterator[Metric]:
         "guardd_account_state", "1 for the state the account is in.", labels=(*ACCOUNT_LABELS, "state")
     )
     equity = GaugeMetricFamily("guardd_account_equity", "Equity of the account.", labels=(*ACCOUNT_LABELS, "currency"))
+    drawdown = GaugeMetricFamily(
+        "guardd_account_drawdown_ratio",
+        "Part of the day's high that the equity has fallen by, money moved in or out apart.",
+        labels=(*ACCOUNT_LABELS, "currency"),
+    )
     closing = GaugeMetricFamily(
         "guardd_venue_closing", "1 when the venue refuses new risk or announced its end.", labels=ACCOUNT_LABELS
     )
@@ -93,8 +98,11 @@ def _account_families(views: Sequence[AccountView]) -> Iterator[Metric]:
         for currency, amount in _equities(view):
             if is_value(amount):
                 equity.add_metric((*labels, currency), _number(amount))
+        for balance in view.balances:
+            if is_value(balance.drawdown):
+                drawdown.add_metric((*labels, balance.currency), _number(balance.drawdown))
         closing.add_metric(labels, int(view.venue_closing))
-    yield from (mode, state, equity, closing)
+    yield from (mode, state, equity, drawdown, closing)
     for name, text, figure in _ACCOUNT_FIGURES:
         family = GaugeMetricFamily(name, text, labels=ACCOUNT_LABELS)
         for view in views:

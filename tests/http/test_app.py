@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 
 import aiohttp
@@ -122,13 +123,15 @@ def contains(found: object, wanted: object) -> bool:
 
 async def test_every_balance_is_told_with_what_is_doubtful_about_it(client: TestClient, heard: Heard) -> None:
     doubt = "the model doesn't reproduce the venue's figures"
-    balances = (balance_view("USDT", Decimal("1042.11")), balance_view("USDC", Absent.UNKNOWN, doubt=doubt))
+    fallen = replace(balance_view("USDT", Decimal("1042.11")), drawdown=Decimal("0.05"))
+    known, unknown = ({"drawdown": text, "drawdown_reason": ""} for text in ("0.05", None))
+    balances = (fallen, balance_view("USDC", Absent.UNKNOWN, doubt=doubt))
     heard.board(view(family="classic", balances=balances))
     account = (await (await client.get("/status")).json())["accounts"][0]
     assert (account["family"], account["equity"]) == ("classic", "1042.11")
     assert account["balances"] == [
-        {"currency": "USDT", "equity": "1042.11", "margin_ratio": "0.31", "pooled": False, "doubt": ""},
-        {"currency": "USDC", "equity": None, "margin_ratio": "0.31", "pooled": False, "doubt": doubt},
+        {"currency": "USDT", "equity": "1042.11", "margin_ratio": "0.31", "pooled": False, "doubt": "", **known},
+        {"currency": "USDC", "equity": None, "margin_ratio": "0.31", "pooled": False, "doubt": doubt, **unknown},
     ]
 
 

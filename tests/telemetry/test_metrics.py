@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -106,6 +107,14 @@ async def test_each_settlement_coin_has_an_equity_of_its_own(metrics: Metrics) -
     found = await scrape(metrics)
     told = {name: value for name, value in found.items() if name.startswith("guardd_account_equity")}
     assert told == {"guardd_account_equity{currency=USDT}": 1042.11, "guardd_account_equity{currency=USDC}": 500.0}
+
+
+async def test_a_drawdown_is_a_series_of_each_balance_that_has_one(metrics: Metrics) -> None:
+    known = replace(balance_view("USDT", Decimal(900)), drawdown=Decimal("0.1"))
+    metrics(view(balances=(known, balance_view("USDC", Decimal(50)))))
+    found = await scrape(metrics)
+    told = {name: value for name, value in found.items() if name.startswith("guardd_account_drawdown")}
+    assert told == {"guardd_account_drawdown_ratio{currency=USDT}": 0.1}
 
 
 async def test_I19_what_is_unknown_has_no_series_rather_than_a_number(metrics: Metrics) -> None:
