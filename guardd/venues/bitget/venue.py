@@ -11,7 +11,8 @@ from guardd.model.event import BlockMoved, Event, MarkSeen, OrdersRead, Position
 from guardd.model.facts import ClockOffsetRead
 from guardd.model.flow import Flow
 from guardd.model.instrument import Instrument
-from guardd.model.intent import Write
+from guardd.model.intent import MovesMoney, Write
+from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome, Reason, Rejected
@@ -130,6 +131,9 @@ class BitgetVenue:
         self, key: PositionKey, *, client_id: ClientId | None, order_id: OrderId | None
     ) -> OrderReport | None:
         return await (await self._certain()).find_order(key, client_id=client_id, order_id=order_id)
+
+    async def money_moved(self, write: MovesMoney, *, since_ms: int) -> tuple[MoneyRecord, ...]:
+        return await (await self._certain()).money_moved(write, since_ms=since_ms)
 
     async def send(
         self, write: Write, *, client_id: ClientId, position_mode: PositionMode, lane: Lane, deadline_s: float

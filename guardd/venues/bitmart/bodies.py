@@ -23,11 +23,15 @@ from guardd.model.names import ClientId, MarginMode, PriceType
 from guardd.model.order import Direction, PlanForm
 from guardd.venues.bitmart import endpoints
 from guardd.venues.bitmart.endpoints import Endpoint
+from guardd.venues.bitmart.parse.market import SETTLE
 from guardd.venues.bitmart.parse.words import CLOSING_SIDE
 
 Body: TypeAlias = dict[str, str | int]
 
 IMMEDIATE_OR_CANCEL: Final = 3
+RECEIVE_WINDOW_MS: Final = 5_000
+TRANSFER_MIN: Final = Decimal("0.01")
+TRANSFER_MAX: Final = Decimal(10_000_000_000)
 _GOOD_TILL_CANCELLED: Final = 1
 _WHOLE_POSITION: Final = 2
 _SIZED: Final = 1
@@ -136,6 +140,16 @@ def leverage_body(write: SetLeverage) -> Body:
         "symbol": write.key.symbol,
         "leverage": decimal_text(write.leverage),
         "open_type": write.margin_mode.value,
+    }
+
+
+def transfer_body(amount: Decimal, *, into_futures: bool) -> Body:
+    """Between spot and futures wallet, in the one coin there is (12.4). One that comes later than its window isn't carried out."""
+    return {
+        "currency": SETTLE,
+        "amount": decimal_text(amount),
+        "type": "spot_to_contract" if into_futures else "contract_to_spot",
+        "recvWindow": RECEIVE_WINDOW_MS,
     }
 
 

@@ -15,8 +15,18 @@ from guardd.model.names import MarginMode, PositionKey, PositionMode, Symbol
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.venues.bitmart import endpoints
 from guardd.venues.bitmart.api import Api
-from guardd.venues.bitmart.bodies import CLIENT_ID_LETTERS_MAX, IMMEDIATE_OR_CANCEL, Body, contracts, decimal_text
+from guardd.venues.bitmart.bodies import (
+    CLIENT_ID_LETTERS_MAX,
+    IMMEDIATE_OR_CANCEL,
+    TRANSFER_MAX,
+    TRANSFER_MIN,
+    Body,
+    contracts,
+    decimal_text,
+    transfer_body,
+)
 from guardd.venues.bitmart.connection import Access, connection
+from guardd.venues.bitmart.parse.account import ALIVE_TRANSFERS
 from guardd.venues.bitmart.parse.market import SETTLE
 from guardd.venues.bitmart.parse.words import CLOSING_SIDE, OPENING_SIDE, POSITION_MODES
 from guardd.venues.bitmart.reads import Reads
@@ -24,16 +34,12 @@ from guardd.venues.limiter import Lane
 
 STEP_DEADLINE_S: Final = 10.0
 DRAIN_S: Final = 5.0
-TRANSFER_MIN: Final = Decimal("0.01")
-TRANSFER_MAX: Final = Decimal(10_000_000_000)
 _CENT: Final = Decimal("0.01")
 _TRANSFER_LOOK_AFTER_S: Final = 3.0
-_RECEIVE_WINDOW_MS: Final = 5_000
 _GOOD_TILL_CANCELLED: Final = 1
 _CLIENT_ID_PREFIX: Final = "op"
 """Not the daemon's prefix: an operator's order isn't a sign of a second guard (I14)."""
 _CLIENT_ID_BYTES: Final = 10
-_ALIVE_TRANSFERS: Final = frozenset({"PROCESSING", "FINISHED"})
 
 
 class BitmartOperator:
@@ -105,12 +111,7 @@ class BitmartOperator:
         return outcome
 
     async def _post_transfer(self, amount: Decimal, into_futures: bool) -> Outcome:
-        body: Body = {
-            "currency": SETTLE,
-            "amount": decimal_text(amount),
-            "type": "spot_to_contract" if into_futures else "contract_to_spot",
-            "recvWindow": _RECEIVE_WINDOW_MS,
-        }
+        body = transfer_body(amount, into_futures=into_futures)
         return await self._step(endpoints.TRANSFER, body)
 
     async def _looked_up(self, unknown: Unknown, amount: Decimal, into_futures: bool, started_ms: int) -> Outcome:
@@ -121,7 +122,7 @@ class BitmartOperator:
             return Unknown(why=f"{unknown.why}; and the transfer list can't be read: {error}")
         for row in rows:
             same = row.amount == amount and row.into_futures is into_futures and row.at_ms >= started_ms
-            if same and row.state in _ALIVE_TRANSFERS:
+            if same and row.state in ALIVE_TRANSFERS:
                 return Accepted(order_id=None, sent_ns=self._clock.monotonic_ns())
         return Unknown(
             why=f"{unknown.why}; the transfer list doesn't show it yet: look at both balances before repeating"

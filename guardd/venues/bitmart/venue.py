@@ -12,13 +12,15 @@ from guardd.model.facts import ClockOffsetRead
 from guardd.model.flow import Flow
 from guardd.model.instant import NS_PER_S
 from guardd.model.instrument import Instrument
-from guardd.model.intent import Write
+from guardd.model.intent import MovesMoney, Write
+from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Severity, Side, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
 from guardd.venues.bitmart.api import READ_DEADLINE_S, common_headers
 from guardd.venues.bitmart.connection import VENUE, Access, connection
 from guardd.venues.bitmart.hosts import PRIVATE_SOCKET, PUBLIC_SOCKET
+from guardd.venues.bitmart.parse.account import ALIVE_TRANSFERS, FINISHED_TRANSFER
 from guardd.venues.bitmart.stream import (
     ACKNOWLEDGE_WITHIN_S,
     PING_EVERY_S,
@@ -135,6 +137,18 @@ class BitmartVenue:
     ) -> OrderReport | None:
         """Resting, waiting and finished orders. For a plan order that fired: the order that it gave birth to."""
         return await self._reads.find_order(key.symbol, client_id=client_id, order_id=order_id)
+
+    async def money_moved(self, write: MovesMoney, *, since_ms: int) -> tuple[MoneyRecord, ...]:
+        """The list of transfers into futures (12.5)."""
+        rows = await self._reads.transfers(since_ms=since_ms)
+        return tuple(
+            MoneyRecord(id=OrderId(row.id), amount=row.amount, at_ms=row.at_ms, done=row.state == FINISHED_TRANSFER)
+            for row in rows
+            if row.into_futures
+            and row.currency == write.currency
+            and row.state in ALIVE_TRANSFERS
+            and row.at_ms >= since_ms
+        )
 
     async def send(
         self, write: Write, *, client_id: ClientId, position_mode: PositionMode, lane: Lane, deadline_s: float

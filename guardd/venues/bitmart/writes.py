@@ -11,7 +11,16 @@ from typing import Final, assert_never
 from guardd.clock import Clock
 from guardd.errors import VenueError
 from guardd.model.instant import NS_PER_S
-from guardd.model.intent import CancelOrder, CloseAtMarket, ModifyProtection, PlaceProtection, SetLeverage, Write
+from guardd.model.intent import (
+    AddMargin,
+    CancelOrder,
+    CloseAtMarket,
+    ModifyProtection,
+    PlaceProtection,
+    SetLeverage,
+    TransferToFutures,
+    Write,
+)
 from guardd.model.names import ClientId, MarginMode
 from guardd.model.order import PlanForm
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected
@@ -19,6 +28,7 @@ from guardd.venues.bitmart import bodies, endpoints
 from guardd.venues.bitmart.api import Api
 from guardd.venues.bitmart.bodies import Body
 from guardd.venues.bitmart.endpoints import Endpoint
+from guardd.venues.bitmart.parse.market import SETTLE
 from guardd.venues.bitmart.reads import Reads
 from guardd.venues.limiter import Lane
 
@@ -63,6 +73,10 @@ class Writes:
                 return await self._post(endpoint, body, _Errand(lane, f"{write.key} cancel", ends_ns))
             case SetLeverage():
                 return await self._set_leverage(write, _Errand(lane, f"{write.key} leverage", ends_ns))
+            case AddMargin():
+                return _not_sent(Reason.UNSUPPORTED, "no call adds margin to a position (12.2)")
+            case TransferToFutures():
+                return await self._transfer(write, _Errand(lane, "transfer", ends_ns))
             case _:
                 assert_never(write)
 
@@ -130,6 +144,13 @@ class Writes:
             return Accepted(order_id=None, sent_ns=self._clock.monotonic_ns())
         return outcome
 
+    async def _transfer(self, write: TransferToFutures, errand: _Errand) -> Outcome:
+        """It has no id of its own: sent once, and known by the list of transfers (12.4, 18.5)."""
+        if write.currency != SETTLE or not bodies.TRANSFER_MIN <= write.amount <= bodies.TRANSFER_MAX:
+            why = f"{write.amount} {write.currency}, expected {bodies.TRANSFER_MIN} to {bodies.TRANSFER_MAX} {SETTLE}"
+            return _not_sent(Reason.INVALID, why)
+        return await self._post(endpoints.TRANSFER, bodies.transfer_body(write.amount, into_futures=True), errand)
+
     async def _post(self, endpoint: Endpoint, body: Body, errand: _Errand) -> Outcome:
         return await self._api.write(
             endpoint,
@@ -150,3 +171,7 @@ class Writes:
 
     def _left_s(self, errand: _Errand) -> float:
         return max(0.0, (errand.ends_ns - self._clock.monotonic_ns()) / NS_PER_S)
+
+
+def _not_sent(reason: Reason, why: str) -> Rejected:
+    return Rejected(reason=reason, code="", text=f"not sent: {why}")

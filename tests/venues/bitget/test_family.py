@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from guardd.errors import CredentialsError, PayloadError, VenueBusy, VenueError, VenueRefused, VenueUnreachable
+from guardd.model.facts import ClockOffsetRead
 from guardd.model.intent import CloseAtMarket
 from guardd.model.names import AccountName, ClientId, PositionKey, PositionMode, Severity, Side, Symbol
 from guardd.model.outcome import Outcome, Reason, Rejected
@@ -185,6 +186,16 @@ async def test_each_family_is_opened_as_what_it_is() -> None:
         await on.venue.open()
         assert on.venue.family == family
         assert on.venue.name == "bitget"
+
+
+async def test_opening_measures_the_time_once_and_warms_once_whatever_the_family() -> None:
+    """One call for the time and those of the warming, which ask for it too."""
+    asked = []
+    for prepared in (classic(bench()), unified(bench())):
+        await prepared.venue.open()
+        asked.append(len(prepared.network.sent(TIME)))
+        assert len([fact for fact in prepared.facts if isinstance(fact, ClockOffsetRead)]) == 1
+    assert asked[0] == asked[1]
 
 
 async def test_before_it_is_open_nothing_is_read_and_nothing_sent() -> None:

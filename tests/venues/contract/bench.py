@@ -45,6 +45,8 @@ class Line(StrEnum):
     MOVE = "move"
     CANCEL = "cancel"
     LEVERAGE = "leverage"
+    MARGIN = "margin"
+    TRANSFER = "transfer"
     POSITIONS = "positions"
     BALANCES = "balances"
     RESTING = "resting"

@@ -150,6 +150,8 @@ BENCH: Final = Bench(
         Line.MOVE: ("*/order/modify-tpsl-order", "*/order/modify-plan-order"),
         Line.CANCEL: ("*/order/cancel-order", "*/order/cancel-plan-order"),
         Line.LEVERAGE: ("*/account/set-leverage",),
+        Line.MARGIN: ("*/account/set-margin",),
+        Line.TRANSFER: ("*/wallet/transfer",),
         Line.POSITIONS: ("*/position/all-position",),
         Line.BALANCES: ("*/account/accounts",),
         Line.RESTING: ("*/order/orders-pending",),

@@ -59,6 +59,8 @@ BENCH: Final = replace(
         Line.MOVE: ("*/trade/modify-strategy-order",),
         Line.CANCEL: ("*/trade/cancel-order", "*/trade/cancel-strategy-order"),
         Line.LEVERAGE: ("*/account/set-leverage",),
+        Line.MARGIN: ("*/account/set-margin",),
+        Line.TRANSFER: ("*/account/transfer",),
         Line.POSITIONS: ("*/position/current-position",),
         Line.BALANCES: ("*/account/assets",),
         Line.RESTING: ("*/trade/unfilled-orders",),

@@ -70,6 +70,8 @@ BENCH: Final = Bench(
         Line.MOVE: ("*/modify-tp-sl-order", "*/modify-plan-order"),
         Line.CANCEL: ("*/cancel-order", "*/cancel-plan-order"),
         Line.LEVERAGE: ("*/submit-leverage",),
+        Line.MARGIN: (),
+        Line.TRANSFER: ("*/transfer-contract",),
         Line.POSITIONS: ("*/position-v2", "*/position"),
         Line.BALANCES: ("*/assets-detail",),
         Line.RESTING: ("*/get-open-orders",),

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from guardd.errors import InvariantBroken
-from guardd.model.intent import CloseAtMarket, ModifyProtection, PlaceProtection, SetLeverage
+from guardd.model.intent import AddMargin, CloseAtMarket, ModifyProtection, PlaceProtection, SetLeverage
 from guardd.model.names import ClientId, MarginMode, OrderId, PositionMode, Side, Symbol
 from guardd.model.order import PlanForm
 from guardd.venues.bitget.classic.parse.words import (
@@ -23,6 +23,7 @@ from guardd.venues.bitget.classic.parse.words import (
 Body: TypeAlias = dict[str, object]
 
 CLIENT_ID_LETTERS_MAX: Final = 32
+SPOT_WALLET: Final = "spot"
 _CLIENT_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,32}", re.ASCII)
 
 POSITION_SIDE: Final = MappingProxyType({Side.LONG: "buy", Side.SHORT: "sell"})
@@ -156,6 +157,23 @@ def leverage_body(write: SetLeverage, setting: Setting) -> Body:
     if write.margin_mode is MarginMode.ISOLATED and setting.mode is PositionMode.HEDGE:
         body["holdSide"] = write.key.side.value
     return body
+
+
+def margin_body(write: AddMargin, line: Line) -> Body:
+    """A positive amount adds. The side is named in one-way mode too (7.4)."""
+    amount = decimal_text(write.amount)
+    return {**_about(write.key.symbol, line), "holdSide": write.key.side.value, "amount": amount}
+
+
+def transfer_body(amount: Decimal, product: Product, client_id: ClientId, *, into_futures: bool) -> Body:
+    """The one write that its client id makes safe to repeat (8.1): it is always there."""
+    return {
+        "fromType": SPOT_WALLET if into_futures else product.wallet,
+        "toType": product.wallet if into_futures else SPOT_WALLET,
+        "amount": decimal_text(amount),
+        "coin": product.settle,
+        "clientOid": checked_client_id(client_id),
+    }
 
 
 def _about(symbol: Symbol, line: Line) -> Body:

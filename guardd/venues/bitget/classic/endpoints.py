@@ -44,6 +44,7 @@ FILLS: Final = _read("order", "fills")
 PLANS_PENDING: Final = _read("order", "orders-plan-pending")
 PLANS_HISTORY: Final = _read("order", "orders-plan-history")
 KEY_INFO: Final = Endpoint("account-info", "GET", "/api/v2/spot/account/info", signed=True)
+SPOT_ASSETS: Final = Endpoint("spot-assets", "GET", "/api/v2/spot/account/assets", signed=True)
 TRANSFER_RECORDS: Final = Endpoint("transfer-records", "GET", "/api/v2/spot/account/transferRecords", signed=True)
 
 PLACE_ORDER: Final = _write("order", "place-order")
@@ -68,7 +69,7 @@ _CALLS_A_SECOND: Final = {
     ),
     Scope.UID: (
         (20, (SYMBOL_PRICE, TRANSFER_RECORDS)),
-        (10, (TRADE_RATE, ACCOUNT, ACCOUNTS, BILL, SINGLE_POSITION)),
+        (10, (TRADE_RATE, ACCOUNT, ACCOUNTS, BILL, SINGLE_POSITION, SPOT_ASSETS)),
         (10, (ORDER_DETAIL, ORDERS_PENDING, ORDERS_HISTORY, FILLS, PLANS_PENDING, PLANS_HISTORY)),
         (10, (PLACE_ORDER, CANCEL_ORDER, PLACE_TPSL, MODIFY_TPSL, PLACE_PLAN, MODIFY_PLAN, CANCEL_PLAN, TRANSFER)),
         (5, (ALL_POSITION, ADL_RANK)),

@@ -30,7 +30,6 @@ _UNCHANGED_CODES: Final = frozenset({"40814", "45054"})
 _CLIENT_ID_PREFIX: Final = "op"
 """Not the daemon's prefix: an operator's order isn't a sign of a second guard (I14)."""
 _CLIENT_ID_BYTES: Final = 10
-_SPOT: Final = "spot"
 
 
 class ClassicOperator:
@@ -125,14 +124,8 @@ class ClassicOperator:
         """Between spot and the first linear product type's wallet. The one write that its client id makes safe to repeat (8.1): an
         unknown outcome is repeated once under the same id, then looked up."""
         product = self._products[0]
-        inner, client_id = product.wallet, self._client_id()
-        body: Body = {
-            "fromType": _SPOT if into_futures else inner,
-            "toType": inner if into_futures else _SPOT,
-            "amount": decimal_text(amount),
-            "coin": product.settle,
-            "clientOid": client_id,
-        }
+        client_id = self._client_id()
+        body = bodies.transfer_body(amount, product, client_id, into_futures=into_futures)
         outcome: Outcome = _not_sent("no try was made")
         for _ in range(_TRANSFER_TRIES):
             outcome = await self._step(endpoints.TRANSFER, body)

@@ -11,21 +11,24 @@ from guardd.clock import Clock
 from guardd.errors import CredentialsError, VenueError
 from guardd.model.instant import NS_PER_S
 from guardd.model.intent import (
+    AddMargin,
     CancelKind,
     CancelOrder,
     CloseAtMarket,
     ModifyProtection,
     PlaceProtection,
     SetLeverage,
+    TransferToFutures,
     Write,
     stop_direction,
 )
-from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode
+from guardd.model.names import ClientId, MarginMode, OrderId, PositionKey, PositionMode
 from guardd.model.order import Direction, PlanForm
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.venues.bitget.api import Api
 from guardd.venues.bitget.classic import bodies, endpoints
 from guardd.venues.bitget.classic.bodies import Body, Setting
+from guardd.venues.bitget.classic.money import spot_balance, wallet_of
 from guardd.venues.bitget.classic.parse.words import PLAN_WORDS, Product
 from guardd.venues.bitget.classic.reads import Reads
 from guardd.venues.bitget.endpoint import Endpoint
@@ -68,6 +71,8 @@ class Writes:
         self._ended: OrderedDict[OrderId, None] = OrderedDict()
         self._position_words: set[Product] = set()
         """One-way lines that took `holdSide` in the words of positions."""
+        self.spot_read = False
+        """The key may read the spot wallet: what isn't there is never asked for."""
 
     async def send(self, write: Write, *, client_id: ClientId, lane: Lane, deadline_s: float) -> Outcome:
         ends_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
@@ -87,6 +92,10 @@ class Writes:
                 return await self._cancel(write, _Errand(lane, f"{write.key} cancel", ends_ns))
             case SetLeverage():
                 return await self._set_leverage(write, _Errand(lane, f"{write.key} leverage", ends_ns))
+            case AddMargin():
+                return await self._add_margin(write, _Errand(lane, f"{write.key} margin", ends_ns))
+            case TransferToFutures():
+                return await self._transfer(write, client_id, _Errand(lane, "transfer", ends_ns))
             case _:
                 assert_never(write)
 
@@ -247,6 +256,30 @@ class Writes:
         if _refused(outcome, _UNCHANGED_CODES):
             return Accepted(order_id=None, sent_ns=self._clock.monotonic_ns())
         return outcome
+
+    async def _add_margin(self, write: AddMargin, errand: _Errand) -> Outcome:
+        """It has no id of its own: sent once, and known by the position's margin and the bills (7.4)."""
+        setting = await self._setting(write.key, errand)
+        if isinstance(setting, Rejected):
+            return setting
+        if setting.margin_mode is not MarginMode.ISOLATED:
+            text = f"not sent: {write.key.symbol} is in cross mode, and a transfer adds to it"
+            return Rejected(reason=Reason.UNSUPPORTED, code="", text=text)
+        body = bodies.margin_body(write, setting.line)
+        return await self._post(endpoints.SET_MARGIN, body, setting.line.product, errand)
+
+    async def _transfer(self, write: TransferToFutures, client_id: ClientId, errand: _Errand) -> Outcome:
+        """A repeated client id gives the first one's result (8.1). More than the spot wallet holds isn't asked for."""
+        try:
+            product = wallet_of(write.currency)
+            spot = await spot_balance(self._api, write.currency, self._left_s(errand) / 2) if self.spot_read else None
+        except (VenueError, CredentialsError) as error:
+            return _unsent(f"the spot wallet can't be read: {error}")
+        if spot is not None and spot < write.amount:
+            text = f"not sent: {spot} {write.currency} lie in the spot wallet, {write.amount} are asked for"
+            return Rejected(reason=Reason.BALANCE, code="", text=text)
+        body = bodies.transfer_body(write.amount, product, client_id, into_futures=True)
+        return await self._post(endpoints.TRANSFER, body, product, errand)
 
     # What all of them share
 

@@ -11,7 +11,7 @@ from re import compile as pattern
 from typing import Final, TypeAlias
 
 from guardd.errors import InvariantBroken
-from guardd.model.intent import CloseAtMarket, PlaceProtection, SetLeverage
+from guardd.model.intent import AddMargin, CloseAtMarket, PlaceProtection, SetLeverage
 from guardd.model.names import ClientId, MarginMode, OrderId, PositionKey, PositionMode, PriceType
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.venues.bitget.unified.parse.strategy import Leg, Strategy
@@ -143,6 +143,29 @@ def leverage_body(write: SetLeverage, category: Category) -> Body:
         "leverage": decimal_text(write.leverage),
         "marginMode": MARGIN_WORDS[write.margin_mode],
         **({"posSide": write.key.side.value} if write.margin_mode is MarginMode.ISOLATED else {}),
+    }
+
+
+def margin_body(write: AddMargin, category: Category) -> Body:
+    """The row's side is named in one-way mode too (7.6)."""
+    return {
+        "category": category.value,
+        "symbol": write.key.symbol,
+        "posSide": write.key.side.value,
+        "operation": "add",
+        "amount": decimal_text(write.amount),
+    }
+
+
+def transfer_body(amount: Decimal, coin: str, client_id: ClientId, *, into_futures: bool) -> Body:
+    """Between the funding side and the unified account, never on credit (7.7)."""
+    return {
+        "fromType": "spot" if into_futures else "uta",
+        "toType": "uta" if into_futures else "spot",
+        "amount": decimal_text(amount),
+        "coin": coin,
+        "allowBorrow": "no",
+        "clientOid": checked_client_id(client_id),
     }
 
 

@@ -25,7 +25,9 @@ from guardd.venues.bitget.unified.bodies import (
     checked_client_id,
     closing_words,
     decimal_text,
+    transfer_body,
 )
+from guardd.venues.bitget.unified.money import MARGIN_RECORD, OTHER_RECORDS, TRANSFERRED_IN, TRANSFERRED_OUT
 from guardd.venues.bitget.unified.parse.words import HOLD_MODES, OPENING_SIDE, Category
 from guardd.venues.bitget.unified.reads import Reads
 from guardd.venues.bitget.unified.venue import reads_of
@@ -35,10 +37,6 @@ STEP_DEADLINE_S: Final = 10.0
 DRAIN_S: Final = 5.0
 COIN: Final = "USDT"
 """What is moved: it counts in full as collateral (12.4)."""
-MARGIN_RECORD: Final = "INCREASE_MARGIN"
-TRANSFERRED_IN: Final = "TRANSFER_IN"
-TRANSFERRED_OUT: Final = "TRANSFER_OUT"
-OTHER_RECORDS: Final = "OTHER"
 _LOOK_AFTER_S: Final = 3.0
 _GOOD_TILL_CANCELLED: Final = "gtc"
 _CLIENT_ID_PREFIX: Final = "op"
@@ -166,14 +164,7 @@ class UnifiedOperator:
     async def transfer(self, *, amount: Decimal, into_futures: bool) -> Outcome:
         """Between the funding side and the unified account, never on credit. Whether its client id makes it idempotent isn't known
         (16.31): an unknown outcome is looked up and never sent again."""
-        body: Body = {
-            "fromType": "spot" if into_futures else "uta",
-            "toType": "uta" if into_futures else "spot",
-            "amount": decimal_text(amount),
-            "coin": COIN,
-            "allowBorrow": "no",
-            "clientOid": self._client_id(),
-        }
+        body = transfer_body(amount, COIN, self._client_id(), into_futures=into_futures)
         started_ms = self._api.time.timestamp_ms()
         before = await self._funding()
         outcome = await self._step(endpoints.TRANSFER, body)

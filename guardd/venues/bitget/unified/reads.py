@@ -251,8 +251,8 @@ class Reads:
 
     # What an operator's steps look at
 
-    async def funding_balance(self, coin: str) -> Decimal:
-        data = await self._api.read(endpoints.FUNDING_ASSETS, (("coin", coin),))
+    async def funding_balance(self, coin: str, deadline_s: float = READ_DEADLINE_S) -> Decimal:
+        data = await self._api.read(endpoints.FUNDING_ASSETS, (("coin", coin),), deadline_s=deadline_s)
         return account_answers.funding_balance(coin, data)
 
     async def ledger(self, category: str, kind: str, since_ms: int) -> tuple[LedgerRow, ...]:

@@ -1,15 +1,18 @@
 """One unified account, as the daemon sees it: reads everything, and sends nothing that could open a position (I30)."""
 
 from collections.abc import AsyncGenerator, Collection
+from dataclasses import replace
 from typing import Final
 
+from guardd.errors import CredentialsError, VenueError
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, InstrumentsRead, MarkSeen, OrdersRead, PositionsRead, StreamName
 from guardd.model.facts import ClockOffsetRead
 from guardd.model.flow import Flow
 from guardd.model.instrument import Instrument
-from guardd.model.intent import Write
+from guardd.model.intent import MovesMoney, Write
+from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
@@ -20,6 +23,7 @@ from guardd.venues.bitget.frames import Topic
 from guardd.venues.bitget.hosts import UNIFIED_PRIVATE_SOCKET, UNIFIED_PUBLIC_SOCKET
 from guardd.venues.bitget.sockets import link
 from guardd.venues.bitget.talk import PrivateTalk, PublicTalk
+from guardd.venues.bitget.unified.money import records
 from guardd.venues.bitget.unified.parse.ticker import ticker
 from guardd.venues.bitget.unified.parse.words import Category
 from guardd.venues.bitget.unified.reads import Reads
@@ -44,6 +48,7 @@ CAPABILITIES: Final = Capabilities(
     lookup_delay_s=3.0,
 )
 DRAIN_S: Final = 5.0
+FUNDED_IN: Final = "USDT"
 _MS_PER_S: Final = 1_000
 
 
@@ -74,7 +79,7 @@ class UnifiedVenue:
 
     @property
     def capabilities(self) -> Capabilities:
-        return CAPABILITIES
+        return replace(CAPABILITIES, spot_balance=self._writes.funding_read)
 
     @property
     def family(self) -> str:
@@ -85,6 +90,7 @@ class UnifiedVenue:
         self._reads.warnings.of_identity(await self._reads.identity())
         await self._reads.read_settings()
         await self._reads.load_contracts()
+        self._writes.funding_read = await self._may_read_funding()
 
     async def close(self) -> None:
         """Stop intake and let what is being sent finish. The wire belongs to whoever built it."""
@@ -131,6 +137,11 @@ class UnifiedVenue:
         """Resting, waiting and finished orders. For a stop that fired: the order that it gave birth to."""
         return await self._reads.find_order(key.symbol, client_id=client_id, order_id=order_id)
 
+    async def money_moved(self, write: MovesMoney, *, since_ms: int) -> tuple[MoneyRecord, ...]:
+        """Rows of the ledger (7.8)."""
+        category = self._reads.category_of(write.key.symbol) or Category.USDT
+        return await records(self._reads, write, category, since_ms=since_ms)
+
     async def send(
         self, write: Write, *, client_id: ClientId, position_mode: PositionMode, lane: Lane, deadline_s: float
     ) -> Outcome:
@@ -170,6 +181,14 @@ class UnifiedVenue:
     def _ticker_topic(self, symbol: Symbol) -> Topic:
         """A symbol that no list has is asked for where most are; the venue's refusal is told."""
         return ticker_topic(self._reads.category_of(symbol) or Category.USDT, symbol)
+
+    async def _may_read_funding(self) -> bool:
+        """Without it a top-up is tried once, and the venue says whether the money is there."""
+        try:
+            await self._reads.funding_balance(FUNDED_IN)
+        except (VenueError, CredentialsError):
+            return False
+        return True
 
     async def _tend(self) -> None:
         await self._transport.tend(self._api.probe())

@@ -14,15 +14,17 @@ from guardd.clock import Clock
 from guardd.errors import VenueError
 from guardd.model.instant import NS_PER_S
 from guardd.model.intent import (
+    AddMargin,
     CancelKind,
     CancelOrder,
     CloseAtMarket,
     ModifyProtection,
     PlaceProtection,
     SetLeverage,
+    TransferToFutures,
     Write,
 )
-from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode
+from guardd.model.names import ClientId, MarginMode, OrderId, PositionKey, PositionMode
 from guardd.model.order import PlanForm
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected
 from guardd.venues.bitget.api import Api
@@ -67,6 +69,8 @@ class Writes:
         self._reads = reads
         self._clock = clock
         self._removals: dict[OrderId, int] = {}
+        self.funding_read = False
+        """The key may read the funding side: what isn't there is never asked for."""
 
     async def send(
         self, write: Write, *, client_id: ClientId, position_mode: PositionMode, lane: Lane, deadline_s: float
@@ -90,6 +94,10 @@ class Writes:
                 return await self._cancel(write, barred, _Errand(lane, f"{write.key} cancel", ends_ns))
             case SetLeverage():
                 return await self._set_leverage(write, barred, _Errand(lane, f"{write.key} leverage", ends_ns))
+            case AddMargin():
+                return await self._add_margin(write, barred, _Errand(lane, f"{write.key} margin", ends_ns))
+            case TransferToFutures():
+                return await self._transfer(write, client_id, _Errand(lane, "transfer", ends_ns))
             case _:
                 assert_never(write)
 
@@ -280,6 +288,30 @@ class Writes:
         if isinstance(outcome, Rejected) and outcome.code and action_for(outcome.code) is GuardAction.OK:
             return Accepted(order_id=None, sent_ns=self._clock.monotonic_ns())
         return outcome
+
+    # Money
+
+    async def _add_margin(self, write: AddMargin, category: Category, errand: _Errand) -> Outcome:
+        """It has no id of its own: sent once, and known by the position's margin and the ledger (7.6)."""
+        row = await self._held(write.key, category, errand)
+        if isinstance(row, Rejected):
+            return row
+        if row.position.margin_mode is not MarginMode.ISOLATED:
+            return _not_sent(Reason.UNSUPPORTED, f"{write.key.symbol} is in cross mode, and a transfer adds to it")
+        return await self._post(endpoints.SET_MARGIN, bodies.margin_body(write, category), errand)
+
+    async def _transfer(self, write: TransferToFutures, client_id: ClientId, errand: _Errand) -> Outcome:
+        """Whether its client id makes it idempotent isn't known (16.31): sent once, and known by the ledger. More than the funding
+        side holds isn't asked for: the venue would have to lend it."""
+        if self.funding_read:
+            found = await _looked(self._reads.funding_balance(write.currency, self._look_s(errand)))
+            if isinstance(found, Rejected):
+                return found
+            if found < write.amount:
+                why = f"{found} {write.currency} lie on the funding side, {write.amount} are asked for"
+                return _not_sent(Reason.BALANCE, why)
+        body = bodies.transfer_body(write.amount, write.currency, client_id, into_futures=True)
+        return await self._post(endpoints.TRANSFER, body, errand)
 
     # The way out
 

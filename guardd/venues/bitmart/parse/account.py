@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from guardd.errors import PayloadError
 from guardd.model.account import Balance
@@ -14,6 +15,9 @@ from guardd.venues.bitmart.parse.words import MARGIN_MODES, POSITION_MODES, POSI
 from guardd.venues.rows import Row, as_row, as_rows
 
 _BALANCE_FIELDS = ("available_balance", "frozen_balance", "position_deposit", "equity", "unrealized")
+
+FINISHED_TRANSFER: Final = "FINISHED"
+ALIVE_TRANSFERS: Final = frozenset({"PROCESSING", FINISHED_TRANSFER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

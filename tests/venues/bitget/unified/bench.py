@@ -126,6 +126,8 @@ class Network:
                 return answers.pop(0) if len(answers) > 1 else answers[0]
         if path == TIME:
             return ok({"serverTime": str(self.clock.now().wall_ms)})
+        if path.endswith(("/spot/account/assets", "/account/funding-assets")):
+            return ok([])  # asked at the opening, to learn whether the key may
         raise AssertionError(f"the test has no answer for {path}")
 
     async def connect(self, url: str, headers: Mapping[str, str], deadline_s: float) -> Socket | Unconnected:

@@ -153,6 +153,7 @@ def _position(row: Row, key: PositionKey, product: Product, asked_ms: int) -> Po
     rate = row.reading_above_zero("keepMarginRate")
     known = product.linear
     return Position(
+        auto_margin=SWITCHES.get(plain(row, "autoMargin"), False),
         key=key,
         quantity=quantity,
         entry_price=row.above_zero("openPriceAvg"),
