@@ -3,19 +3,21 @@
 from collections.abc import AsyncGenerator, Collection
 from typing import Final
 
-from guardd.errors import VenueError
+from guardd.errors import CredentialsError, VenueError
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsRead, StreamName
 from guardd.model.facts import ClockOffsetRead
 from guardd.model.flow import Flow
 from guardd.model.instrument import Instrument
-from guardd.model.intent import Write
+from guardd.model.intent import MovesMoney, Write
+from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Severity, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
 from guardd.venues.bitget.admission import Admission
 from guardd.venues.bitget.api import READ_DEADLINE_S
+from guardd.venues.bitget.classic.money import records, spot_balance
 from guardd.venues.bitget.classic.parse.ticker import ticker
 from guardd.venues.bitget.classic.parts import Parts
 from guardd.venues.bitget.classic.stream import PushReader, private_topics, topics_by_symbol
@@ -34,8 +36,11 @@ LOOKUP_DELAY_S: Final = 2.0
 """A new order may take so long to show in a look-up (11.3)."""
 
 
-def capabilities(*, hedge: bool) -> Capabilities:
-    """What an account in this position mode can do: a trigger order closes for sure in hedge mode alone (12.4)."""
+def capabilities(*, hedge: bool, spot: bool = False) -> Capabilities:
+    """What an account in this position mode can do: a trigger order closes for sure in hedge mode alone (12.4).
+
+    `spot`: its key may read the spot wallet.
+    """
     return Capabilities(
         whole_position_protection=True,
         sized_protection=True,
@@ -48,6 +53,7 @@ def capabilities(*, hedge: bool) -> Capabilities:
         top_up=True,
         cross_liquidation_price=True,
         close_sides_follow_mode=False,  # they do, but each order goes by the mode in its own position's row
+        spot_balance=spot,
         lookup_delay_s=LOOKUP_DELAY_S,
     )
 
@@ -145,6 +151,11 @@ class ClassicVenue:
         """Resting, waiting and finished orders. For a plan order that fired: the order that it made."""
         return await self._reads.find_order(key.symbol, client_id=client_id, order_id=order_id)
 
+    async def money_moved(self, write: MovesMoney, *, since_ms: int) -> tuple[MoneyRecord, ...]:
+        """Bills of added margin, or the records of transfers out of spot (7.10, 8.2)."""
+        line = await self._reads.line(write.key.symbol, READ_DEADLINE_S)
+        return await records(self._api, write, line, since_ms=since_ms, now_ms=self._api.time.timestamp_ms())
+
     async def send(
         self, write: Write, *, client_id: ClientId, position_mode: PositionMode, lane: Lane, deadline_s: float
     ) -> Outcome:
@@ -193,11 +204,24 @@ class ClassicVenue:
     async def _learn_capabilities(self) -> None:
         """Modes that can't be read leave the careful answer: no trigger orders as stops."""
         try:
-            self._capabilities = capabilities(hedge=await self._reads.all_hedge(MODES_DEADLINE_S))
+            hedge = await self._reads.all_hedge(MODES_DEADLINE_S)
         except VenueError as error:
+            hedge = False
             self._access.tell(
                 "position-modes", f"the position modes can't be read, no trigger order serves as stop: {error}"
             )
+        self._writes.spot_read = await self._may_read_spot()
+        self._capabilities = capabilities(hedge=hedge, spot=self._writes.spot_read)
+
+    async def _may_read_spot(self) -> bool:
+        """A right of its own (3): without it a top-up is tried once, and the venue says whether the money is there."""
+        try:
+            for product in self._products:
+                if product.linear:
+                    await spot_balance(self._api, product.settle, MODES_DEADLINE_S)
+        except (VenueError, CredentialsError):
+            return False
+        return True
 
     async def _tend(self) -> None:
         await self._transport.tend(self._api.probe())
