@@ -5,6 +5,7 @@ review, which happens once the inbox is empty. What the hands do comes back as e
 """
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Final
 
 from guardd.clock import Clock
@@ -55,6 +56,7 @@ from guardd.policy.confirm import Confirmation, Verdict
 from guardd.policy.decide import GUARD, Decided, decide
 from guardd.policy.language import Metric, Policy, compared
 from guardd.policy.memory import Memory
+from guardd.policy.trail import next_best
 from guardd.policy.watch import Watch, watch
 from guardd.venues.base import Venue
 
@@ -355,11 +357,11 @@ class Guard:
 
     def _aim(self, now: Instant, symbols: frozenset[Symbol]) -> None:
         """Solve every rule for the marks at which it changes its mind; the next ticks are compared with those."""
-        also = {
-            key.symbol: [stop.trigger_price for stop in stops]
-            for key, stops in self._hands.software_stops.items()
-            if stops
-        }
+        also: dict[Symbol, list[Decimal]] = {}
+        for key, stops in self._hands.software_stops.items():
+            also.setdefault(key.symbol, []).extend(stop.trigger_price for stop in stops)
+        for key, held in self.state.held.items():
+            also.setdefault(key.symbol, []).extend(next_best(self.memory.of(held.episode.id), key.side.sign))
         self._watch = watch(self._policy, self.state, now=now, also=also, previous=self._watch, symbols=symbols)
 
     def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> None:
@@ -370,6 +372,8 @@ class Guard:
         self._agenda.ripens(looked_at, now.later_by(turns_in_s) if turns_in_s is not None else None)
         self._lookout.wants(decision for decision in decided.decisions if isinstance(decision, Protect))
         self._hands.act(decided.decisions, now=now, frame_ns=frame_ns)
+        for footing in decided.footings:
+            self.absorb(footing)
         self._tell(decided, now)
 
     def _tell(self, decided: Decided, now: Instant) -> None:

@@ -7,10 +7,13 @@ into intents.
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from guardd.model.names import EpisodeId, PositionKey, PriceType, RuleName, Severity
 from guardd.model.order import ProtectionKind
+
+
+_FINISH: Final = "/finish"
 
 
 class IfPassed(StrEnum):
@@ -55,7 +58,12 @@ def slot_name(rule: RuleName, kind: ProtectionKind, tranche: int) -> RuleName:
 
 def finish_name(slot: RuleName) -> RuleName:
     """Under which name the guard itself closes what one tranche should have closed."""
-    return RuleName(f"{slot}/finish")
+    return RuleName(f"{slot}{_FINISH}")
+
+
+def finished_slot(name: RuleName) -> RuleName | None:
+    """The slot of a name that `finish_name` made; None for any other."""
+    return RuleName(name.removesuffix(_FINISH)) if name.endswith(_FINISH) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

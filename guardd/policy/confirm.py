@@ -95,6 +95,18 @@ class Confirmation:
         self.seen(present)
         return tuple(_witnesses(self._symbols[present.symbol], present, rest))
 
+    def reached(self, present: MarkSeen, rest: MarkSeen | None, sign: int) -> Decimal | None:
+        """How far up (`sign` 1) or down (-1) the mark has come by its own word and a second witness's; None without one."""
+        self.seen(present)
+        known = self._symbols[present.symbol]
+        prices = _own_witnesses(present) + ([known.before.mark] if known.before is not None else [])
+        prices += [
+            read.mark for read in (known.rest, rest) if read is not None and read.at.mono_ns != present.at.mono_ns
+        ]
+        if not prices:
+            return None
+        return min(present.mark, max(prices)) if sign > 0 else max(present.mark, min(prices))
+
     def settle(self, symbol: Symbol) -> None:
         """Nothing on this symbol is in doubt any more: confirmed for every step that hung on it, or the mark came back."""
         known = self._symbols.get(symbol)

@@ -6,9 +6,21 @@ Calling it twice on the same state decides the same: what is in flight is part o
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
-from guardd.model.decision import AddMargin, CancelEntries, Close, Decision, LowerLeverage, Reduce, Tell, TopUp
+from guardd.model.decision import (
+    AddMargin,
+    CancelEntries,
+    Close,
+    Decision,
+    LowerLeverage,
+    Reduce,
+    Tell,
+    TopUp,
+    finish_name,
+)
+from guardd.model.event import FootingFound
 from guardd.model.instant import Instant
 from guardd.model.intent import LEVERS, Action
 from guardd.model.names import MarginMode, PositionKey, RuleName, Severity, Symbol
@@ -56,6 +68,8 @@ class Decided:
     """Every position that was looked at, for whoever shows it."""
     turns_in_s: float | None = None
     """After so long time alone may change an answer."""
+    footings: tuple[FootingFound, ...] = ()
+    """What protection stands on, where it changed: to be folded, and so remembered across a restart."""
 
 
 def decide(
@@ -83,6 +97,7 @@ def decide(
         read_first=frozenset(look.wishes.read_first),
         risks=tuple(view.risk for view in seen),
         turns_in_s=turns_in_s(seen, memory, now, stale_after_s=policy.limits.stale_after_s),
+        footings=tuple(look.footings),
     )
 
 
@@ -96,6 +111,7 @@ class _Look:
         self.decisions: list[Decision] = []
         self.told: list[Tell] = []
         self.fired: list[Fired] = []
+        self.footings: list[FootingFound] = []
         self.ask_rest: set[Symbol] = set()
         self.in_doubt: set[Symbol] = set()
         self.accounts_told: set[RuleName] = set()
@@ -148,16 +164,46 @@ class _Look:
     def _protect(self, view: View, active: tuple[PolicyRule, ...]) -> None:
         episode = self.memory.of(view.held.episode.id)
         found = wanted_protection(
-            active, self.state, view.held, view.risk, view.instrument, episode, blind=bool(view.stale)
+            active,
+            self.state,
+            view.held,
+            view.risk,
+            view.instrument,
+            episode,
+            blind=bool(view.stale),
+            reached=self._reached(view),
+            about=view.rules,
         )
         self.decisions.append(found.protect)
+        footing = episode.footing(view.held.episode.footing)
+        if footing != view.held.episode.footing:
+            self.footings.append(
+                FootingFound(at=self.now, key=view.held.key, episode=view.held.episode.id, footing=footing)
+            )
         lacking, notes = "; ".join(found.protect.impossible), "; ".join(found.notes)
         self._once(view, "no stop", Severity.CRITICAL, f"no stop can be placed: {lacking}", bool(lacking))
+        self._once(view, "partly", Severity.WARNING, f"partly unprotected: {found.partly}", bool(found.partly))
         self._once(view, "no take-profit", Severity.INFO, f"no take-profit: {notes}", bool(notes))
         if found.passed is not None and not view.stale:
             rule = next(rule for rule in active if rule.name == found.passed.rule)
-            wish = Wish(view=view, rule=rule, size=None, for_account=False, stop_trigger=found.passed.trigger_price)
+            passed = found.passed
+            wish = Wish(
+                view=view,
+                rule=rule,
+                size=passed.size,
+                for_account=False,
+                stop_trigger=passed.trigger_price,
+                finishes=None if passed.size is None else finish_name(passed.slot),
+            )
             self.wishes.found.append(wish)
+
+    def _reached(self, view: View) -> Decimal | None:
+        """How far in its favour a position's mark has come, confirmed (I28); None while the mark is too old or alone."""
+        key = view.held.key
+        present = self.state.marks.get(key.symbol)
+        if present is None or (view.stale and not view.reads_stale):
+            return None
+        return self.confirmation.reached(present, self.state.rest_marks.get(key.symbol), key.side.sign)
 
     def _tell_blindness(self, view: View) -> None:
         """A position whose rules can't be judged is told as soon as that is blindness (I21, interfaces.md 2.2)."""
@@ -285,11 +331,12 @@ class _Look:
             self.decisions.append(_lever(wish, wish.lever, reason, inputs))
         else:
             what = f"reduce by {plain(wish.size)} of {plain(view.risk.quantity)} contracts"
+            if wish.stop_trigger is not None:
+                what += f", its tranche at {plain(wish.stop_trigger)} was passed"
             reason = sentence(view, rule, Use.CLOSE, what) + (f" ({wish.note})" if wish.note else "")
+            name = wish.finishes or rule.name
             self.decisions.append(
-                Reduce(
-                    key=key, episode=episode, rule=rule.name, size=wish.size, reason=reason, inputs=inputs, blind=blind
-                )
+                Reduce(key=key, episode=episode, rule=name, size=wish.size, reason=reason, inputs=inputs, blind=blind)
             )
         if not remembered.fired:
             remembered.fired = True

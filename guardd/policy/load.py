@@ -23,7 +23,7 @@ from guardd.policy.language import (
     WhenBlind,
     compares,
 )
-from guardd.policy.load_then import read_action
+from guardd.policy.load_then import read_actions
 from guardd.policy.load_when import read_condition
 from guardd.policy.nodes import Entry, Faults, Items, Place, Table, Text, Value, described, places_of, read_nodes, shown
 from guardd.policy.values import read_number
@@ -200,8 +200,7 @@ def _then(table: Table, faults: Faults) -> tuple[PolicyAction, ...]:
         faults.expected(table.place, "a rule without `then`", "a list of actions such as then: [close: {}]")
         return ()
     items = read_items(entry.value, "a list of actions such as [close: {}]", faults) or ()
-    actions = [read_action(item, faults) for item in items]
-    return tuple(action for action in actions if action is not None)
+    return tuple(action for item in items for action in read_actions(item, faults))
 
 
 def _seconds(entry: Entry | None, default_s: float, faults: Faults) -> float:

@@ -1,6 +1,7 @@
 """Reading `then`: the actions of a rule and their arguments."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -25,6 +26,7 @@ from guardd.policy.language import (
     StopLoss,
     TakeProfit,
     TopUp,
+    TrailStop,
     Trigger,
     TriggerKind,
     Unit,
@@ -33,10 +35,10 @@ from guardd.policy.load_when import read_metric
 from guardd.policy.nodes import Entry, Faults, Items, Place, Table, Value, shown
 from guardd.policy.values import read_money, read_number
 
-NOT_YET_ACTIONS: Final = ("trail_stop",)
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "stop_loss": ("trigger", "price_type", "size", "if_passed", "on_unprotected"),
     "take_profit": ("trigger", "price_type", "size"),
+    "trail_stop": ("distance", "price_type"),
     "reduce": ("by", "until", "at_most"),
     "close": (),
     "set_leverage": ("to",),
@@ -45,44 +47,79 @@ ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "cancel_entries": (),
     "notify": ("severity",),
 }
+LADDERS: Final = ("stop_loss", "take_profit")
+"""Actions that may be a list: a tranche of the position each."""
+TRANCHES_MAX: Final = 20
+"""Venues let only so many plan orders rest."""
 _WHOLE: Final = Decimal(1)
 
 
-def read_action(value: Value, faults: Faults) -> PolicyAction | None:
-    """The action that stands there; None with a fault recorded when it isn't one."""
+def read_actions(value: Value, faults: Faults) -> tuple[PolicyAction, ...]:
+    """The action that stands there, or the tranches of its ladder; none with a fault recorded when it isn't one."""
     single = read_single(value, "an action such as close: {} or reduce: {by: 25%}", faults)
     if single is None:
-        return None
+        return ()
     word, entry = single
-    if word in NOT_YET_ACTIONS:
-        faults.add(entry.place, f"found the action {shown(word)}, which is not yet in this version")
-        return None
     if word not in ARGUMENTS:
-        faults.unknown(entry.place, word, "action", (*ARGUMENTS, *NOT_YET_ACTIONS))
-        return None
-    if isinstance(entry.value, Items) and word in ("stop_loss", "take_profit"):
-        faults.add(entry.value.place, f"found a list (a ladder) under `{word}`, which is not yet in this version")
-        return None
+        faults.unknown(entry.place, word, "action", ARGUMENTS)
+        return ()
+    if isinstance(entry.value, Items) and word in LADDERS:
+        return _ladder(word, entry.value, faults)
     arguments = read_arguments(entry.value, f"the arguments of `{word}`", ARGUMENTS[word], faults)
-    return None if arguments is None else _READERS[word](arguments, entry.place, faults)
+    action = None if arguments is None else _READERS[word](arguments, entry.place, faults)
+    return () if action is None else (action,)
+
+
+def _ladder(word: str, tranches: Items, faults: Faults) -> tuple[StopLoss | TakeProfit, ...]:
+    """A list of objects, a tranche each: no more than the whole position together."""
+    if not 1 <= len(tranches.items) <= TRANCHES_MAX:
+        faults.expected(
+            tranches.place, f"{len(tranches.items)} tranches under `{word}`", f"from 1 to {TRANCHES_MAX} of them"
+        )
+        return ()
+    read: list[StopLoss | TakeProfit] = []
+    for number, item in enumerate(tranches.items):
+        arguments = read_arguments(item, f"the arguments of one tranche of `{word}`", ARGUMENTS[word], faults)
+        action = None if arguments is None else _READERS[word](arguments, item.place, faults)
+        if isinstance(action, StopLoss | TakeProfit):
+            read.append(replace(action, tranche=number))
+    together = sum((action.size for action in read), Decimal(0))
+    if together > _WHOLE:
+        faults.expected(tranches.place, f"tranches of {together:%} together", "at most 100% of the position")
+    return tuple(read)
 
 
 def _stop_loss(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
     triggers = _triggers(arguments, place, "stop_loss", faults)
-    _whole(arguments, faults)
+    size = _tranche_size(arguments, faults)
     price_type = _word(arguments, "price_type", PriceType, PriceType.MARK, faults)
     if_passed = _word(arguments, "if_passed", IfPassed, IfPassed.NEXT, faults)
     on_unprotected = _word(arguments, "on_unprotected", OnUnprotected, OnUnprotected.ALERT, faults)
-    if not triggers:
+    if not triggers or size is None:
         return None
-    return StopLoss(triggers=triggers, price_type=price_type, if_passed=if_passed, on_unprotected=on_unprotected)
+    return StopLoss(
+        triggers=triggers, price_type=price_type, size=size, if_passed=if_passed, on_unprotected=on_unprotected
+    )
 
 
 def _take_profit(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
     triggers = _triggers(arguments, place, "take_profit", faults)
-    _whole(arguments, faults)
+    size = _tranche_size(arguments, faults)
     price_type = _word(arguments, "price_type", PriceType, PriceType.LAST, faults)
-    return TakeProfit(triggers=triggers, price_type=price_type) if triggers else None
+    return TakeProfit(triggers=triggers, price_type=price_type, size=size) if triggers and size else None
+
+
+def _trail_stop(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
+    entry = arguments.entries.get("distance")
+    if entry is None:
+        faults.expected(place, "`trail_stop` without `distance`", "a share of the best mark such as distance: 2%")
+        return None
+    distance = read_number(entry.value, Unit.RATIO, faults)
+    if distance is not None and not 0 < distance < 1:
+        faults.expected(entry.value.place, str(distance), "a share between 0% and 100% of the best mark")
+        return None
+    price_type = _word(arguments, "price_type", PriceType, PriceType.MARK, faults)
+    return None if distance is None else TrailStop(distance=distance, price_type=price_type)
 
 
 def _reduce(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:
@@ -186,6 +223,7 @@ def _notify(arguments: Table, place: Place, faults: Faults) -> PolicyAction:
 _READERS: Final[Mapping[str, Callable[[Table, Place, Faults], PolicyAction | None]]] = {
     "stop_loss": _stop_loss,
     "take_profit": _take_profit,
+    "trail_stop": _trail_stop,
     "reduce": _reduce,
     "close": _close,
     "set_leverage": _set_leverage,
@@ -253,11 +291,9 @@ def _wrong_trigger(kind: TriggerKind, number: Decimal, action: str) -> str:
             return ""
 
 
-def _whole(arguments: Table, faults: Faults) -> None:
+def _tranche_size(arguments: Table, faults: Faults) -> Decimal | None:
     entry = arguments.entries.get("size")
-    size = None if entry is None else read_number(entry.value, Unit.RATIO, faults)
-    if entry is not None and size is not None and size != _WHOLE:
-        faults.add(entry.place, "found a `size` other than 100%, which is not yet in this version")
+    return _WHOLE if entry is None else _share(entry, faults)
 
 
 def _share(entry: Entry, faults: Faults) -> Decimal | None:

@@ -1,22 +1,27 @@
 """What rules remember within an episode: how long a condition holds, what was told, which step comes next.
 
 Cooldowns aren't remembered here: they are counted from the verified outcome, which is state (`AccountState.progress`).
-Everything here belongs to an episode and ends with it. Nothing of it is needed to be safe after a restart: a forgotten
-warning is told again, and what rests at the venue is read from there.
+Everything here belongs to an episode and ends with it. What protection stands on (`EpisodeMemory.footing`) survives a restart
+with the episode; the rest isn't needed to be safe then: a forgotten warning is told again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
+from guardd.model.footing import BestMark, FilledTranche, FixedMark, Footing, LatchedStop
 from guardd.model.instant import MS_PER_S, Instant
-from guardd.model.names import EpisodeId, PriceType, RuleName
+from guardd.model.names import EpisodeId, RuleName
 from guardd.model.order import ProtectionKind
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState
 from guardd.policy.conditions import Truth, Use
 from guardd.policy.language import PolicyRule
 
+LadderId: TypeAlias = tuple[RuleName, int, tuple[Decimal, ...]]
+"""A rule, the number of the ladder's first tranche within it, and its shares: another shape is another ladder."""
+MOVED_FROM: Final = Decimal("0.001")
+"""A stop is moved from 0.1 % on (interfaces.md 2.4)."""
 FIRST_SIGHT_RELEASE: Final = Decimal("0.75")
 """A rule held at first sight acts once the distance fell by a further quarter (interfaces.md 2.3)."""
 
@@ -47,12 +52,52 @@ class EpisodeMemory:
     rules: dict[tuple[RuleName, Use], RuleMemory] = field(default_factory=dict)
     shown: bool = False
     """People saw it at CONFIRM: its rules act at once."""
-    anchors: dict[tuple[RuleName, ProtectionKind], Decimal] = field(default_factory=dict)
+    awake: bool = False
+    """What the journal remembered of the episode was taken in."""
+    fixed: dict[tuple[RuleName, ProtectionKind], Decimal] = field(default_factory=dict)
     """The mark that `from_mark` hangs on: fixed when the order was first wanted."""
-    tightest_stop: tuple[Decimal, PriceType, RuleName] | None = None
-    """The tightest stop that was wanted: nothing automatic moves it away from the price (I11)."""
+    best: dict[RuleName, Decimal] = field(default_factory=dict)
+    """The best confirmed mark, for each rule that trails."""
+    latched: dict[LadderId, dict[int, LatchedStop]] = field(default_factory=dict)
+    """Each ladder of stops that was wanted, each tranche at its tightest: nothing automatic moves one away from the price (I11)."""
+    filled: dict[RuleName, FilledTranche] = field(default_factory=dict)
+    """Tranches that are done for the episode, by slot."""
     told: set[str] = field(default_factory=set)
     """What was told once and is told again only after it was different."""
+
+    def wake(self, footing: Footing) -> None:
+        """Take in, once, what an earlier run left in the journal."""
+        if self.awake:
+            return
+        self.awake = True
+        self.fixed = {(each.rule, each.kind): each.mark for each in footing.fixed}
+        self.best = {each.rule: each.mark for each in footing.best}
+        self.filled = {each.slot: each for each in footing.filled}
+        for stop in footing.latched:
+            self.latched.setdefault(ladder_id(stop), {})[stop.place] = stop
+
+    def footing(self, before: Footing) -> Footing:
+        """What has to be remembered across a restart. A stop that drifts by less than stops are moved for stays as it was told."""
+        told = {(ladder_id(stop), stop.place): stop for stop in before.latched}
+        latched = [stop for places in self.latched.values() for stop in places.values()]
+        return Footing(
+            fixed=tuple(
+                FixedMark(rule=rule, kind=kind, mark=mark) for (rule, kind), mark in sorted(self.fixed.items())
+            ),
+            best=tuple(BestMark(rule=rule, mark=mark) for rule, mark in sorted(self.best.items())),
+            latched=tuple(_as_told(stop, told.get((ladder_id(stop), stop.place))) for stop in latched),
+            filled=tuple(self.filled[slot] for slot in sorted(self.filled)),
+        )
+
+
+def ladder_id(stop: LatchedStop) -> LadderId:
+    return stop.rule, stop.tranche - stop.place, stop.ladder
+
+
+def _as_told(stop: LatchedStop, told: LatchedStop | None) -> LatchedStop:
+    if told is None or abs(stop.trigger_price - told.trigger_price) >= MOVED_FROM * told.trigger_price:
+        return stop
+    return replace(stop, trigger_price=told.trigger_price)
 
 
 @dataclass(slots=True)

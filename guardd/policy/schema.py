@@ -17,7 +17,7 @@ from guardd.policy.language import (
     WhenBlind,
 )
 from guardd.policy.load import LIMIT_UNITS, MATCH_KEYS, RULE_KEYS, RULE_NAME, TOP_KEYS, VERSION
-from guardd.policy.load_then import ARGUMENTS
+from guardd.policy.load_then import ARGUMENTS, LADDERS, TRANCHES_MAX
 from guardd.policy.values import EXPECTED, PATTERN
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
@@ -85,7 +85,8 @@ def _action() -> dict[str, Json]:
     arguments: Mapping[str, dict[str, Json]] = {
         "trigger": trigger,
         "price_type": _words(PriceType),
-        "size": {"enum": ["100%"]},
+        "size": _number(Unit.RATIO),
+        "distance": _number(Unit.RATIO),
         "if_passed": _words(IfPassed),
         "on_unprotected": _words(OnUnprotected),
         "by": _number(Unit.RATIO),
@@ -102,6 +103,7 @@ def _action() -> dict[str, Json]:
     needed = {
         "stop_loss": ["trigger"],
         "take_profit": ["trigger"],
+        "trail_stop": ["distance"],
         "set_leverage": ["to"],
         "top_up": ["amount"],
         "reduce": [],
@@ -112,8 +114,12 @@ def _action() -> dict[str, Json]:
         known = {**arguments, **of_margin} if action == "add_margin" else arguments
         shape = _mapping({name: known[name] for name in names}, names, required=needed.get(action, []))
         shape["type"] = "object" if action in needed else ["object", "null"]
-        actions[action] = shape
+        actions[action] = _ladder(shape) if action in LADDERS else shape
     return _one_key(actions)
+
+
+def _ladder(tranche: dict[str, Json]) -> dict[str, Json]:
+    return {"anyOf": [tranche, {"type": "array", "minItems": 1, "maxItems": TRANCHES_MAX, "items": tranche}]}
 
 
 def _trigger() -> dict[str, Json]:

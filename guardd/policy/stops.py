@@ -1,35 +1,47 @@
-"""The protection that shall rest on a position (interfaces.md 2.4 "Stops"): where it triggers, and what to do when it can't.
+"""The protection that shall rest on a position (interfaces.md 2.4 "Stops", "Ladders"), and what to do when it can't.
 
-A stop lies strictly between liquidation and mark (I4), on tick, rounded towards the mark. Of several the tightest wins, and
-within an episode nothing moves it away from the price again (I11): what already rests, or was wanted, is the least there is.
+A stop lies strictly between liquidation and mark (I4), on tick, rounded towards the mark. Of several rules the tightest wins, rung
+by rung (`ladders`), and within an episode nothing moves a stop away from the price again (I11): each tranche stays as tight as it
+ever was, also when its rule is no longer true or no longer there (I23).
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, assert_never
 
-from guardd.model.decision import IfPassed, OnUnprotected, Protect, WantedOrder
+from guardd.model.decision import IfPassed, OnUnprotected, Protect, WantedOrder, slot_name
+from guardd.model.footing import LatchedStop
 from guardd.model.instrument import Instrument
-from guardd.model.names import PriceType, RuleName
-from guardd.model.order import PlanOrder, ProtectionKind
-from guardd.model.reading import is_value
+from guardd.model.names import RuleName
+from guardd.model.order import ProtectionKind
 from guardd.model.state import AccountState, Held
-from guardd.policy.language import PolicyRule, StopLoss, TakeProfit, Trigger, TriggerKind
-from guardd.policy.memory import EpisodeMemory
+from guardd.policy import ladders
+from guardd.policy.ladders import Ladder, Rung
+from guardd.policy.language import PolicyRule, StopLoss, TakeProfit, TrailStop
+from guardd.policy.memory import MOVED_FROM, EpisodeMemory, LadderId
+from guardd.policy.placing import At, between, clear, price_of
+from guardd.policy.trail import begin_anew, follow, trail_price
 from guardd.risk.assess import PositionRisk
+from guardd.risk.tranches import filled_tranches
 
-CLEAR_OF_LIQUIDATION: Final = Decimal("0.1")
-"""A stop that would lie at or beyond liquidation is put this share of the way from there to the mark."""
 LATCHED: Final = RuleName("latched-stop")
 """The name under which a stop goes on that no rule of the present policy asks for (I23)."""
+STOP: Final = ProtectionKind.STOP_LOSS
+PROFIT: Final = ProtectionKind.TAKE_PROFIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassedStop:
-    """A stop whose trigger the mark has passed, of a rule that says `if_passed: close`: close, once the mark is confirmed."""
+    """A stop whose trigger the mark has passed, of a rule that says `if_passed: close`: close, once the mark is confirmed.
+
+    `size` None: the position; else the share of a tranche that was never placed. `slot`: whose it is.
+    """
 
     rule: RuleName
+    slot: RuleName
     trigger_price: Decimal
+    size: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,26 +51,36 @@ class Protection:
     protect: Protect
     passed: PassedStop | None
     notes: tuple[str, ...]
+    partly: str = ""
+    """Why a part of the position has no stop although another part has; empty when none lacks."""
 
 
 @dataclass(frozen=True, slots=True)
-class _At:
-    """Everything that a trigger price is reckoned from."""
+class _Asked:
+    """One ladder of stops as a rule asks for it: a stop alone is a ladder of one. `first`: the number of its first tranche."""
 
-    state: AccountState
-    held: Held
-    risk: PositionRisk
-    instrument: Instrument
-    memory: EpisodeMemory
+    rule: RuleName
+    first: int
+    tranches: tuple[StopLoss | TrailStop, ...]
 
     @property
-    def sign(self) -> int:
-        return self.held.key.side.sign
+    def shares(self) -> tuple[Decimal, ...]:
+        return tuple(each.size if isinstance(each, StopLoss) else ladders.WHOLE for each in self.tranches)
 
-    def own(self, kind: ProtectionKind) -> list[PlanOrder]:
-        return [
-            plan for plan in self.state.plans_of(self.held.key) if plan.protection is kind and self.state.owns(plan)
-        ]
+    @property
+    def id(self) -> LadderId:
+        return self.rule, self.first, self.shares
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What became of one tranche: a rung, a passed trigger where it says close, or why there is none."""
+
+    rung: Rung | None = None
+    passed: PassedStop | None = None
+    why: str = ""
+    venues_turn: bool = False
+    """Its order was placed and the mark is through it: whether it fired is the venue's to tell."""
 
 
 def wanted_protection(
@@ -70,202 +92,351 @@ def wanted_protection(
     memory: EpisodeMemory,
     *,
     blind: bool,
+    reached: Decimal | None = None,
+    about: tuple[PolicyRule, ...] | None = None,
 ) -> Protection:
     """The protection that `rules` (those that are about this position and true) ask for. Remembers what it wanted.
 
     `blind`: the figures are too old; what was wanted stays as it is, and only a stop that was never placed is reckoned.
+    `reached`: how far in favour the mark has come, confirmed. `about`: all rules about the position, true or not; trails follow
+    the mark for each of them.
     """
-    at = _At(state, held, risk, instrument, memory)
-    stop, passed, impossible = _stop(rules, at, blind=blind)
-    profit, notes = _profit(rules, at)
-    wanted = tuple(order for order in (stop, profit) if order is not None)
-    protect = Protect(key=held.key, episode=held.episode.id, wanted=wanted, impossible=impossible)
-    return Protection(protect=protect, passed=passed, notes=notes)
+    memory.wake(held.episode.footing)
+    memory.filled = filled_tranches(state, held, memory.filled)
+    at = At(state, held, risk, instrument, memory, reached)
+    follow(rules if about is None else about, at)
+    stops, passed, impossible, partly = _stops(rules, at, blind=blind)
+    profits, notes = _profits(rules, at)
+    protect = Protect(key=held.key, episode=held.episode.id, wanted=(*stops, *profits), impossible=impossible)
+    return Protection(protect=protect, passed=passed, notes=notes, partly=partly)
 
 
 # Stops
 
 
-def _stop(
-    rules: tuple[PolicyRule, ...], at: _At, *, blind: bool
-) -> tuple[WantedOrder | None, PassedStop | None, tuple[str, ...]]:
-    kept = _kept(at)
-    found: list[WantedOrder] = []
-    impossible: list[str] = []
-    passed: PassedStop | None = None
-    for rule in rules:
-        for action in rule.then:
-            if not isinstance(action, StopLoss) or (blind and kept is not None):
-                continue
-            order, through, why = _rule_stop(rule, action, at)
-            if order is not None:
-                found.append(order)
-            if through is not None and (passed is None or at.sign * (through.trigger_price - passed.trigger_price) > 0):
-                passed = through
-            if why:
-                impossible.append(f"{rule.name}: {why}")
-    tightest = max(found, key=lambda order: at.sign * order.trigger_price, default=None)
-    if kept is not None and (tightest is None or at.sign * (kept.trigger_price - tightest.trigger_price) >= 0):
-        tightest = _clear(_with_choices_of(kept, tightest), at)
-    _remember(at, tightest)
-    return tightest, passed, () if tightest is not None else tuple(impossible)
+def _stops(
+    rules: tuple[PolicyRule, ...], at: At, *, blind: bool
+) -> tuple[tuple[WantedOrder, ...], PassedStop | None, tuple[str, ...], str]:
+    _adopt(at)
+    asked = [ladder for rule in rules for ladder in _asked(rule)]
+    made: list[Ladder] = []
+    found: list[_Found] = []
+    for ladder in asked:
+        tranches = [_tranche(ladder, place, at, blind=blind) for place in range(len(ladder.tranches))]
+        found.extend(tranches)
+        rungs = tuple(each.rung for each in tranches if each.rung is not None)
+        _latch(ladder, rungs, at)
+        made.append(_ladder(rungs, ladder.rule, ladder.first, ladder.shares, STOP, at))
+    made.extend(_latched_only(asked, made, at))
+    held = ladders.Held(
+        quantity=at.held.position.quantity, largest=at.held.episode.largest_quantity, instrument=at.instrument
+    )
+    orders = _named(ladders.joined(made, held, STOP, at.sign), made)
+    whys = tuple(each.why for each in found if each.why)
+    passed = max(
+        (each.passed for each in found if each.passed is not None),
+        key=lambda each: (each.size is None, at.sign * each.trigger_price),
+        default=None,
+    )
+    if not orders:
+        return (), passed, whys, ""
+    partly = "" if any(each.venues_turn for each in found) else _partly(orders, made, whys, at)
+    return orders, passed, (), partly
 
 
-def _kept(at: _At) -> WantedOrder | None:
-    """The tightest of what rests as ours and what was wanted and isn't passed: no automatic change goes behind it."""
-    floors = [(plan.trigger_price, plan.price_type, LATCHED) for plan in at.own(ProtectionKind.STOP_LOSS)]
-    latch = at.memory.tightest_stop
-    if latch is not None and not _through(latch[0], at):
-        floors.append(latch)
-    if not floors:
+def _asked(rule: PolicyRule) -> Iterator[_Asked]:
+    """The ladders of one rule: a list of tranches is one, and so is each stop or trailing stop by itself."""
+    first, tranches = 0, list[StopLoss]()
+    for action in rule.then:
+        if (
+            isinstance(action, StopLoss | TrailStop)
+            and tranches
+            and (isinstance(action, TrailStop) or not action.tranche)
+        ):
+            yield _Asked(rule.name, first, tuple(tranches))
+            first, tranches = first + len(tranches), []
+        if isinstance(action, StopLoss):
+            tranches.append(action)
+        elif isinstance(action, TrailStop):
+            yield _Asked(rule.name, first, (action,))
+            first += 1
+    if tranches:
+        yield _Asked(rule.name, first, tuple(tranches))
+
+
+def _tranche(ladder: _Asked, place: int, at: At, *, blind: bool) -> _Found:
+    tranche = ladder.first + place
+    if slot_name(ladder.rule, STOP, tranche) in at.memory.filled:
+        return _Found()
+    latch = at.memory.latched.get(ladder.id, {}).get(place)
+    kept = _kept(latch, at)
+    action = ladder.tranches[place]
+    if blind and kept is not None:
+        fresh = _Found()
+    elif isinstance(action, TrailStop):
+        fresh = _trail(ladder, action, at, begun=latch is not None)
+    else:
+        fresh = _stop(ladder, place, action, at, placed=latch is not None)
+    rung = fresh.rung
+    if kept is not None:
+        price = kept if rung is None else at.tighter(kept, rung.trigger_price)
+        choices = OnUnprotected.ALERT if isinstance(action, TrailStop) else action.on_unprotected
+        rung = Rung(
+            rule=ladder.rule,
+            tranche=tranche,
+            trigger_price=clear(price, at),
+            share=ladder.shares[place],
+            price_type=action.price_type,
+            on_unprotected=choices,
+        )
+    venues_turn = rung is None and latch is not None
+    return replace(fresh, rung=rung, venues_turn=venues_turn, why=fresh.why if rung is None else "")
+
+
+def _kept(latch: LatchedStop | None, at: At) -> Decimal | None:
+    """Where a tranche that was wanted before stays at least: until the mark is through it and nothing of ours rests there."""
+    if latch is None:
         return None
-    price, price_type, rule = max(floors, key=lambda floor: (at.sign * floor[0], floor[2] != LATCHED))
-    return _order(ProtectionKind.STOP_LOSS, rule, price, price_type, OnUnprotected.ALERT)
+    if not at.through(latch.trigger_price):
+        return latch.trigger_price
+    near = MOVED_FROM * latch.trigger_price
+    resting = [plan.trigger_price for plan in at.own(STOP) if abs(plan.trigger_price - latch.trigger_price) <= near]
+    return resting[0] if resting else None
 
 
-def _with_choices_of(kept: WantedOrder, asked: WantedOrder | None) -> WantedOrder:
-    """The kept place with the choices of the rule that asks for a stop now; its name too, unless we know whose it was."""
-    if asked is None:
-        return kept
-    rule = asked.rule if kept.rule == LATCHED else kept.rule
-    return _order(kept.kind, rule, kept.trigger_price, kept.price_type, asked.on_unprotected)
-
-
-def _clear(kept: WantedOrder, at: _At) -> WantedOrder:
-    """A kept stop that liquidation has overtaken protects nothing: it follows, towards the price (I4)."""
-    bound = at.risk.stop_bound
-    if not is_value(bound) or at.sign * (kept.trigger_price - bound) > 0:
-        return kept
-    moved = _between(kept.trigger_price, at)
-    return kept if moved is None else replace(kept, trigger_price=moved)
-
-
-def _rule_stop(rule: PolicyRule, action: StopLoss, at: _At) -> tuple[WantedOrder | None, PassedStop | None, str]:
-    """One rule's stop: the order, the trigger that was passed where it says close, and why there is none."""
-    prices = [price for trigger in action.triggers if (price := _price(rule, trigger, ProtectionKind.STOP_LOSS, at))]
-    prices.sort(key=lambda price: at.sign * price, reverse=True)
+def _stop(ladder: _Asked, place: int, action: StopLoss, at: At, *, placed: bool) -> _Found:
+    """One tranche as its triggers have it now."""
+    name, tranche = ladder.rule, ladder.first + place
+    found = [price_of(name, trigger, STOP, at, place=place) for trigger in action.triggers]
+    prices = sorted((price for price in found if price), key=lambda price: -at.sign * price)
     if not prices:
-        return None, None, "none of its triggers can be computed"
-    through = [price for price in prices if _through(price, at)]
-    open_prices = [price for price in prices if not _through(price, at)]
+        return _Found(why=f"{name}: none of its triggers can be computed")
+    through = [price for price in prices if at.through(price)]
     passed: PassedStop | None = None
     if through:
         match action.if_passed:
             case IfPassed.CLOSE if at.held.episode.had_verified_stop:
-                passed = PassedStop(rule=rule.name, trigger_price=through[0])
+                passed = _passed(ladder, place, through[0], at, placed=placed)
             case IfPassed.ALERT:
-                return None, None, f"the mark {at.risk.mark} has passed its trigger {through[0]}"
+                return _Found(why=f"{name}: the mark {at.risk.mark} has passed its trigger {through[0]}")
             case IfPassed.CLOSE | IfPassed.NEXT:
                 pass
             case _:
                 assert_never(action.if_passed)
-    if not open_prices:
-        return None, passed, f"the mark {at.risk.mark} has passed its trigger {through[-1]}"
-    placed = _between(open_prices[0], at)
+    if len(through) == len(prices):
+        return _Found(passed=passed, why=f"{name}: the mark {at.risk.mark} has passed its trigger {through[-1]}")
+    price = between(prices[len(through)], at)
+    if price is None:
+        why = f"{name}: no tick lies between liquidation {at.risk.stop_bound} and the mark {at.risk.mark}"
+        return _Found(passed=passed, why=why)
+    rung = Rung(
+        rule=name,
+        tranche=tranche,
+        trigger_price=price,
+        share=action.size,
+        price_type=action.price_type,
+        on_unprotected=action.on_unprotected,
+    )
+    return _Found(rung=rung, passed=passed)
+
+
+def _passed(ladder: _Asked, place: int, trigger: Decimal, at: At, *, placed: bool) -> PassedStop | None:
+    """A stop of the whole position closes it. A tranche closes its share, if it never rested: one that did is the venue's turn."""
+    slot = slot_name(ladder.rule, STOP, ladder.first + place)
+    share = ladder.shares[place]
+    if share >= ladders.WHOLE:
+        return PassedStop(rule=ladder.rule, slot=slot, trigger_price=trigger)
+    if placed:
+        return None
+    size = min(at.instrument.size_up(share * at.held.episode.largest_quantity), at.held.position.quantity)
+    return PassedStop(rule=ladder.rule, slot=slot, trigger_price=trigger, size=size)
+
+
+def _trail(ladder: _Asked, action: TrailStop, at: At, *, begun: bool) -> _Found:
+    name = ladder.rule
+    price = trail_price(name, action, at)
+    if price is not None and at.through(price) and not begun:
+        begin_anew(name, at)
+        price = trail_price(name, action, at)
+    if price is None:
+        return _Found(why=f"{name}: no mark was confirmed yet that its stop could trail")
+    if at.through(price):
+        return _Found(why=f"{name}: the mark {at.risk.mark} has passed its trailing stop at {price}")
+    placed = between(price, at)
     if placed is None:
-        return None, passed, f"no tick lies between liquidation {at.risk.stop_bound} and the mark {at.risk.mark}"
-    return _order(ProtectionKind.STOP_LOSS, rule.name, placed, action.price_type, action.on_unprotected), passed, ""
+        why = f"{name}: no tick lies between liquidation {at.risk.stop_bound} and the mark {at.risk.mark}"
+        return _Found(why=why)
+    rung = Rung(
+        rule=name, tranche=ladder.first, trigger_price=placed, share=ladders.WHOLE, price_type=action.price_type
+    )
+    return _Found(rung=rung)
 
 
-def _between(price: Decimal, at: _At) -> Decimal | None:
-    """The price on tick strictly between liquidation and mark (I4); None where no tick lies there."""
-    bound, mark = at.risk.stop_bound, at.risk.mark
-    if is_value(bound) and at.sign * (price - bound) <= 0:
-        price = bound + CLEAR_OF_LIQUIDATION * (mark - bound)
-    down, up = at.instrument.price_down(price), at.instrument.price_up(price)
-    for rounded in (up, down) if at.sign > 0 else (down, up):
-        clear = not is_value(bound) or at.sign * (rounded - bound) > 0
-        if rounded > 0 and clear and not _through(rounded, at):
-            return rounded
-    return None
+def _partly(orders: tuple[WantedOrder, ...], made: list[Ladder], whys: tuple[str, ...], at: At) -> str:
+    quantity = at.held.position.quantity
+    covered = sum((quantity if order.size is None else order.size for order in orders), Decimal(0))
+    if covered >= quantity:
+        return ""
+    why = "; ".join(whys) or f"the policy's tranches come to {ladders.sums_to(made):%}"
+    return f"its stops are for {covered} of {quantity} contracts ({why})"
 
 
-def _remember(at: _At, order: WantedOrder | None) -> None:
-    if order is None:
+# What was wanted before: I11, I23
+
+
+def _latch(ladder: _Asked, rungs: tuple[Rung, ...], at: At) -> None:
+    places = at.memory.latched.setdefault(ladder.id, {}) if rungs else {}
+    for rung in rungs:
+        place = rung.tranche - ladder.first
+        known = places.get(place)
+        price = rung.trigger_price if known is None else at.tighter(rung.trigger_price, known.trigger_price)
+        places[place] = LatchedStop(
+            rule=ladder.rule,
+            tranche=rung.tranche,
+            ladder=ladder.shares,
+            place=place,
+            trigger_price=price,
+            price_type=rung.price_type,
+            on_unprotected=rung.on_unprotected,
+        )
+
+
+def _adopt(at: At) -> None:
+    """Nothing is remembered of this episode: what rests as ours is the least there is (I8, I11)."""
+    own = at.own(STOP)
+    if at.memory.latched or not own:
         return
-    latch = at.memory.tightest_stop
-    if latch is None or at.sign * (order.trigger_price - latch[0]) >= 0:
-        at.memory.tightest_stop = (order.trigger_price, order.price_type, order.rule)
+    shape = tuple(ladders.WHOLE if plan.size is None else ladders.ZERO for plan in own)
+    at.memory.latched[LATCHED, 0, shape] = {
+        place: LatchedStop(
+            rule=LATCHED,
+            tranche=place,
+            ladder=shape,
+            place=place,
+            trigger_price=plan.trigger_price,
+            price_type=plan.price_type,
+            on_unprotected=OnUnprotected.ALERT,
+            size=plan.size,
+        )
+        for place, plan in enumerate(own)
+    }
 
 
-def _through(price: Decimal, at: _At) -> bool:
-    """True when a stop at this price is at or through the mark."""
-    return at.sign * (at.risk.mark - price) <= 0
+def _latched_only(asked: list[_Asked], made: list[Ladder], at: At) -> Iterator[Ladder]:
+    """Ladders that nobody asks for now and that stay as they were for the episode."""
+    now = {ladder.id for ladder in asked}
+    taken = {(rung.rule, rung.tranche) for ladder in made for rung in ladder.rungs}
+    for (rule, first, shares), places in list(at.memory.latched.items()):
+        if (rule, first, shares) in now:
+            continue
+        rungs: list[Rung] = []
+        for stop in places.values():
+            price = _kept(stop, at)
+            if price is None or slot_name(rule, STOP, stop.tranche) in at.memory.filled:
+                continue
+            name, tranche = (rule, stop.tranche) if (rule, stop.tranche) not in taken else (LATCHED, len(taken))
+            taken.add((name, tranche))
+            rungs.append(
+                Rung(
+                    rule=name,
+                    tranche=tranche,
+                    trigger_price=clear(price, at),
+                    share=shares[stop.place],
+                    price_type=stop.price_type,
+                    size=stop.size,
+                )
+            )
+        yield _ladder(tuple(rungs), rule, first, shares, STOP, at)
+
+
+def _ladder(
+    rungs: tuple[Rung, ...], rule: RuleName, first: int, shares: tuple[Decimal, ...], kind: ProtectionKind, at: At
+) -> Ladder:
+    """With what filled of it already, and what others' tranches closed beside."""
+    contracts = _filled_contracts(at, kind)
+    done, own = ladders.done_of(contracts, rule, kind, shares, first)
+    return Ladder(rungs=rungs, done=done, closed_by_others=sum(contracts.values(), Decimal(0)) - own)
+
+
+def _filled_contracts(at: At, kind: ProtectionKind) -> Mapping[RuleName, Decimal]:
+    word = f"/{kind}/"
+    return {slot: each.size for slot, each in at.memory.filled.items() if word in slot}
+
+
+def _named(orders: tuple[WantedOrder, ...], made: list[Ladder]) -> tuple[WantedOrder, ...]:
+    """A stop that only what rests asks for goes on under the name of a rule that asks for one too, with that rule's choices."""
+    used = {(order.rule, order.tranche) for order in orders}
+    free = [
+        rung
+        for ladder in made
+        for rung in ladder.rungs
+        if rung.rule != LATCHED and (rung.rule, rung.tranche) not in used
+    ]
+    named: list[WantedOrder] = []
+    for order in orders:
+        if order.rule == LATCHED and free:
+            rung = free.pop(0)
+            order = replace(order, rule=rung.rule, tranche=rung.tranche, on_unprotected=rung.on_unprotected)
+        named.append(order)
+    return tuple(named)
 
 
 # Take-profits
 
 
-def _profit(rules: tuple[PolicyRule, ...], at: _At) -> tuple[WantedOrder | None, tuple[str, ...]]:
-    """The nearest take-profit; it follows the entry. One that the mark has passed isn't placed, and stays where it rests."""
-    found: list[WantedOrder] = []
+def _profits(rules: tuple[PolicyRule, ...], at: At) -> tuple[tuple[WantedOrder, ...], tuple[str, ...]]:
+    """The nearest take-profits; they follow the entry. One that the mark has passed isn't placed, and stays where it rests."""
+    made: list[Ladder] = []
     notes: list[str] = []
     for rule in rules:
-        for action in rule.then:
-            if isinstance(action, TakeProfit):
-                order, note = _rule_profit(rule, action, at)
-                found.extend([order] if order is not None else [])
+        first = 0
+        for tranches in _profit_ladders(rule):
+            shares = tuple(each.size for each in tranches)
+            rungs: list[Rung] = []
+            for place, action in enumerate(tranches):
+                if slot_name(rule.name, PROFIT, first + place) in at.memory.filled:
+                    continue
+                price, note = _profit(rule.name, action, at, place)
                 notes.extend([f"{rule.name}: {note}"] if note else [])
-    return min(found, key=lambda order: at.sign * order.trigger_price, default=None), tuple(notes)
+                if price is not None:
+                    rungs.append(
+                        Rung(
+                            rule=rule.name,
+                            tranche=first + place,
+                            trigger_price=price,
+                            share=action.size,
+                            price_type=action.price_type,
+                        )
+                    )
+            made.append(_ladder(tuple(rungs), rule.name, first, shares, PROFIT, at))
+            first += len(tranches)
+    held = ladders.Held(
+        quantity=at.held.position.quantity, largest=at.held.episode.largest_quantity, instrument=at.instrument
+    )
+    return ladders.joined(made, held, PROFIT, at.sign), tuple(notes)
 
 
-def _rule_profit(rule: PolicyRule, action: TakeProfit, at: _At) -> tuple[WantedOrder | None, str]:
-    kind = ProtectionKind.TAKE_PROFIT
-    prices = [price for trigger in action.triggers if (price := _price(rule, trigger, kind, at))]
+def _profit_ladders(rule: PolicyRule) -> Iterator[tuple[TakeProfit, ...]]:
+    tranches: list[TakeProfit] = []
+    for action in rule.then:
+        if not isinstance(action, TakeProfit):
+            continue
+        if tranches and not action.tranche:
+            yield tuple(tranches)
+            tranches = []
+        tranches.append(action)
+    if tranches:
+        yield tuple(tranches)
+
+
+def _profit(rule: RuleName, action: TakeProfit, at: At, place: int) -> tuple[Decimal | None, str]:
+    prices = [price for trigger in action.triggers if (price := price_of(rule, trigger, PROFIT, at, place=place))]
     rounded = [at.instrument.price_down(price) if at.sign > 0 else at.instrument.price_up(price) for price in prices]
     rounded = sorted((price for price in rounded if price > 0), key=lambda price: at.sign * price)
-    resting = {plan.trigger_price for plan in at.own(kind)}
+    resting = {plan.trigger_price for plan in at.own(PROFIT)}
     for price in rounded:
         if at.sign * (price - at.risk.mark) > 0 or price in resting:
-            return _order(kind, rule.name, price, action.price_type, OnUnprotected.ALERT), ""
+            return price, ""
     if not rounded:
         return None, "its take-profit can't be computed"
     return None, f"the mark {at.risk.mark} has passed its take-profit {rounded[-1]}"
-
-
-# Trigger prices
-
-
-def _price(rule: PolicyRule, trigger: Trigger, kind: ProtectionKind, at: _At) -> Decimal | None:
-    """The price that a trigger means, not yet on tick; None where it can't be computed."""
-    entry, risk = at.held.position.entry_price, at.risk
-    match trigger.kind:
-        case TriggerKind.PRICE:
-            price = trigger.value
-        case TriggerKind.FROM_ENTRY:
-            price = entry * (1 + at.sign * trigger.value)
-        case TriggerKind.FROM_MARK:
-            return _from_mark(rule, trigger, kind, at)
-        case TriggerKind.LIQUIDATION_BUFFER:
-            bound = risk.stop_bound
-            if not is_value(bound):
-                return None
-            price = bound + trigger.value * (entry - bound)
-        case _:
-            assert_never(trigger.kind)
-    return price if price > 0 else None
-
-
-def _from_mark(rule: PolicyRule, trigger: Trigger, kind: ProtectionKind, at: _At) -> Decimal | None:
-    """Fixed at first placing: after a restart what rests tells where that was."""
-    anchors = at.memory.anchors
-    if (rule.name, kind) not in anchors:
-        own = at.own(kind)
-        if own:
-            return max((plan.trigger_price for plan in own), key=lambda price: at.sign * price)
-        anchors[rule.name, kind] = at.risk.mark
-    return anchors[rule.name, kind] * (1 + at.sign * trigger.value)
-
-
-def _order(
-    kind: ProtectionKind, rule: RuleName, price: Decimal, price_type: PriceType, on_unprotected: OnUnprotected
-) -> WantedOrder:
-    return WantedOrder(
-        kind=kind,
-        rule=rule,
-        tranche=0,
-        trigger_price=price,
-        price_type=price_type,
-        size=None,
-        on_unprotected=on_unprotected,
-    )

@@ -11,7 +11,7 @@ from typing import Final
 
 from guardd.model.instant import Instant
 from guardd.model.intent import LEVERS, Action
-from guardd.model.names import PositionKey, Side
+from guardd.model.names import PositionKey, RuleName, Side
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState
 from guardd.policy.conditions import Truth, Use
@@ -56,6 +56,8 @@ class Wish:
     note: str = ""
     stop_trigger: Decimal | None = None
     """For a stop that was passed and says `if_passed: close`: the price it is about, instead of the rule's condition."""
+    finishes: RuleName | None = None
+    """The name under which it goes, where that isn't the rule's: what a passed tranche should have closed."""
     lever: Lever | None = None
 
     @property

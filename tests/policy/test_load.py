@@ -28,6 +28,7 @@ from guardd.policy.language import (
     Sense,
     StopLoss,
     TakeProfit,
+    TrailStop,
     Trigger,
     TriggerKind,
     WhenBlind,
@@ -259,18 +260,42 @@ def test_an_unknown_name_is_answered_with_the_nearest_that_exists(body: str, wro
     assert found.endswith(f"(did you mean {meant}?)")
 
 
+def test_a_list_of_stops_is_a_ladder_of_tranches_in_the_order_of_the_file() -> None:
+    body = """
+then:
+  - take_profit: [{trigger: {from_entry: 2%}, size: 25%}, {trigger: {from_entry: 4%}, size: 75%, price_type: mark}]
+  - stop_loss: {trigger: {from_entry: -3%}, size: 50%}
+"""
+    first, second, stop = load(with_rule(body)).rules[0].then
+    assert isinstance(first, TakeProfit)
+    assert isinstance(second, TakeProfit)
+    assert isinstance(stop, StopLoss)
+    assert [(each.size, each.tranche) for each in (first, second)] == [(Decimal("0.25"), 0), (Decimal("0.75"), 1)]
+    assert second.price_type is PriceType.MARK
+    assert (stop.size, stop.tranche) == (Decimal("0.5"), 0)
+
+
+def test_a_trailing_stop_is_read_with_its_distance() -> None:
+    (trail,) = load(with_rule("then: [{trail_stop: {distance: 2%, price_type: last}}]")).rules[0].then
+    assert trail == TrailStop(distance=Decimal("0.02"), price_type=PriceType.LAST)
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("body", "expected"),
     [
-        "then: [{trail_stop: {distance: 2%}}]",
-        "then: [{stop_loss: [{trigger: {from_entry: -3%}, size: 50%}]}]",
-        "then: [{stop_loss: {trigger: {from_entry: -3%}, size: 50%}}]",
+        ("then: [{trail_stop: {}}]", "4:13: found `trail_stop` without `distance`, expected a share of the best mark"),
+        ("then: [{trail_stop: {distance: 100%}}]", "4:36: found 1, expected a share between 0% and 100%"),
+        ("then: [{stop_loss: []}]", "4:24: found 0 tranches under `stop_loss`, expected from 1 to 20"),
+        (
+            "then: [{stop_loss: [{trigger: {from_entry: -3%}, size: 60%}, {trigger: {from_entry: -5%}, size: 50%}]}]",
+            "4:24: found tranches of 110% together, expected at most 100% of the position",
+        ),
+        ("then: [{take_profit: {trigger: {from_entry: 3%}, size: 0%}}]", "4:60: found 0, expected a share above 0%"),
+        ("then: [{stop_loss: [{size: 50%}]}]", "4:25: found `stop_loss` without `trigger`"),
     ],
 )
-def test_the_rest_of_the_language_is_recognised_and_refused_with_its_place(body: str) -> None:
-    found = fault(body)
-    assert "not yet in this version" in found
-    assert found.startswith("policy.yaml:4:")
+def test_a_ladder_or_trail_that_makes_no_sense_is_refused_with_its_place(body: str, expected: str) -> None:
+    assert fault(body).startswith(f"policy.yaml:{expected}")
 
 
 def test_all_faults_of_a_file_are_told_at_once_in_its_order() -> None:

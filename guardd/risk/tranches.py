@@ -1,0 +1,116 @@
+"""Which tranches of a position's ladders are done: what rested for them is gone because it filled.
+
+Told by figures that survive a restart: what the venue counts as closed of this life (`closed_quantity`), less what our own
+closes took, less what other tranches took. So a tranche that somebody cancelled is known from one that filled.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from guardd.model.decision import finish_name, finished_slot
+from guardd.model.footing import FilledTranche
+from guardd.model.intent import Action, CancelOrder, CloseAtMarket, PlaceProtection, Stage
+from guardd.model.names import RuleName
+from guardd.model.state import AccountState, Finished, Held
+
+ZERO = Decimal(0)
+
+
+def filled_tranches(
+    state: AccountState, held: Held, known: Mapping[RuleName, FilledTranche]
+) -> dict[RuleName, FilledTranche]:
+    """The tranches that are done, by slot: those known and those that the state shows now."""
+    done = {**known, **_finished_by_us(state, held, known)}
+    placed = {slot: last for slot, last in _last_placed(state, held).items() if slot not in done}
+    for slot in sorted(placed, key=lambda slot: _fires_first(placed[slot], state)):
+        last = placed[slot]
+        size = _size(last)
+        if size is None or last.order_id is None or last.order_id in state.plans or _ended_by_us(last, state):
+            continue
+        closed = _closed_for(slot, last, state, held, done)
+        fired = last.order_id in state.fired and closed > 0
+        if fired or closed >= size:
+            now_closed = held.position.closed_quantity
+            done[slot] = FilledTranche(slot=slot, size=min(closed, size), closed=now_closed)
+    return done
+
+
+def _finished_by_us(
+    state: AccountState, held: Held, known: Mapping[RuleName, FilledTranche]
+) -> dict[RuleName, FilledTranche]:
+    """Tranches without an order that rests, whose share the guard closed itself: one that was passed before it could be placed,
+    or that no form at the venue would take."""
+    found: dict[RuleName, FilledTranche] = {}
+    placed = _last_placed(state, held)
+    for finished in state.finished:
+        slot = finished_slot(finished.intent.rule)
+        if slot is None or slot in known or finished.intent.episode != held.episode.id or not finished.filled:
+            continue
+        last = placed.get(slot)
+        if last is not None and (not _ended_by_us(last, state) or last.at.mono_ns > finished.at.mono_ns):
+            continue
+        size = finished.filled + (found[slot].size if slot in found else ZERO)
+        closed = max(held.position.closed_quantity, finished.intent.closed_before + finished.filled)
+        found[slot] = FilledTranche(slot=slot, size=size, closed=closed)
+    return found
+
+
+def _last_placed(state: AccountState, held: Held) -> dict[RuleName, Finished]:
+    """The newest verified order of each slot of this life."""
+    return {
+        finished.intent.rule: finished
+        for finished in state.finished
+        if finished.intent.episode == held.episode.id
+        and finished.stage is Stage.VERIFIED
+        and isinstance(finished.intent.write, PlaceProtection)
+    }
+
+
+def _fires_first(placed: Finished, state: AccountState) -> tuple[bool, bool, Decimal]:
+    """Those that a push showed to have fired first; then stops from the tightest on, then take-profits from the nearest on."""
+    write = placed.intent.write
+    if not isinstance(write, PlaceProtection):
+        return True, True, ZERO
+    stop = placed.intent.action is Action.STOP_LOSS
+    nearest = -write.key.side.sign if stop else write.key.side.sign
+    return placed.order_id not in state.fired, not stop, nearest * write.trigger_price
+
+
+def _size(placed: Finished) -> Decimal | None:
+    """Of an order for a part of the position; one for all of it is no tranche, in whatever form it rests."""
+    write = placed.intent.write
+    if not isinstance(write, PlaceProtection) or write.size is None or write.size >= write.position_size:
+        return None
+    return write.size
+
+
+def _ended_by_us(placed: Finished, state: AccountState) -> bool:
+    return any(
+        isinstance(finished.intent.write, CancelOrder)
+        and finished.stage is Stage.VERIFIED
+        and finished.intent.write.order_id == placed.order_id
+        for finished in state.finished
+    )
+
+
+def _closed_for(
+    slot: RuleName, placed: Finished, state: AccountState, held: Held, done: Mapping[RuleName, FilledTranche]
+) -> Decimal:
+    """Contracts closed since this order was decided that nobody else accounts for: neither another close of ours nor a tranche."""
+    since = placed.intent.closed_before
+    closed = held.position.closed_quantity - since
+    finishing = (finish_name(slot), RuleName(f"fired/{placed.order_id}"))
+    for finished in state.finished:
+        intent = finished.intent
+        if intent.episode != held.episode.id or not isinstance(intent.write, CloseAtMarket):
+            continue
+        if finished.filled is not None and intent.rule not in finishing:
+            closed -= _beyond(since, intent.closed_before + finished.filled, finished.filled)
+    for other in done.values():
+        closed -= _beyond(since, other.closed, other.size)
+    return closed
+
+
+def _beyond(since: Decimal, until: Decimal, size: Decimal) -> Decimal:
+    """How much of what was closed just before `until` came after `since`; both as the venue counts the closed quantity."""
+    return min(max(until - since, ZERO), size)
