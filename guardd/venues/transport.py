@@ -99,6 +99,8 @@ class Call:
     closes: bool = False
     base_url: str | None = None
     """Another host of the venue than the transport's own; its pages and answers say nothing about the transport's host."""
+    expected: frozenset[str] = frozenset()
+    """Codes that are an answer to what this call asks, and no failure of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +296,7 @@ class Transport:
                 account=self._account,
                 venue=self._venue,
                 endpoint=call.endpoint,
-                result=_result(answer, self._dialect),
+                result=_result(call, answer, self._dialect),
                 seconds=(self._clock.monotonic_ns() - began_ns) / NS_PER_S,
                 detail=_detail(answer),
             )
@@ -395,10 +397,11 @@ def _ending(answer: Answer, usage: Usage | Left | None) -> Ending:
             assert_never(answer)
 
 
-def _result(answer: Answer, dialect: Dialect) -> RequestResult:
+def _result(call: Call, answer: Answer, dialect: Dialect) -> RequestResult:
     match answer:
         case Reply(status=status, code=code):
-            return RequestResult.OK if dialect.judge(status, code) is Judgement.OK else RequestResult.REJECTED
+            fine = code in call.expected or dialect.judge(status, code) is Judgement.OK
+            return RequestResult.OK if fine else RequestResult.REJECTED
         case RateLimited() | Banned():
             return RequestResult.RATE_LIMITED
         case EdgePage():

@@ -123,12 +123,15 @@ class Api:
         *,
         deadline_s: float = READ_DEADLINE_S,
         lane: Lane = Lane.ORDINARY,
+        expected: frozenset[str] = frozenset(),
     ) -> object:
-        """The `data` of an answer. Raises `VenueError`, and `CredentialsError` when the venue refuses our key."""
+        """The `data` of an answer. Raises `VenueError`, and `CredentialsError` when the venue refuses our key.
+
+        A code that is `expected` is raised as any other, and counted as an answer: the call asks for it."""
         ends_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
         mended, failures = False, 0
         while True:
-            call = self._prepared(endpoint, query, None, self._left_s(ends_ns), lane)
+            call = self._prepared(endpoint, query, None, self._left_s(ends_ns), lane, expected=expected)
             reply = _reply(endpoint, await self._transport.read(call))
             sealed = envelope(endpoint.name, reply.body)
             self._listen(endpoint, sealed)
@@ -196,6 +199,7 @@ class Api:
         *,
         subject: str | None = None,
         closes: bool = False,
+        expected: frozenset[str] = frozenset(),
     ) -> Call:
         """Keys in ascending order, the one order that every source signs (19.2)."""
         ordered = tuple(sorted(query))
@@ -217,6 +221,7 @@ class Api:
             lane=lane,
             subject=subject,
             closes=closes,
+            expected=expected,
         )
 
     def _signed(self, method: str, path_and_query: str, text: str) -> Mapping[str, str]:

@@ -41,7 +41,7 @@ async def detect(api: Api, *, product_type: str) -> Family:
     `VenueBusy` too while the account is being converted, and `VenueRefused` where both families answer.
     """
     try:
-        await api.read(ACCOUNT_INFO)
+        await api.read(ACCOUNT_INFO, expected=frozenset({IS_CLASSIC}))
     except VenueRefused as refusal:
         word = await _classic_call(api, product_type)
         if refusal.code != IS_CLASSIC:
@@ -68,7 +68,7 @@ async def _classic_call(api: Api, product_type: str) -> str | None:
     Raises `CredentialsError` for a key that is refused whatever the family.
     """
     try:
-        await api.read(ACCOUNTS, (("productType", product_type),))
+        await api.read(ACCOUNTS, (("productType", product_type),), expected=frozenset({IS_UNIFIED}))
     except VenueRefused as refusal:
         return refusal.code
     except VenueError:

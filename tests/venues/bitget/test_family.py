@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from guardd.errors import CredentialsError, PayloadError, VenueBusy, VenueError, VenueRefused, VenueUnreachable
-from guardd.model.facts import ClockOffsetRead
+from guardd.model.facts import ClockOffsetRead, RequestFinished, RequestResult
 from guardd.model.intent import CloseAtMarket
 from guardd.model.names import AccountName, ClientId, PositionKey, PositionMode, Severity, Side, Symbol
 from guardd.model.outcome import Outcome, Reason, Rejected
@@ -196,6 +196,25 @@ async def test_opening_measures_the_time_once_and_warms_once_whatever_the_family
         asked.append(len(prepared.network.sent(TIME)))
         assert len([fact for fact in prepared.facts if isinstance(fact, ClockOffsetRead)]) == 1
     assert asked[0] == asked[1]
+
+
+async def test_what_the_question_for_the_family_asks_for_is_no_failure() -> None:
+    """40084 and 40085 are its answers: counted as `ok`, and nothing in the log."""
+    for prepared in (classic(bench()), unified(bench())):
+        await found(prepared)
+        requests = [fact for fact in prepared.facts if isinstance(fact, RequestFinished)]
+        assert {fact.result for fact in requests} == {RequestResult.OK}
+        assert any(code in fact.detail for fact in requests for code in ("40084", "40085"))
+
+
+async def test_the_same_codes_to_any_other_call_are_failures() -> None:
+    on = classic(bench())
+    await on.venue.open()
+    on.facts.clear()
+    on.network.on("/mix/position/all-position", UNIFIED_ONLY)
+    with pytest.raises(VenueRefused):
+        await on.venue.positions()
+    assert RequestResult.REJECTED in {fact.result for fact in on.facts if isinstance(fact, RequestFinished)}
 
 
 async def test_before_it_is_open_nothing_is_read_and_nothing_sent() -> None:
