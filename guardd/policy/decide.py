@@ -218,16 +218,12 @@ class _Look:
             view, "contradiction", Severity.WARNING, f"the venue gives an impossible figure: {wrong}", bool(wrong)
         )
         for rule in view.rules:
-            if not rule.delevers:
-                continue
-            since = self.memory.rule(view.held.episode.id, rule.name, Use.CLOSE).unknown_since
+            use = Use.CLOSE if rule.delevers else Use.WARN
+            since = self.memory.rule(view.held.episode.id, rule.name, use).unknown_since
             lasting = since is not None and self.now.seconds_since(since) >= limit_s and not mark_lost
-            text = (
-                f"rule {rule.name} can't be judged: {why or condition_text(rule, view.risk, Use.CLOSE)}"
-                if lasting
-                else ""
-            )
-            self._once(view, f"unknown {rule.name}", Severity.CRITICAL, text, lasting, rule.name)
+            text = f"rule {rule.name} can't be judged: {why or condition_text(rule, view.risk, use)}" if lasting else ""
+            severity = Severity.CRITICAL if rule.delevers else Severity.WARNING
+            self._once(view, f"unknown {rule.name}", severity, text, lasting, rule.name)
 
     # What may be done of what they wish
 
@@ -354,7 +350,10 @@ class _Look:
 
     def _tell_waiting(self, seen: tuple[View, ...]) -> None:
         waiting = {(view.held.key, rule.name) for view, rule in self.wishes.held_back}
-        refused = {(view.held.key, rule.name): why for view, rule, why in self.wishes.refused}
+        refused: dict[tuple[PositionKey, RuleName], str] = {}
+        for view, rule, why in self.wishes.refused:
+            earlier = refused.get((view.held.key, rule.name))
+            refused[view.held.key, rule.name] = why if earlier is None else f"{earlier}; {why}"
         withheld = {(wish.key, wish.rule.name): word for wish in self.wishes.found if (word := self._withheld_by(wish))}
         for view in seen:
             for rule in view.rules:

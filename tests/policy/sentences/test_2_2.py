@@ -1,6 +1,6 @@
 """interfaces.md 2.2, row by row: each metric by numbers that can be checked by hand, and whose number counts for what."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pytest
@@ -8,18 +8,21 @@ import pytest
 from guardd.daemon.lookout import Lookout
 from guardd.errors import ConfigurationError
 from guardd.model.decision import Close
-from guardd.model.event import MarkSeen
+from guardd.model.event import BalancePushed, BalanceRead, LedgerRead, MarkSeen, PositionsRead
+from guardd.model.flow import Flow, FlowKind
 from guardd.model.fold import fold
+from guardd.model.highwater import DAY_MS
 from guardd.model.names import MarginMode, PositionKey, Severity, Side
 from guardd.model.position import Position
 from guardd.model.reading import Absent, Reading
+from guardd.model.state import AccountState
 from guardd.policy.conditions import Truth, Use, metric_of
 from guardd.policy.explain import describe
 from guardd.policy.language import Metric
 from guardd.policy.reasons import plain
 from guardd.policy.view import views
 from guardd.risk.assess import PositionRisk, assess_position
-from tests.model.accounts import ETH, START, D, account, key, later, row
+from tests.model.accounts import ETH, START, D, account, balance, key, later, row
 from tests.policy.guarded import acts, cross, every, guarded, only, policy_of, protect, rule
 
 LONG, SHORT, CROSS = Side.LONG, Side.SHORT, MarginMode.CROSS
@@ -127,6 +130,99 @@ def test_each_metric_takes_its_own_unit_and_no_other(metric: Metric, unit: str) 
         policy_of(asked)
 
 
+# account_drawdown: equity is the wallet less 100 of loss
+
+
+@dataclass
+class Banked:
+    """A cross position whose account and ledger are read; a flow is in both."""
+
+    state: AccountState = field(default_factory=lambda: account(row(mode=CROSS)))
+    wallet: Decimal = Decimal(2000)
+    at_s: float = 0.0
+    flows: tuple[Flow, ...] = ()
+
+    def read(self, *, told: bool = True) -> Reading | None:
+        """Read twice, two seconds apart, and the ledger where it is `told`; then the metric."""
+        for _ in range(2):
+            self.at_s += 2
+            now = later(self.at_s)
+            read = replace(row(mode=CROSS), venue_ms=now.wall_ms)
+            fold(self.state, MarkSeen(key().symbol, D(89000), now))
+            fold(self.state, PositionsRead(started=now, at=now, positions=(read,)))
+            balances = (balance(read, wallet=str(self.wallet)),)
+            if told:
+                fold(self.state, LedgerRead(started=now, at=now, since_ms=0, flows=self.flows))
+            fold(self.state, BalanceRead(started=now, at=now, balances=balances))
+        return self.metric()
+
+    def metric(self) -> Reading | None:
+        risk = assess_position(self.state, self.state.held[key()], mark=D(89000), now=later(self.at_s))
+        return metric_of(risk, Metric.ACCOUNT_DRAWDOWN, Use.CLOSE)
+
+    def moved(self, amount: str, kind: FlowKind) -> None:
+        self.at_s += 1
+        self.wallet += D(amount)
+        flow = Flow(
+            id=f"{len(self.flows)}", at_ms=later(self.at_s).wall_ms, currency="USDT", amount=D(amount), kind=kind
+        )
+        self.flows = (*self.flows, flow)
+
+
+def test_the_drawdown_is_the_fall_of_equity_from_its_high_since_first_sight() -> None:
+    here = Banked()
+    assert here.metric() is Absent.UNKNOWN
+    assert here.read() == 0
+    here.moved("-380", FlowKind.PNL)
+    assert here.read() == pytest.approx(D("0.2"))
+    here.moved("480", FlowKind.PNL)
+    assert here.read() == 0
+    here.moved("-500", FlowKind.PNL)
+    assert here.read() == pytest.approx(D("0.25")), "from the new high of 2000"
+
+
+@pytest.mark.parametrize("kind", [FlowKind.DEPOSIT, FlowKind.WITHDRAWAL, FlowKind.TRANSFER, FlowKind.VOUCHER])
+@pytest.mark.parametrize("amount", ["1000", "-700"])
+def test_the_drawdown_is_not_changed_by_money_from_outside(kind: FlowKind, amount: str) -> None:
+    here = Banked()
+    here.read()
+    here.moved("-380", FlowKind.PNL)
+    here.read()
+    here.moved(amount, kind)
+    assert here.read() == pytest.approx(D("0.2"))
+
+
+def test_a_step_of_equity_that_no_flow_explains_leaves_the_drawdown_unknown() -> None:
+    here = Banked()
+    here.read()
+    here.wallet -= 500
+    assert here.read() is Absent.UNKNOWN
+
+
+def test_a_pushed_equity_is_no_account_read() -> None:
+    here = Banked()
+    here.read()
+    (known,) = here.state.balances.values()
+    assert isinstance(known.equity, Decimal)
+    fold(here.state, BalancePushed(at=later(here.at_s), balance=replace(known, equity=known.equity / 2)))
+    assert here.metric() == 0
+
+
+def test_the_drawdown_begins_anew_at_midnight_utc() -> None:
+    here = Banked()
+    here.read()
+    here.moved("-380", FlowKind.PNL)
+    assert here.read() == pytest.approx(D("0.2"))
+    midnight = (later(here.at_s).wall_ms // DAY_MS + 1) * DAY_MS
+    here.at_s += (midnight - later(here.at_s).wall_ms) / 1000 + 1
+    assert here.read() == 0
+
+
+def test_position_age_counts_from_the_venues_open_time() -> None:
+    risk = risk_of(row(opened_ms=START.wall_ms - 90_000), mark="89000")
+    assert reading(Metric.POSITION_AGE, risk) == 90
+
+
 # Values, none and unknown
 
 
@@ -140,15 +236,19 @@ def test_a_rule_that_is_unknown_does_not_fire_and_one_that_is_none_fires_above()
     assert guarded(policy_of(far, near), unknown).mark("89000").told == ()
 
 
+@pytest.mark.parametrize(("action", "severity"), [("close: {}", Severity.CRITICAL), ("notify: {}", Severity.WARNING)])
 @pytest.mark.parametrize(("waited", "told"), [(4.9, False), (5.0, True)])
-def test_unknown_for_longer_than_stale_after_is_blindness(waited: float, told: bool) -> None:
-    close = rule("{distance_to_liquidation: {below: 5%}}", "close: {}")
+def test_unknown_for_longer_than_stale_after_is_blindness(
+    action: str, severity: Severity, waited: float, told: bool
+) -> None:
+    asked = rule("{distance_to_liquidation: {below: 5%}}", action)
     unknown = row(venue_liquidation=Absent.UNKNOWN, margin=Absent.UNKNOWN)
-    here = guarded(policy_of(close, stale_after="5s"), unknown)
+    here = guarded(policy_of(asked, stale_after="5s"), unknown)
     assert not any("can't be judged" in tell.text for tell in here.look().told)
     here.wait(waited)
     judged = [tell.severity for tell in here.look().told if "can't be judged" in tell.text]
-    assert judged == ([Severity.CRITICAL] if told else [])
+    assert judged == ([severity] if told else [])
+    assert here.look().told == ()
 
 
 def test_a_liquidation_price_on_the_wrong_side_reads_again_is_told_and_is_no_distance_of_zero() -> None:
