@@ -59,7 +59,8 @@ async def test_C130_margin_is_added_to_the_named_position_alone(bench: Bench, he
         accepted(await on.send(addition(on, key)))
         assert margin_of(on, key) == before + Decimal("25.5")
         after = await row_of(on, key)
-        assert is_value(read.margin) and is_value(after.margin)
+        assert is_value(read.margin)
+        assert is_value(after.margin)
         assert abs(after.margin - read.margin - Decimal("25.5")) < Decimal("0.01")
         assert on.held(key) == 5
 
@@ -71,7 +72,8 @@ async def test_C131_margin_for_a_cross_position_is_not_even_asked_for(bench: Ben
         on.hold(key, 5)
         await on.venue.positions()
         outcome = await on.send(AddMargin(key=key, amount=Decimal(10), currency=COIN, margin_before=Decimal(0)))
-        assert isinstance(outcome, Rejected) and outcome.reason is Reason.UNSUPPORTED, outcome
+        assert isinstance(outcome, Rejected), outcome
+        assert outcome.reason is Reason.UNSUPPORTED
 
 
 async def test_C132_more_margin_than_is_free_is_refused(bench: Bench) -> None:
@@ -106,7 +108,8 @@ async def test_C134_a_venue_without_a_call_for_margin_says_so_and_sends_nothing(
         key = on.long(on.btc)
         on.hold(key, 5)
         outcome = await on.send(addition(on, key))
-        assert isinstance(outcome, Rejected) and outcome.reason is Reason.UNSUPPORTED, outcome
+        assert isinstance(outcome, Rejected), outcome
+        assert outcome.reason is Reason.UNSUPPORTED
 
 
 @both_modes
