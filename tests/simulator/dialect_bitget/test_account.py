@@ -294,3 +294,26 @@ def test_a_closed_life_is_told_with_its_fees() -> None:
     assert opened < 0
     assert closed < 0
     assert (row["openTotalPos"], row["closeTotalPos"]) == ("0.1", "0.1")
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "btcusdt", "BTCPERP"])
+def test_the_accounts_own_rates_are_told_for_a_symbol_of_any_product_type(symbol: str) -> None:
+    got = Bench().get("/api/v2/common/trade-rate", symbol=symbol, businessType="mix")
+
+    assert (got.status, got.data) == (200, {"makerFeeRate": "0.0002", "takerFeeRate": "0.0006"})
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"symbol": "BTCUSDT"}, "40811"),
+        ({"businessType": "mix"}, "40811"),
+        ({"symbol": "BTCUSDT", "businessType": "futures"}, "400172"),
+        ({"symbol": "BTCUSDT", "businessType": "spot"}, "40034"),
+        ({"symbol": "NOPEUSDT", "businessType": "mix"}, "40034"),
+    ],
+)
+def test_rates_of_nothing_that_is_traded_are_refused(query: dict, code: str) -> None:
+    got = Bench().get("/api/v2/common/trade-rate", **query)
+
+    assert (400, code) == (got.status, got.code)

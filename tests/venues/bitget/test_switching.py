@@ -11,7 +11,7 @@ import pytest
 
 from guardd.clock import SystemClock
 from guardd.errors import CredentialsError, VenueRefused, VenueUnreachable
-from guardd.model.facts import Fact, RequestFinished, Said
+from guardd.model.facts import Fact, RequestFinished, RequestResult, Said
 from guardd.model.intent import CloseAtMarket
 from guardd.model.names import AccountName, ClientId, PositionKey, PositionMode, Severity, Side, Symbol
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected
@@ -110,6 +110,19 @@ async def test_an_account_is_opened_as_what_it_is_and_closes_by_its_own_words(fa
         assert isinstance(await on.close_some(), Accepted)
         (left,) = on.exchange.query.positions("main")
         assert left.size == Decimal("0.4")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_start_leaves_no_failing_request_in_the_log(family: str) -> None:
+    async with stand(family) as on:
+        await on.venue.open()
+        await on.venue.instruments([BTC])
+        await on.venue.positions()
+        await on.venue.balances()
+        await on.venue.orders()
+        await on.venue.position_mode()
+        finished = [fact for fact in on.facts if isinstance(fact, RequestFinished)]
+        assert [(fact.endpoint, fact.detail) for fact in finished if fact.result is not RequestResult.OK] == []
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -65,6 +65,18 @@ def _coin_account(desk: Desk, call: Call) -> Row:
     return {**zeros, **own, "assetMode": "single", **rows.union_figures(desk, call.uid, COIN_MARGIN)}
 
 
+def trade_rate(desk: Desk, call: Call) -> Json:
+    """The account's own rates of one symbol (6.2). Nothing is traded here in spot and margin."""
+    business, named = call.query.word("businessType", "mix", "spot", "margin"), call.query.text("symbol")
+    try:
+        contract = desk.exchange.query.contract(named.upper()) if business == "mix" else None
+    except Refused as refusal:
+        raise VenueError("40034", fill=named) from refusal
+    if contract is None:
+        raise VenueError("40034", fill=named)
+    return {"makerFeeRate": number(contract.maker_fee), "takerFeeRate": number(contract.taker_fee)}
+
+
 def set_leverage(desk: Desk, call: Call) -> Json:
     """Which fields count depends on margin and position mode (7.3)."""
     body, product = call.body, desk.product(call.body)

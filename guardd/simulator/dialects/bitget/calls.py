@@ -34,6 +34,7 @@ _READS: dict[str, Callable[[Desk, Call], Json]] = {
     "/api/v2/spot/public/symbols": public.nothing_listed,
     "/api/v2/spot/public/coins": public.nothing_listed,
     "/api/v2/margin/currencies": public.nothing_listed,
+    "/api/v2/common/trade-rate": account.trade_rate,
     "/api/v2/spot/account/info": wallet.account_info,
     "/api/v2/spot/account/assets": wallet.assets,
     "/api/v2/spot/account/transferRecords": wallet.transfer_records,

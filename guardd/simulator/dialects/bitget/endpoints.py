@@ -39,6 +39,7 @@ _ACCOUNT = (
     write(f"{MIX}/account/set-position-mode", 5),
     write(f"{MIX}/account/set-auto-margin", 5),
     write(f"{MIX}/account/set-asset-mode", 2),
+    read("/api/v2/common/trade-rate", 10),
     read("/api/v2/spot/account/info", 1),
     read("/api/v2/spot/account/assets", 10),
     read("/api/v2/spot/account/transferRecords", 20),
