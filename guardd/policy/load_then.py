@@ -33,7 +33,7 @@ from guardd.policy.language import (
 )
 from guardd.policy.load_when import read_metric
 from guardd.policy.nodes import Entry, Faults, Items, Place, Table, Value, shown
-from guardd.policy.values import read_money, read_number
+from guardd.policy.values import read_figure, read_money, read_number
 
 ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {
     "stop_loss": ("trigger", "price_type", "size", "if_passed", "on_unprotected"),
@@ -134,11 +134,16 @@ def _reduce(arguments: Table, place: Place, faults: Faults) -> PolicyAction | No
         return None if share is None else ReduceBy(share=share)
     most = Decimal("0.5") if at_most is None else _share(at_most, faults)
     aim = None if until is None else _aim(until, SIZE_MOVES, "what a smaller position can change", faults)
-    return None if aim is None or most is None else ReduceUntil(metric=aim[0], target=aim[1], at_most=most)
+    if aim is None or most is None:
+        return None
+    return ReduceUntil(metric=aim[0], target=aim[1], at_most=most, coin=aim[2])
 
 
-def _aim(until: Entry, moves: frozenset[Metric], what: str, faults: Faults) -> tuple[Metric, Decimal] | None:
-    """Aims are above zero, but for a loss: `unrealized_pnl: -50 USDT` is what may be left of one."""
+def _aim(until: Entry, moves: frozenset[Metric], what: str, faults: Faults) -> tuple[Metric, Decimal, str] | None:
+    """The metric, its aim and, of money, the coin.
+
+    Aims are above zero, but for a loss: `unrealized_pnl: -50 USDT` is what may be left of one.
+    """
     single = read_single(until.value, "a metric and its aim such as {distance_to_liquidation: 12%}", faults)
     if single is None:
         return None
@@ -149,11 +154,14 @@ def _aim(until: Entry, moves: frozenset[Metric], what: str, faults: Faults) -> t
     if metric not in moves:
         faults.expected(entry.place, shown(word), f"{what}: {', '.join(sorted(moves))}")
         return None
-    target = read_number(entry.value, UNIT_OF[metric], faults)
-    if target is not None and (target == 0 or (target < 0 and metric is not Metric.UNREALIZED_PNL)):
+    figure = read_figure(entry.value, UNIT_OF[metric], faults)
+    if figure is None:
+        return None
+    target, coin = figure
+    if target == 0 or (target < 0 and metric is not Metric.UNREALIZED_PNL):
         faults.expected(entry.value.place, str(target), "an aim above zero")
         return None
-    return None if target is None else (metric, target)
+    return metric, target, coin
 
 
 def _set_leverage(arguments: Table, place: Place, faults: Faults) -> PolicyAction | None:

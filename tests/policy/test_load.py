@@ -175,8 +175,8 @@ def test_an_anchor_may_be_used_again() -> None:
             "policy.yaml:4:36: found the bare number `-50`, expected an amount with its coin such as 100 USDT",
         ),
         (
-            "when: {unrealized_pnl: {below: -50 EUR}}\nthen: [close: {}]",
-            "policy.yaml:4:36: found `-50 EUR`, expected an amount in USDT: other coins are not yet in this version",
+            "when: {unrealized_pnl: {below: -50 usdt}}\nthen: [close: {}]",
+            "policy.yaml:4:36: found `-50 usdt`, expected an amount with its coin such as 100 USDT",
         ),
         (
             "when: {data_age: {above: nan}}\nthen: [notify: {}]",
