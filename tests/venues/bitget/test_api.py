@@ -194,8 +194,12 @@ async def test_a_leg_that_is_refused_under_00000_is_a_refusal(data: object, reas
     assert outcome.reason is reason
 
 
-async def test_I07_a_leg_that_is_refused_without_a_code_leaves_the_outcome_open() -> None:
-    data = {"successList": [], "failureList": [{"orderId": "1", "errorMsg": "notExistend"}]}
+@pytest.mark.parametrize("code", [{}, {"errorCode": ""}, {"errorCode": None}, {"errorCode": "99999"}])
+@pytest.mark.parametrize("words", ["notExistend", "success", ""])
+async def test_I07_a_leg_that_is_refused_by_no_known_code_leaves_the_outcome_open_whatever_its_words(
+    code: dict[str, object], words: str
+) -> None:
+    data = {"successList": [], "failureList": [{"orderId": "1", "errorMsg": words, **code}]}
     assert isinstance(await written(bench(), ok(data), endpoint=CLOSE), Unknown)
 
 
