@@ -30,9 +30,9 @@ class Leg:
     """One part of an answer to a call that names several orders or positions: refused though the whole was taken."""
 
     code: str
-    """Empty where the venue gives only words: `cancel-plan-order` documents no `errorCode` (Bitget reference, 12.6). Words are never
-    decided on, and a write that is refused by no known code is one of unknown outcome (15): it is looked up (I7). Where the lists
-    prove that a plan order had ended before, `classic.writes` makes that of it."""
+    """Empty where the venue gives only words: `cancel-plan-order` documents no `errorCode` (Bitget reference, 12.6). Words are
+    never decided on, and a write that is refused by no known code is one of unknown outcome (15): it is looked up (I7). Where the
+    lists prove that a plan order had ended before, `classic.writes` makes that of it."""
     text: str
 
 
