@@ -196,6 +196,8 @@ class Settings(BaseSettings):
     mode: Mode = Mode.OBSERVE
     """observe: watch, decide and report, send nothing. enforce: act."""
     policy: Path = Path("policy.yaml")
+    policy_watch: bool = False
+    """Reload the policy when its file changes, as on SIGHUP; a file still being written is waited for."""
     data_dir: Path = Path("./data")
     """Journal and tape; one guardd at a time may use it."""
     journal: Literal["sqlite"] = "sqlite"

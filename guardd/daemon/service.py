@@ -15,6 +15,7 @@ from guardd import __version__
 from guardd.clock import Clock
 from guardd.config import Mode, Secrets, Settings, account_name, is_loopback
 from guardd.daemon.account import GuardedAccount
+from guardd.daemon.reload import Ears, PolicyReload
 from guardd.daemon.schedule import Schedule
 from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.systemd import Notifier as ServiceManager
@@ -90,6 +91,16 @@ class Service:
             sleep=clock.sleep,
         )
         self._listener = Fanout(self._metrics, self._board, Narrator(), self._notifier)
+        self._ready = False
+        self._reload = PolicyReload(
+            path=settings.policy,
+            current=lambda: self._policy,
+            adopt=self._adopt,
+            states=lambda: [account.guard.state for account in self._accounts],
+            clock=clock,
+            ears=Ears(said=self._said, count=self._metrics.policy_reload, reloading=self._reloading),
+            pinned=gate.word is not None and gate.word != CONFIRM,
+        )
 
     async def run(self) -> None:
         """Guard until a signal. Raises what keeps it from starting: settings, credentials, venue, journal."""
@@ -97,7 +108,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         journal = SqliteJournal.open(self._settings.data_dir, now=self._clock.now, listen=self._listener)
         tape = Tape(self._settings.data_dir)
         schedule = Schedule()
@@ -105,6 +116,9 @@ class Service:
             self._wire_accounts(journal, tape)
             self._supervisor.start("tape", lambda: tape.run(self._clock.sleep), budget=EXPENDABLE)
             self._supervisor.start("notify", self._notifier.run, budget=EXPENDABLE)
+            self._supervisor.start("policy", self._reload.run, budget=EXPENDABLE)
+            if self._settings.policy_watch:
+                self._supervisor.start("policy-watch", self._reload.watch, budget=EXPENDABLE)
             await self._start_http()
             if await self._supervisor.unless(self._stopping, "start", self._start_accounts()):
                 schedule.daily("prune-journal", lambda: self._prune(journal), hour=0, minute=10)
@@ -217,6 +231,7 @@ class Service:
                     group.create_task(self._begin(account, armed=armed), name=f"{account.name}/begin")
             elif enforcing:
                 group.create_task(self._ask(enforcing), name="confirm")
+        self._ready = True
         self._manager.send(READY="1", STATUS=f"guarding {len(self._accounts)} accounts, {self._settings.mode}")
         log.info("ready", accounts=len(self._accounts), mode=self._settings.mode.value, policy=self._policy.digest[:12])
 
@@ -239,20 +254,29 @@ class Service:
         """Show positions and what the policy would do; wait for the word. Anything else stops the daemon with nothing sent."""
         for account in accounts:
             await account.ready()
+        ask = self._gate.ask
+        if ask is None:
+            return
+        while True:
+            shown = self._policy
+            answer = await ask(self._picture(accounts))
+            if answer == CONFIRM and self._policy.digest == shown.digest:
+                break
+            if answer != CONFIRM:
+                self._announce("not confirmed: nothing was sent")
+                self._stopping.set()
+                return
+            self._announce("the policy was reloaded while you read: look again")
+        for account in accounts:
+            account.begin(armed=True, why=f"policy {self._policy.digest}")
+
+    def _picture(self, accounts: list[GuardedAccount]) -> list[str]:
+        """What CONFIRM is about."""
         lines = [f"policy {self._policy.source} ({self._policy.digest[:12]})"]
         for account in accounts:
             lines.append(f"account {account.name} ({account.guard.state.venue}):")
             lines.extend(f"  {line}" for line in describe(self._policy, account.guard.state, self._clock.now()))
-        lines.extend(self._doubts(accounts))
-        ask = self._gate.ask
-        if ask is None:
-            return
-        if await ask(lines) == CONFIRM:
-            for account in accounts:
-                account.begin(armed=True, why=f"policy {self._policy.digest}")
-        else:
-            self._announce("not confirmed: nothing was sent")
-            self._stopping.set()
+        return [*lines, *self._doubts(accounts)]
 
     def _doubts(self, accounts: list[GuardedAccount]) -> list[str]:
         """What `guardd policy check` has to say, at the leverages that are held."""
@@ -268,21 +292,18 @@ class Service:
             if name is None or account.name == name:
                 account.speak(word, "over HTTP")
 
-    def _reload(self) -> None:
-        """SIGHUP: another policy, whole or not at all (I23)."""
-        self._manager.send(RELOADING="1", MONOTONIC_USEC=str(self._clock.monotonic_ns() // 1000))
-        try:
-            policy: Policy = policy_from(self._settings.policy)
-        except ConfigurationError as error:
-            self._said(Severity.CRITICAL, "policy", f"policy not reloaded, the old one stays: {error}")
-        else:
-            same = policy.digest == self._policy.digest
-            self._policy = policy
-            for account in self._accounts:
-                account.guard.adopt(policy)
-            what = "unchanged" if same else f"now {policy.digest[:12]}"
-            self._said(Severity.INFO if same else Severity.WARNING, "policy", f"policy reloaded: {what}")
-        self._manager.send(READY="1")
+    def _adopt(self, policy: Policy) -> None:
+        """Another policy for all accounts in one turn of the loop: whole, or not at all (I23)."""
+        self._policy = policy
+        for account in self._accounts:
+            account.guard.adopt(policy)
+
+    def _reloading(self, begins: bool) -> None:
+        """What a service of systemd's type `notify-reload` says; one that isn't ready yet says nothing."""
+        if self._ready and begins:
+            self._manager.send(RELOADING="1", MONOTONIC_USEC=str(self._clock.monotonic_ns() // 1000))
+        elif self._ready:
+            self._manager.send(READY="1")
 
     def _on_pulse(self, account: AccountName, now: Instant) -> None:
         """A guard's loop turned: the service manager's watchdog hangs on this, not on a timer, and on every guard's."""

@@ -46,11 +46,15 @@ def real_world(clock: Clock, *, seed: int | None = None) -> World:
 
 def policy_from(path: Path) -> Policy:
     """Raises `ConfigurationError` naming file, line and column of every fault."""
+    return load_policy(policy_text(path), source=str(path))
+
+
+def policy_text(path: Path) -> str:
+    """Raises `ConfigurationError` for a file that can't be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"policy {path}: can't be read ({error})") from None
-    return load_policy(text, source=str(path))
 
 
 def bitmart_access(

@@ -9,7 +9,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final, assert_never
 
-from guardd.model.names import VenueName
+from guardd.model.names import Symbol, VenueName
 from guardd.model.reading import Absent, Reading
 from guardd.policy.language import AllOf, AnyOf, Compare, Condition, Match, Metric, Not, Sense
 from guardd.risk.assess import PositionRisk
@@ -115,8 +115,13 @@ def matches(match: Match, risk: PositionRisk, venue: VenueName) -> bool:
         and match.venue in (None, venue)
         and match.side in (None, risk.key.side)
         and match.margin_mode in (None, risk.margin_mode)
-        and any(fnmatchcase(risk.key.symbol, pattern) for pattern in match.symbols)
+        and about(match, risk.key.symbol)
     )
+
+
+def about(match: Match, symbol: Symbol) -> bool:
+    """True when one of its patterns fits the symbol."""
+    return any(fnmatchcase(symbol, pattern) for pattern in match.symbols)
 
 
 def _truth(value: bool) -> Truth:

@@ -54,6 +54,7 @@ _OUTCOMES: Final[dict[Stage, str]] = {
     Stage.REFUSED: "refused",
 }
 NOTIFICATION_OUTCOMES: Final = ("sent", "failed", "dropped")
+RELOAD_OUTCOMES: Final = ("adopted", "unchanged", "refused")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,20 @@ class Metrics:
         )
         for outcome in NOTIFICATION_OUTCOMES:
             self._notifications.labels(outcome)
+        self._reloads = Counter(
+            "guardd_policy_reloads",
+            "Reloads of the policy, by what came of them.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in RELOAD_OUTCOMES:
+            self._reloads.labels(outcome)
+        self._reloaded = Gauge(
+            "guardd_policy_last_reload_successful",
+            "0 while the policy's file is one that was refused.",
+            registry=self.registry,
+        )
+        self._reloaded.set(1)
 
     def _make_timings(self) -> None:
         self._reaction = _Children(
@@ -166,6 +181,11 @@ class Metrics:
     def notification(self, outcome: str) -> None:
         """Count one message: `sent`, `failed` or `dropped`."""
         self._notifications.labels(outcome).inc()
+
+    def policy_reload(self, outcome: str) -> None:
+        """Count one reload: `adopted`, `unchanged` or `refused`."""
+        self._reloads.labels(outcome).inc()
+        self._reloaded.set(outcome != "refused")
 
     def __call__(self, fact: Fact, /) -> None:
         match fact:
