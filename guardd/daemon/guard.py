@@ -24,7 +24,7 @@ from guardd.execution.executor import Executor, Spawn
 from guardd.execution.proposal import Bounds, Leash
 from guardd.journal.base import Journal
 from guardd.model.account import AccountCondition
-from guardd.model.decision import Close, Decision, Protect, Reduce
+from guardd.model.decision import Close, Decision, Protect, Reduce, finish_name
 from guardd.model.equity import ledger_from_ms
 from guardd.model.event import (
     BalanceRead,
@@ -52,6 +52,7 @@ from guardd.model.intent import is_ours
 from guardd.model.names import AccountName, PositionKey, RuleName, Severity, Symbol
 from guardd.model.order import PlanOrder, RestingOrder
 from guardd.model.state import AccountState, News, NewsKind
+from guardd.policy.blindness import unjudged
 from guardd.policy.confirm import Confirmation, Verdict
 from guardd.policy.decide import GUARD, Decided, decide
 from guardd.policy.language import Metric, Policy, compared
@@ -428,7 +429,8 @@ class Guard:
             reason = f"software stop at {stop.trigger_price}: mark {frame.mark} ({stop.why})"
             decision: Decision = Close(key=key, episode=stop.episode, rule=SOFTWARE_STOP, reason=reason)
             if stop.size is not None and stop.size < held.position.quantity:
-                decision = Reduce(key=key, episode=stop.episode, rule=SOFTWARE_STOP, size=stop.size, reason=reason)
+                rule = finish_name(stop.slot)
+                decision = Reduce(key=key, episode=stop.episode, rule=rule, size=stop.size, reason=reason)
             self._hands.act((decision,), now=frame.at, frame_ns=frame.at.mono_ns)
 
     def _bounds(self, key: PositionKey) -> Bounds:
@@ -470,7 +472,8 @@ class Guard:
             self._tell_condition(account_condition, now)
 
     def _condition(self, now: Instant) -> tuple[AccountCondition, str]:
-        stale = "; ".join(self._lookout.blindness(self._policy.limits.stale_after_s, now)) if self._ready else ""
+        old = self._lookout.blindness(self._policy.limits.stale_after_s, now)
+        stale = "; ".join(old or unjudged(self._policy, self.state, self.memory, now)) if self._ready else ""
         missing = self._missing or (() if self._deciding else ("the operator's word",))
         return condition(self.state, missing=missing, stale=stale, now=now)
 

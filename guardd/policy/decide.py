@@ -25,10 +25,11 @@ from guardd.model.instant import Instant
 from guardd.model.intent import LEVERS, Action
 from guardd.model.names import MarginMode, PositionKey, RuleName, Severity, Symbol
 from guardd.model.state import AccountState, Pending
-from guardd.policy.conditions import Use
+from guardd.policy.blindness import judged_by
+from guardd.policy.conditions import Truth, Use
 from guardd.policy.confirm import Confirmation, Verdict
 from guardd.policy.entering import wants_cancel
-from guardd.policy.language import CancelEntering, Notify, Policy, PolicyRule, WhenBlind
+from guardd.policy.language import CancelEntering, Metric, Notify, Policy, PolicyRule, WhenBlind, compares
 from guardd.policy.levers import VERIFIED_WITHIN_S, Lever
 from guardd.policy.memory import Memory, RuleMemory, observe, ripe
 from guardd.policy.reasons import condition_text, inputs_of, plain, sentence
@@ -39,6 +40,7 @@ from guardd.policy.view import View, views
 from guardd.policy.wishes import Wish, Wishes, busy, raises_net, wishes_of
 from guardd.policy.witness import doubts
 from guardd.risk.assess import PositionRisk
+from guardd.risk.drawdown import drawdown_behind
 
 GUARD: Final = RuleName("guardd")
 """In whose name the guard tells what no rule of the policy is about."""
@@ -130,6 +132,8 @@ class _Look:
             if not ripe(remembered, rule, truth, self.now):
                 continue
             active.append(rule)
+            if view.truth_on_fresh_data(rule, Use.WARN) is not Truth.TRUE:
+                continue  # blind: the last values serve stops, `reduce: by` and `close` only (interfaces.md 2.3 "Ages")
             if not remembered.notified:
                 remembered.notified = True
                 self._notify(view, rule)
@@ -218,12 +222,19 @@ class _Look:
             view, "contradiction", Severity.WARNING, f"the venue gives an impossible figure: {wrong}", bool(wrong)
         )
         for rule in view.rules:
-            use = Use.CLOSE if rule.delevers else Use.WARN
+            use = judged_by(rule)
             since = self.memory.rule(view.held.episode.id, rule.name, use).unknown_since
             lasting = since is not None and self.now.seconds_since(since) >= limit_s and not mark_lost
-            text = f"rule {rule.name} can't be judged: {why or condition_text(rule, view.risk, use)}" if lasting else ""
+            text = f"rule {rule.name} can't be judged: {why or self._why_unknown(view, rule, use)}" if lasting else ""
             severity = Severity.CRITICAL if rule.delevers else Severity.WARNING
             self._once(view, f"unknown {rule.name}", severity, text, lasting, rule.name)
+
+    def _why_unknown(self, view: View, rule: PolicyRule, use: Use) -> str:
+        """The comparisons as they stand, and of a drawdown what it lacks."""
+        text = condition_text(rule, view.risk, use)
+        asks = rule.when is not None and any(leaf.metric is Metric.ACCOUNT_DRAWDOWN for leaf in compares(rule.when))
+        why = drawdown_behind(self.state, view.held.key.symbol, self.now).why if asks else ""
+        return f"{text} ({why})" if why else text
 
     # What may be done of what they wish
 

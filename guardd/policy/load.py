@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from guardd.model.names import MarginMode, RuleName, Side
 from guardd.policy.grammar import read_items, read_table, read_text, read_word
 from guardd.policy.language import (
+    STRENGTHENS,
     Condition,
     Limits,
     Match,
@@ -217,3 +218,6 @@ def _check_blind(rule: PolicyRule, when: Condition | None, place: Place, faults:
         faults.expected(
             place, "`when_blind: act` with `reduce: {until: …}`", "`reduce: {by: …}` or `close`: sizes need fresh data"
         )
+    if any(isinstance(action, STRENGTHENS) for action in rule.then):
+        expected = "`reduce: {by: …}` or `close`: what leverage and margin do is reckoned from fresh data"
+        faults.expected(place, "`when_blind: act` with a leverage or margin action", expected)

@@ -34,6 +34,10 @@ class View:
         blind = self.stale and rule.when_blind is WhenBlind.HOLD
         return evaluate(rule.when, self.risk, use, without=BLIND if blind else frozenset())
 
+    def truth_on_fresh_data(self, rule: PolicyRule, use: Use) -> Truth:
+        """The same without any last values, whatever the rule allows: what `when_blind: act` doesn't reach goes by this."""
+        return evaluate(rule.when, self.risk, use, without=BLIND if self.stale else frozenset())
+
     def truth_on_last_values(self, rule: PolicyRule, use: Use) -> Truth:
         """The same as if nothing were too old: what a read might confirm."""
         return evaluate(rule.when, self.risk, use)
