@@ -173,10 +173,11 @@ def _blindness(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Finding
     if not rule.delevers or rule.when_blind is WhenBlind.ACT:
         return
     for leaf, path in leaves(index, rule):
-        old = float(leaf.threshold) >= policy.limits.stale_after_s
+        age_s = float(leaf.threshold)
+        old = age_s >= policy.limits.stale_after_s
         if leaf.metric is Metric.DATA_AGE and leaf.sense is Sense.ABOVE and old:
             text = (
-                f"data older than {float(leaf.threshold):g} s is blindness (stale_after "
+                f"data older than {age_s:g} s is blindness (stale_after "
                 f"{policy.limits.stale_after_s:g} s), and while blind this rule holds: it never acts"
             )
             mend = "add when_blind: act to the rule, if it shall act on the last values"
