@@ -28,7 +28,7 @@ class Access:
     credentials: Credentials
     demo: bool
     product_types: tuple[str, ...]
-    """Which of USDT-FUTURES, USDC-FUTURES and COIN-FUTURES are read."""
+    """Which of USDT-FUTURES, USDC-FUTURES and COIN-FUTURES of a classic account are read; a unified one is read whole."""
     channel_code: str | None
     clock: Clock
     limiter: Limiter

@@ -67,13 +67,11 @@ class Reads:
         api: Api,
         account: AccountName,
         clock: Clock,
-        categories: Sequence[Category],
         tell: Tell,
     ) -> None:
         self._api = api
         self._account = account
         self._clock = clock
-        self._configured = tuple(categories)
         self._tell = tell
         self.warnings = Warnings(tell)
         self.closings = Closings()
@@ -89,9 +87,10 @@ class Reads:
 
     @property
     def categories(self) -> tuple[Category, ...]:
-        """Every futures category that the account can hold: risk is shared (8.1). A basic account has no Coin-M (3)."""
+        """Every futures category that the account can hold, whatever is configured: risk is shared (8.1). A basic account has no
+        Coin-M (3)."""
         basic = self.settings is not None and self.settings.level is AccountLevel.BASIC
-        return tuple(each for each in self._configured if not (basic and each is Category.COIN))
+        return tuple(each for each in Category if not (basic and each is Category.COIN))
 
     @property
     def linear(self) -> tuple[Category, ...]:

@@ -195,6 +195,5 @@ class UnifiedVenue:
 
 
 def reads_of(access: Access, parts: Connection) -> Reads:
-    """The reads of an account in the categories that are configured for it."""
-    categories = tuple(each for each in Category if each.value in access.product_types)
-    return Reads(api=parts.api, account=access.account, clock=access.clock, categories=categories, tell=access.tell)
+    """The reads of an account, which is read whole: `access.product_types` are a classic account's lines."""
+    return Reads(api=parts.api, account=access.account, clock=access.clock, tell=access.tell)

@@ -16,6 +16,7 @@ from guardd.venues.bitget.unified.parse.market import tiers
 from guardd.venues.rows import Row
 from tests.venues.bitget.unified import samples
 from tests.venues.bitget.unified.bench import (
+    ALL_CATEGORIES,
     BTC,
     LONG,
     SHORT,
@@ -60,6 +61,15 @@ async def test_opening_reads_whose_key_it_is_how_it_trades_and_which_contracts_t
         ("/api/v3/market/instruments", "USDT-FUTURES"),
     ]
     assert on.edges == []
+
+
+async def test_an_account_is_read_whole_whatever_lines_are_configured() -> None:
+    """`product_type` is of classic accounts: here one pool stands behind every category."""
+    on = bench(categories=("USDT-FUTURES",))
+    await on.venue.open()
+    on.network.requests.clear()
+    await on.venue.positions()
+    assert {request.query["category"] for request in on.network.requests} == set(ALL_CATEGORIES)
 
 
 async def test_a_basic_account_has_no_coin_m_to_read() -> None:
