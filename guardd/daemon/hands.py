@@ -36,6 +36,7 @@ from guardd.model.names import EpisodeId, PositionKey, RuleName, Severity, Symbo
 from guardd.model.order import PlanOrder, ProtectionKind
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
+from guardd.risk.tranches import filled_tranches
 
 UNPROTECTED_CRITICAL_S: Final = 60.0
 """A position whose stop no form at the venue would take: critical after this, closed where the policy says so (2.4)."""
@@ -140,9 +141,13 @@ class Hands:
 
     def _protect(self, decision: Protect, now: Instant) -> None:
         steps = reconcile(decision, self._state, self._bounds(decision.key), now=now)
-        self.software_stops[decision.key] = steps.software_stops or self._reached(decision)
+        self.software_stops[decision.key] = (*steps.software_stops, *self._reached(decision, steps))
         if self._overdue(decision.key, now):
             self._reader.want(ReadKind.POSITIONS, ReadKind.ORDERS)
+        if steps.lists_first:
+            self._reader.want(ReadKind.ORDERS)
+        if steps.position_first:
+            self._reader.want(ReadKind.POSITIONS)
         for stop in steps.fired:
             self._fired.setdefault((stop.key, stop.order_id), stop)
         if steps.contested:
@@ -152,13 +157,22 @@ class Hands:
         self._note_unprotected(decision.key, decision.episode, steps.unprotected or "; ".join(decision.impossible), now)
         self._propose(steps, now=now)
 
-    def _reached(self, decision: Protect) -> tuple[SoftwareStop, ...]:
-        """Software stops that the mark is past: the policy names them no more (nothing can be placed), and now they must act."""
-        mark = self._bounds(decision.key).mark
+    def _reached(self, decision: Protect, steps: Steps) -> tuple[SoftwareStop, ...]:
+        """Software stops that the mark is past: the policy names them no more (nothing can be placed), and now they must act.
+
+        One for a tranche acts once in the episode.
+        """
+        mark, held = self._bounds(decision.key).mark, self._state.held.get(decision.key)
+        if held is None or not is_value(mark):
+            return ()
+        known = {tranche.slot: tranche for tranche in held.episode.footing.filled}
+        over = set(filled_tranches(self._state, held, known)) | {stop.slot for stop in steps.software_stops}
         return tuple(
             stop
             for stop in self.software_stops.get(decision.key, ())
-            if stop.episode == decision.episode and is_value(mark) and _is_past(mark, stop.trigger_price, decision.key)
+            if stop.episode == decision.episode
+            and stop.slot not in over
+            and _is_past(mark, stop.trigger_price, decision.key)
         )
 
     def _overdue(self, key: PositionKey, now: Instant) -> bool:

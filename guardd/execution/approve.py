@@ -13,7 +13,15 @@ from guardd.execution.judge_levers import judge_lever
 from guardd.execution.patience import not_before
 from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
 from guardd.execution.refusal import No, Refusal, RefusalKind
-from guardd.execution.resting import is_missing_stop, made_by_us, own_plans, placed_for, stands_in_for, venue_allows_one
+from guardd.execution.resting import (
+    is_missing_stop,
+    made_by_us,
+    own_plans,
+    placed_for,
+    stands_in_a_ladder,
+    stands_in_for,
+    venue_allows_one,
+)
 from guardd.execution.windows import (
     CLOSING,
     close_decisions,
@@ -430,6 +438,11 @@ def _judge_ending(proposal: Proposal, write: CancelOrder, state: AccountState, n
     others = [each for each in own_plans(state, write.key, plan.protection) if each.order_id != plan.order_id]
     if instead is not None and stands_in_for(instead, plan, quantity, others, placed_for(state, instead, quantity)):
         return write
+    enough = proposal.enough
+    if instead is not None and enough is not None:
+        live = instead in others and made_by_us(state, instead)
+        if live and stands_in_a_ladder(instead, plan, others, enough=enough, quantity=quantity):
+            return write
     if proposal.gap_allowed and venue_allows_one(state, write.key, plan.protection, now):
         return write
     return No(kind=RefusalKind.UNCONFIRMED, why=f"I3: nothing confirmed stands in for stop {write.order_id}")

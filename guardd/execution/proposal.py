@@ -61,6 +61,8 @@ class Proposal:
     """For ending a stop: the resting order that stands in its place (I3)."""
     gap_allowed: bool = False
     """For ending a stop where the venue forbids two at once: its replacement follows within one request deadline (I3)."""
+    enough: Decimal | None = None
+    """For ending a stop of a ladder: contracts that the policy asks to be closed by the time it would fire."""
     blind: bool = False
     """From the last confirmed quantity: a rule that acts while blind (interfaces.md 2.3)."""
     operator: bool = False
@@ -74,6 +76,8 @@ class SoftwareStop:
     key: PositionKey
     episode: EpisodeId
     rule: RuleName
+    slot: RuleName
+    """Which stop of the policy it is: one for a tranche is done for the episode once the guard closed its share."""
     trigger_price: Decimal
     size: Decimal | None
     on_unprotected: OnUnprotected
@@ -103,6 +107,10 @@ class Steps:
     """Why the position has no adequate resting stop although the policy wants one; empty when it has."""
     contested: str = ""
     """Somebody works against the guard (interfaces.md 2.4)."""
+    lists_first: bool = False
+    """What is to be done hangs on a list of plan orders that is younger than the position."""
+    position_first: bool = False
+    """The same, on a read of the position that is younger than the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

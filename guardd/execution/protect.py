@@ -5,6 +5,7 @@ placed for it is recognised after any restart. At most two generations of orders
 stands and the one that takes its place.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
@@ -18,7 +19,6 @@ from guardd.model.intent import (
     Action,
     CancelKind,
     CancelOrder,
-    CloseAtMarket,
     Intent,
     ModifyProtection,
     PlaceProtection,
@@ -48,47 +48,47 @@ class Slot:
     history: tuple[Finished, ...]
     """Finished intents of this slot in this episode, oldest first."""
 
-    closes: tuple[Finished, ...] = ()
-    """Our closing orders of this episode that filled."""
-
-    def closed_by_us_since(self, placed: Finished) -> Decimal:
-        """Contracts that our own closes took after an order of this slot was decided."""
-        after = (each for each in self.closes if each.at.mono_ns >= placed.intent.decided.mono_ns)
-        return sum((each.filled for each in after if each.filled is not None), Decimal(0))
+    by_then: Decimal | None = None
+    """Contracts that this kind of order shall have closed once this slot's has fired; None: all of them."""
 
     @property
     def kind(self) -> ProtectionKind:
         return self.wanted.kind
 
 
-def slot_name(wanted: WantedOrder) -> RuleName:
-    """What counts a slot's steps: the rule with kind and tranche, so that no other action of the rule shares its cooldown."""
-    return RuleName(f"{wanted.rule}/{wanted.kind}/{wanted.tranche}")
+def slots_of(
+    protect: Protect, state: AccountState, held: Held, *, filled: Collection[RuleName] = ()
+) -> tuple[Slot, ...]:
+    """The slots of a position, stops first, those that fire first first; sizes of one kind never sum to more than is held (I1).
 
-
-def slots_of(protect: Protect, state: AccountState, held: Held) -> tuple[Slot, ...]:
-    """The slots of a position, stops first, the tightest first; sizes of one kind never sum to more than is held (I1)."""
+    `filled`: tranches that are done for the episode.
+    """
     found: list[Slot] = []
     for kind in (ProtectionKind.STOP_LOSS, ProtectionKind.TAKE_PROFIT):
+        nearest = -protect.key.side.sign if kind is ProtectionKind.STOP_LOSS else protect.key.side.sign
         wanted = sorted(
-            (order for order in protect.wanted if order.kind is kind),
-            key=lambda order: (-order.trigger_price * protect.key.side.sign, slot_name(order)),
+            (
+                order
+                for order in protect.wanted
+                if order.kind is kind and (order.size is None or order.slot not in filled)
+            ),
+            key=lambda order: (nearest * order.trigger_price, order.slot),
         )
-        if kind is ProtectionKind.TAKE_PROFIT:
-            wanted.reverse()
         shares = _shares(wanted, held, state)
         resting = _assigned([order for order, _ in shares], state, held, kind)
-        found.extend(
-            Slot(
-                name=slot_name(order),
-                wanted=order,
-                size=size,
-                resting=resting.get(slot_name(order), ()),
-                history=_history(state, held, slot_name(order)),
-                closes=_closes(state, held),
+        by_then: Decimal | None = Decimal(0)
+        for order, size in shares:
+            by_then = None if size is None or by_then is None else by_then + size
+            found.append(
+                Slot(
+                    name=order.slot,
+                    wanted=order,
+                    size=size,
+                    resting=resting.get(order.slot, ()),
+                    history=_history(state, held, order.slot),
+                    by_then=by_then,
+                )
             )
-            for order, size in shares
-        )
     return tuple(found)
 
 
@@ -97,7 +97,7 @@ def unnamed_stops(protect: Protect, state: AccountState, held: Held) -> tuple[Sl
 
     A policy stops naming a stop once the mark is past it: that is when it is to fire, and when a failure of it must be seen.
     """
-    named = {slot_name(order) for order in protect.wanted}
+    named = {order.slot for order in protect.wanted}
     found: list[Slot] = []
     for name in sorted({each.intent.rule for each in state.finished if _verified_stop(each, held)} - named):
         history = _history(state, held, name)
@@ -105,10 +105,11 @@ def unnamed_stops(protect: Protect, state: AccountState, held: Held) -> tuple[Sl
         write = last.intent.write
         if not isinstance(write, PlaceProtection | ModifyProtection):
             continue
+        rule, _, tranche = name.rsplit("/", 2)
         wanted = WantedOrder(
             kind=ProtectionKind.STOP_LOSS,
-            rule=RuleName(name.rsplit("/", 2)[0]),
-            tranche=0,
+            rule=RuleName(rule),
+            tranche=int(tranche),
             trigger_price=write.trigger_price,
             price_type=write.price_type,
             size=write.size,
@@ -116,8 +117,7 @@ def unnamed_stops(protect: Protect, state: AccountState, held: Held) -> tuple[Sl
         )
         plans = own_plans(state, held.key, ProtectionKind.STOP_LOSS)
         resting = tuple(plan for plan in plans if _made_for(plan, [name], state, held) == name)
-        closes = _closes(state, held)
-        found.append(Slot(name=name, wanted=wanted, size=write.size, resting=resting, history=history, closes=closes))
+        found.append(Slot(name=name, wanted=wanted, size=write.size, resting=resting, history=history))
     return tuple(found)
 
 
@@ -162,19 +162,6 @@ def lost(slot: Slot, state: AccountState) -> Finished | None:
     return None
 
 
-def spent(slot: Slot, gone: Finished, held: Held) -> bool:
-    """True when a share of the position that this slot should close was closed since: the tranche is done for the episode.
-
-    Told by figures that survive a restart: what the venue counts as closed, less what our own closes took.
-    """
-    if slot.wanted.size is None:
-        return False
-    write = gone.intent.write
-    size = write.size if isinstance(write, PlaceProtection) and write.size is not None else slot.wanted.size
-    closed = held.position.closed_quantity - gone.intent.closed_before
-    return closed - slot.closed_by_us_since(gone) >= size
-
-
 def place(
     slot: Slot, held: Held, form: PlanForm, *, trigger: Decimal, missing: bool, reason: str, restores: str = ""
 ) -> Proposal:
@@ -212,7 +199,15 @@ def modify(slot: Slot, held: Held, plan: PlanOrder, *, trigger: Decimal, reason:
     return _proposal(slot, held, write, lane=Lane.ORDINARY, reason=reason, restores=restores)
 
 
-def end(held: Held, plan: PlanOrder, *, instead: OrderId | None, reason: str, gap_allowed: bool = False) -> Proposal:
+def end(
+    held: Held,
+    plan: PlanOrder,
+    *,
+    instead: OrderId | None,
+    reason: str,
+    gap_allowed: bool = False,
+    enough: Decimal | None = None,
+) -> Proposal:
     """End one order of ours on a held position."""
     return Proposal(
         key=held.key,
@@ -224,6 +219,7 @@ def end(held: Held, plan: PlanOrder, *, instead: OrderId | None, reason: str, ga
         reason=reason,
         instead=instead,
         gap_allowed=gap_allowed,
+        enough=enough,
     )
 
 
@@ -277,19 +273,11 @@ def _history(state: AccountState, held: Held, name: RuleName) -> tuple[Finished,
     )
 
 
-def _closes(state: AccountState, held: Held) -> tuple[Finished, ...]:
-    return tuple(
-        finished
-        for finished in state.finished
-        if finished.intent.episode == held.episode.id and isinstance(finished.intent.write, CloseAtMarket)
-    )
-
-
 def _assigned(
     wanted: list[WantedOrder], state: AccountState, held: Held, kind: ProtectionKind
 ) -> dict[RuleName, tuple[PlanOrder, ...]]:
     """Our resting orders by slot: those made for it; then strays (a renamed rule's, an earlier life's) to the nearest empty one."""
-    names = [slot_name(order) for order in wanted]
+    names = [order.slot for order in wanted]
     found: dict[RuleName, list[PlanOrder]] = {name: [] for name in names}
     strays: list[PlanOrder] = []
     for plan in own_plans(state, held.key, kind):
@@ -299,13 +287,13 @@ def _assigned(
         nearest = min(
             wanted,
             key=lambda order: (
-                bool(found[slot_name(order)]),
+                bool(found[order.slot]),
                 order.size != plan.size,
                 abs(order.trigger_price - plan.trigger_price),
-                slot_name(order),
+                order.slot,
             ),
         )
-        found[slot_name(nearest)].append(plan)
+        found[nearest.slot].append(plan)
     return {name: tuple(plans) for name, plans in found.items()}
 
 

@@ -8,6 +8,7 @@ For each slot, in this order:
 - nothing of ours rests: a user's adequate stop will do; else it is placed, down the ladder whole → sized → plan → software.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
@@ -22,7 +23,6 @@ from guardd.execution.protect import (
     place,
     restorations,
     slots_of,
-    spent,
     tightest,
     unnamed_stops,
     unwanted,
@@ -40,14 +40,16 @@ from guardd.execution.resting import (
 )
 from guardd.execution.windows import reason_of
 from guardd.model.capabilities import Capabilities
-from guardd.model.decision import Close, Protect, Reduce
+from guardd.model.decision import Close, Protect, Reduce, finish_name
+from guardd.model.footing import FilledTranche
 from guardd.model.instant import Instant
 from guardd.model.intent import Action, ModifyProtection, PlaceProtection, Stage
-from guardd.model.names import OrderId, PriceType, Severity
+from guardd.model.names import OrderId, PriceType, RuleName, Severity
 from guardd.model.order import PlanForm, PlanOrder, ProtectionKind
 from guardd.model.outcome import Reason
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Finished, Held, Pending
+from guardd.risk.tranches import closed_for, filled_tranches
 
 MOVE_RATIO_MIN: Final = Decimal("0.001")
 MOVE_PACE_S: Final = 5.0
@@ -60,6 +62,10 @@ CLOSE_ALONE_S: Final = 3.0
 FIRED_FINISH_S: Final = 1.0
 """A triggered stop has this long before the guard closes what it left."""
 
+FIGURES_AGREE_S: Final = 3.0
+"""Position and plan list are read one after the other: a tranche that may have filled between is left as it is for so long."""
+READ_AFTER_S: Final = 0.1
+"""A position that was answered so long after a list was asked for after it."""
 FIRED_TRANCHE_S: Final = 60.0
 """What is held this long after a tranche fired may be what the user has added since: it is left alone."""
 
@@ -96,6 +102,9 @@ class _Scene:
     state: AccountState
     bounds: Bounds
     now: Instant
+    filled: Mapping[RuleName, FilledTranche]
+    """Tranches that are done for the episode."""
+    stops: tuple[Slot, ...] = ()
 
 
 def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Instant) -> Steps:
@@ -108,8 +117,12 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
         return Steps(unprotected="" if state.plans_at is not None else "the plan orders were never read")
     if held.close_seen is not None:
         return Steps()  # a push says that it is gone; the read that was asked for tells before anything is placed on it
-    scene = _Scene(held=held, state=state, bounds=bounds, now=now)
-    parts = [_slot(slot, scene) for slot in slots_of(protect, state, held)]
+    known = {tranche.slot: tranche for tranche in held.episode.footing.filled}
+    filled = filled_tranches(state, held, known)
+    slots = slots_of(protect, state, held, filled=filled)
+    stops = tuple(slot for slot in slots if slot.kind is ProtectionKind.STOP_LOSS)
+    scene = _Scene(held=held, state=state, bounds=bounds, now=now, filled=filled, stops=stops)
+    parts = [_slot(slot, scene) for slot in slots]
     parts.extend(_passed(slot, scene) for slot in unnamed_stops(protect, state, held))
     parts.append(_not_wanted(protect, scene))
     steps = _joined(parts, protect, scene)
@@ -146,6 +159,8 @@ def _slot(slot: Slot, scene: _Scene) -> Steps:
         return _two_generations(slot, scene)
     best = slot.resting[0]
     if not _size_fits(best, slot, scene.held):
+        if _may_have_filled(best, slot, scene):
+            return Steps(lists_first=True)
         return _replace(slot, best, scene, why=f"it covers {best.size} of {slot.size or scene.held.position.quantity}")
     return _move(slot, best, scene)
 
@@ -156,6 +171,23 @@ def _is_being_closed(scene: _Scene) -> bool:
         pending.intent.action is Action.CLOSE and scene.now.seconds_since(pending.intent.decided) <= CLOSE_ALONE_S
         for pending in scene.state.in_flight(scene.held.key)
     )
+
+
+def _may_have_filled(plan: PlanOrder, slot: Slot, scene: _Scene) -> bool:
+    """The position shrank after the list was read: a tranche that filled leaves the others their size; the list tells."""
+    if slot.wanted.size is None or plan.size is None or slot.size is None or plan.size <= slot.size:
+        return False
+    started, changed = scene.state.plans_started, scene.held.changed
+    waited_s = scene.now.seconds_since(changed)
+    return started is not None and changed.mono_ns > started.mono_ns and waited_s < FIGURES_AGREE_S
+
+
+def _position_is_older(scene: _Scene) -> bool:
+    """The position was read before the list that an order is missing from: whether it filled, the next read tells."""
+    listed = scene.state.plans_at
+    if listed is None or scene.held.read.seconds_since(listed) >= READ_AFTER_S:
+        return False
+    return scene.now.seconds_since(listed) < FIGURES_AGREE_S
 
 
 # What fits
@@ -232,12 +264,15 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
     if slot.kind is ProtectionKind.STOP_LOSS and (note := _users_stop(slot, scene)) is not None:
         return Steps(notes=note)
     gone = lost(slot, scene.state)
-    if gone is not None and spent(slot, gone, scene.held):
-        return Steps()
     if gone is None:
         return _place_missing(slot, scene, reason=f"no {slot.kind} rests at {slot.wanted.trigger_price}")
-    if gone.order_id in scene.state.fired or _fired_unseen(slot, scene):
+    fired = gone.order_id in scene.state.fired
+    if slot.kind is ProtectionKind.STOP_LOSS and (fired or _fired_unseen(slot, scene)):
         return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
+    if (fired or slot.wanted.size is not None) and _position_is_older(scene):
+        return Steps(position_first=True)
+    if fired:
+        return _place_missing(slot, scene, reason=f"its {slot.kind} was triggered and closed nothing")
     if scene.state.halted:
         stays = "its stop was cancelled by hand while halted, and stays cancelled"
         return Steps(unprotected=stays if slot.kind is ProtectionKind.STOP_LOSS else "")
@@ -248,7 +283,7 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
 def _passed(slot: Slot, scene: _Scene) -> Steps:
     """A stop that the policy names no more because the mark is past it: gone from the list, it fired, and its rest is finished."""
     gone = lost(slot, scene.state)
-    if gone is None or spent(slot, gone, scene.held):
+    if gone is None or slot.name in scene.filled:
         return Steps()
     if gone.order_id not in scene.state.fired and not _fired_unseen(slot, scene):
         return Steps()
@@ -392,12 +427,13 @@ def _due(slot: Slot, plan: PlanOrder, scene: _Scene) -> bool:
 def _users_stop(slot: Slot, scene: _Scene) -> tuple[Note, ...] | None:
     """Notes when a user's own orders do what the slot wants; None when they don't."""
     key, quantity = scene.held.key, scene.held.position.quantity
+    needed = quantity if slot.by_then is None else min(slot.by_then, quantity)
     theirs = [
         plan
         for plan in strangers(scene.state, key, ProtectionKind.STOP_LOSS)
         if adequate(plan, slot.wanted.trigger_price, scene.bounds)
     ]
-    if covered(theirs, quantity) < quantity:
+    if covered(theirs, quantity) < needed:
         return None
     if any(plan.price_type is PriceType.LAST for plan in theirs):
         text = f"{key}: protected by an order that isn't ours and is triggered by the last price, not by mark"
@@ -420,16 +456,22 @@ def _fired_unseen(slot: Slot, scene: _Scene) -> bool:
 
 
 def _fired(slot: Slot, gone: Finished, scene: _Scene) -> FiredStop:
+    """Of a tranche only what its order should have closed: the position before it fired is reckoned from what was closed since."""
     write = gone.intent.write
     size = write.size if isinstance(write, PlaceProtection) else None
+    before = gone.intent.quantity_before
+    tranche = size is not None and size < before
+    if tranche:
+        closed = closed_for(slot.name, gone, scene.state, scene.held, scene.filled)
+        before = scene.held.position.quantity + max(closed, Decimal(0))
     order_id = gone.order_id
     return FiredStop(
         key=scene.held.key,
         episode=scene.held.episode.id,
-        rule=slot.wanted.rule,
+        rule=finish_name(slot.name) if tranche else slot.wanted.rule,
         order_id=order_id if order_id is not None else OrderId(gone.intent.id),
         size=size,
-        quantity_before=gone.intent.quantity_before,
+        quantity_before=before,
         at=scene.state.plans_at or scene.now,
     )
 
@@ -447,7 +489,20 @@ def _contest(steps: Steps, slot: Slot, scene: _Scene, what: str) -> Steps:
 
 
 def _end(plan: PlanOrder, kept: PlanOrder, scene: _Scene) -> Proposal:
-    return end(scene.held, plan, instead=kept.order_id, reason=f"{kept.order_id} stands in its place")
+    reason = f"{kept.order_id} stands in its place"
+    return end(scene.held, plan, instead=kept.order_id, reason=reason, enough=_enough_by(plan, scene))
+
+
+def _enough_by(plan: PlanOrder, scene: _Scene) -> Decimal | None:
+    """What the ladder asks to be closed by the time an order of it fires; None where a stop is for the whole position."""
+    if plan.protection is not ProtectionKind.STOP_LOSS or any(slot.size is None for slot in scene.stops):
+        return None
+    sizes = (
+        slot.size
+        for slot in scene.stops
+        if slot.size is not None and as_tight(slot.wanted.trigger_price, plan.trigger_price, plan.key.side)
+    )
+    return sum(sizes, Decimal(0))
 
 
 def _exhausted(why_not: str, scene: _Scene) -> str:
@@ -467,6 +522,7 @@ def _software(slot: Slot, scene: _Scene, why: str) -> SoftwareStop:
         key=scene.held.key,
         episode=scene.held.episode.id,
         rule=slot.wanted.rule,
+        slot=slot.name,
         trigger_price=slot.wanted.trigger_price,
         size=slot.size,
         on_unprotected=slot.wanted.on_unprotected,
@@ -490,4 +546,6 @@ def _joined(parts: list[Steps], protect: Protect, scene: _Scene) -> Steps:
         fired=tuple(stop for part in parts for stop in part.fired),
         unprotected="; ".join(reasons),
         contested="; ".join(part.contested for part in parts if part.contested),
+        lists_first=any(part.lists_first for part in parts),
+        position_first=any(part.position_first for part in parts),
     )

@@ -112,6 +112,25 @@ def stands_in_for(
     return covered([instead], quantity) >= needed or covered(others, quantity) >= quantity
 
 
+def stands_in_a_ladder(
+    instead: PlanOrder, ending: PlanOrder, others: Iterable[PlanOrder], *, enough: Decimal, quantity: Decimal
+) -> bool:
+    """True when one tranche may end: `instead` is as tight, and what is left has closed `enough` by the time this would fire.
+
+    `enough`: what the policy's ladder asks to be closed by then. Both are for a size: an order for the whole position ends by
+    `stands_in_for` alone.
+    """
+    side = ending.key.side
+    if instead.size is None or ending.size is None or instead.execution_price is not None:
+        return False
+    if (instead.key, instead.protection) != (ending.key, ending.protection) or instead.order_id == ending.order_id:
+        return False
+    tight = [plan for plan in others if as_tight(plan.trigger_price, ending.trigger_price, side)]
+    return as_tight(instead.trigger_price, ending.trigger_price, side) and covered(tight, quantity) >= min(
+        enough, quantity
+    )
+
+
 def placed_for(state: AccountState, plan: PlanOrder, quantity: Decimal) -> Decimal:
     """How much was held when an order of ours was decided, as far as it is remembered; else `quantity`."""
     for finished in reversed(state.finished):

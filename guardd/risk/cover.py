@@ -7,6 +7,7 @@ from typing import Final
 
 from guardd.model.decision import WantedOrder
 from guardd.model.instant import Instant
+from guardd.model.intent import Action, Stage
 from guardd.model.names import PriceType, Side
 from guardd.model.order import PlanOrder, ProtectionKind
 from guardd.model.reading import Absent, Reading, is_value
@@ -14,6 +15,9 @@ from guardd.model.state import AccountState, Held
 from guardd.risk.ages import ages_of, plans_are_fresh
 from guardd.risk.assess import PositionRisk
 
+MOVE_PACE_S: Final = 6.0
+"""A stop of ours moves at most once in 5 s (interfaces.md 2.4), and a second is spent on the way: so long it may lag behind what
+is wanted, as one that trails a rising mark does."""
 MOVED_FROM: Final = Decimal("0.001")
 """A stop is moved from 0.1 % on (interfaces.md 2.4); what is looser by less is as good as wanted."""
 
@@ -45,7 +49,11 @@ def cover(
     """
     stops = [order for order in wanted if order.kind is ProtectionKind.STOP_LOSS]
     loosest = _loosest(stops, risk.key.side)
-    judged = [(plan, stop_flaw(plan, risk, wanted_trigger=loosest)) for plan in state.plans_of(held.key)]
+    paced = _was_just_moved(state, held, now)
+    judged = [
+        (plan, stop_flaw(plan, risk, wanted_trigger=None if paced and state.owns(plan) else loosest))
+        for plan in state.plans_of(held.key)
+    ]
     adequate = sorted(
         (plan for plan, flaw in judged if not flaw),
         key=lambda plan: (-risk.key.side.sign * plan.trigger_price, plan.created_ms, plan.order_id),
@@ -103,6 +111,16 @@ def protected_notional_ratio(positions: Iterable[tuple[Reading, bool]]) -> Readi
         total += notional
         protected += notional if is_protected else 0
     return protected / total if total else Absent.NONE
+
+
+def _was_just_moved(state: AccountState, held: Held, now: Instant) -> bool:
+    for finished in reversed(state.finished):
+        if now.seconds_since(finished.at) > MOVE_PACE_S:
+            return False
+        intent = finished.intent
+        if intent.action is Action.STOP_LOSS and intent.episode == held.episode.id and finished.stage is Stage.VERIFIED:
+            return True
+    return False
 
 
 def _loosest(stops: Sequence[WantedOrder], side: Side) -> Decimal | None:

@@ -27,7 +27,7 @@ def filled_tranches(
         size = _size(last)
         if size is None or last.order_id is None or last.order_id in state.plans or _ended_by_us(last, state):
             continue
-        closed = _closed_for(slot, last, state, held, done)
+        closed = closed_for(slot, last, state, held, done)
         fired = last.order_id in state.fired and closed > 0
         if fired or closed >= size:
             now_closed = held.position.closed_quantity
@@ -93,7 +93,7 @@ def _ended_by_us(placed: Finished, state: AccountState) -> bool:
     )
 
 
-def _closed_for(
+def closed_for(
     slot: RuleName, placed: Finished, state: AccountState, held: Held, done: Mapping[RuleName, FilledTranche]
 ) -> Decimal:
     """Contracts closed since this order was decided that nobody else accounts for: neither another close of ours nor a tranche."""
