@@ -120,6 +120,7 @@ def largest_quantity(state: AccountState, key: PositionKey, now: Instant, within
         largest = held.position.quantity
         if now.wall_ms - held.episode.first_seen_ms <= within_s * 1000:
             largest = max(largest, held.episode.largest_quantity)
+        largest = max([largest, *(had for until, had in held.had if now.seconds_since(until) <= within_s)])
     for finished in _recent(state, now, within_s):
         if finished.intent.key == key:
             largest = max(largest, finished.intent.quantity_before)

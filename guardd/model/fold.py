@@ -204,6 +204,7 @@ def _row(state: AccountState, row: Position, event: PositionsRead) -> list[News]
         return [*news, _begin(state, row, event.at)]
     if row.quantity != held.position.quantity:
         held.changed = event.at
+        _note_quantity(held, row.quantity, event.at)
     held.position, held.read = row, event.at
     held.missing_since, held.missing_reads, held.close_seen = None, 0, None
     if row.quantity > held.episode.largest_quantity:
@@ -302,6 +303,7 @@ def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
 
 def _changed_by_push(state: AccountState, held: Held, update: PositionUpdate, at: Instant) -> list[News]:
     """A new quantity makes the venue's figures of the old one unknown until a read brings them (L and quantity of one snapshot)."""
+    _note_quantity(held, update.quantity, at)
     held.position = replace(
         held.position,
         quantity=update.quantity,
@@ -319,6 +321,13 @@ def _changed_by_push(state: AccountState, held: Held, update: PositionUpdate, at
     if update.quantity > held.episode.largest_quantity:
         news.append(_grow(held, state))
     return news
+
+
+def _note_quantity(held: Held, quantity: Decimal, at: Instant) -> None:
+    """A quantity that ended later and was no smaller says all that an earlier one does."""
+    ended = held.position.quantity
+    kept = [(until, had) for until, had in held.had if had > ended and at.seconds_since(until) <= REMEMBERED_S]
+    held.had = [(until, had) for until, had in (*kept, (at, ended)) if had > quantity]
 
 
 def _notional(state: AccountState, row: Position) -> Decimal:

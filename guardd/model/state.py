@@ -50,6 +50,8 @@ class Held:
     """When this run first saw it."""
     missing_since: Instant | None = None
     missing_reads: int = 0
+    had: list[tuple[Instant, Decimal]] = field(default_factory=list)
+    """Larger quantities than now that it had, each with the moment it ended: the limits ask for the hour's largest."""
     close_seen: Instant | None = None
     """A push said that it is gone; one read that agrees confirms it."""
 

@@ -94,8 +94,8 @@ class FakeVenue:
         self.ledger_asked: list[int] = []
         self.ledger_down = False
         self.records: list[MoneyRecord] = []
-        """Transfers and margin additions; hidden from `money_moved` while `records_hidden`."""
-        self.records_hidden = False
+        """Transfers and margin additions; as if the venue were still at them while not `records_done`."""
+        self.records_done = True
         self._late: list[tuple[Write, ClientId]] = []
         self._number = 0
 
@@ -181,7 +181,7 @@ class FakeVenue:
 
     async def money_moved(self, write: MovesMoney, *, since_ms: int) -> tuple[MoneyRecord, ...]:
         await self._read("money_moved")
-        return tuple(each for each in self.records if each.at_ms >= since_ms and not self.records_hidden)
+        return tuple(replace(each, done=self.records_done) for each in self.records if each.at_ms >= since_ms)
 
     async def position_mode(self) -> PositionMode:
         return PositionMode.HEDGE
