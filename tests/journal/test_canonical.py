@@ -12,7 +12,16 @@ from guardd.errors import JournalError
 from guardd.journal.canonical import decoded, decoded_outcome, encoded, text_of
 from guardd.model.account import Balance
 from guardd.model.event import BalanceRead, InstrumentsRead, VenueLearned
-from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket, Intent, ModifyProtection, SetLeverage
+from guardd.model.intent import (
+    AddMargin,
+    CancelKind,
+    CancelOrder,
+    CloseAtMarket,
+    Intent,
+    ModifyProtection,
+    SetLeverage,
+    TransferToFutures,
+)
 from guardd.model.names import MarginMode, OrderId, PriceType, Symbol
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
@@ -45,6 +54,8 @@ WRITES = [
     ),
     CancelOrder(key=key(), order_id=OrderId("1"), kind=CancelKind.PLAN),
     SetLeverage(key=key(), margin_mode=MarginMode.CROSS, leverage=Decimal(5)),
+    AddMargin(key=key(), amount=Decimal("31.20"), currency="USDT", margin_before=Decimal("900.00")),
+    TransferToFutures(key=key(), currency="USDT", amount=Decimal(100)),
 ]
 OUTCOMES: list[Outcome] = [
     Accepted(order_id=None, sent_ns=1),
