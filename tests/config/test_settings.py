@@ -42,6 +42,16 @@ def test_one_account_is_all_that_must_be_said(tmp_path: Path) -> None:
     assert settings.accounts[0].credential_names == ("BITMART_API_KEY", "BITMART_API_SECRET", "BITMART_API_MEMO")
 
 
+def test_the_second_venue_in_the_shipped_file_is_valid_once_it_is_uncommented(tmp_path: Path) -> None:
+    text = (REPOSITORY / "config" / "guardd.yaml").read_text(encoding="utf-8")
+    head, mark, tail = text.partition("#  - name: hedge\n")
+    assert mark
+    settings = loaded(tmp_path, head + "  - name: hedge\n" + tail.replace("\n#  ", "\n  ").removeprefix("#"))
+    assert [account.venue for account in settings.accounts] == [Venue.BITMART, Venue.BITGET]
+    assert settings.accounts[1].credential_names == ("BITGET_API_KEY", "BITGET_API_SECRET", "BITGET_API_PASSPHRASE")
+    assert settings.accounts[1].product_type == ("USDT-FUTURES", "USDC-FUTURES")
+
+
 def test_the_command_line_beats_the_environment_beats_dotenv_beats_the_file_beats_defaults(tmp_path: Path) -> None:
     file = written(tmp_path, "log: {level: debug, format: json}\nhttp: {port: 1, host: 0.0.0.0}\n" + ACCOUNT)
     dotenv = tmp_path / ".env"
