@@ -37,16 +37,16 @@ from guardd.model.intent import (
     client_id,
 )
 from guardd.model.intent import AddMargin as AddMarginWrite
-from guardd.model.names import EpisodeId, PositionKey, RuleName, Symbol
+from guardd.model.names import EpisodeId, MarginMode, PositionKey, RuleName, Symbol
 from guardd.model.order import ProtectionKind
 from guardd.model.outcome import Accepted
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState
-from guardd.policy.conditions import Truth
+from guardd.policy.conditions import Truth, Use
 from guardd.policy.crossings import Way, beyond, end_of_life
 from guardd.policy.decide import Decided, decide
 from guardd.policy.explain import action_text
-from guardd.policy.language import Notify, Policy
+from guardd.policy.language import Notify, Policy, PolicyRule
 from guardd.policy.triggers import FARTHEST_SHARE, FARTHEST_TIMES, RuleTrigger, When, price_of, uses_of
 from guardd.policy.view import View, views
 from guardd.policy.whatif import Cut, World, world
@@ -72,6 +72,9 @@ class Kind(StrEnum):
     TELL = "tell"
     END = "end"
     """The venue liquidates."""
+
+
+ACTS: Final = frozenset({Kind.CUT, Kind.STRENGTHEN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +126,16 @@ def effect(
     if trigger.order is not None:
         return tuple(step for step in (walker.fill(key, trigger.order),) if step is not None)
     steps = walker.look()
-    if not any(step.kind in (Kind.CUT, Kind.STRENGTHEN) for step in steps):
+    if not any(step.kind in ACTS for step in steps):
         walker.wait(max((rule.hold_s for rule in alone.rules), default=0.0))
         steps += walker.look()
-    return tuple(
-        step for step in steps if step.kind is not Kind.REST or not any(each.kind is Kind.CUT for each in steps)
-    )
+    closing = trigger.use is Use.CLOSE
+    wanted = ACTS if closing and len(trigger.actions) < len(_rule(policy, trigger.rule).then) else frozenset(Kind)
+    return tuple(step for step in steps if step.kind in wanted and (step.key == key or step.kind is Kind.CUT))
+
+
+def _rule(policy: Policy, name: RuleName) -> PolicyRule:
+    return next(rule for rule in policy.rules if rule.name == name)
 
 
 @dataclass(slots=True)
@@ -231,7 +238,7 @@ class _Walker:
         for _ in range(ROUNDS_MAX):
             steps = self.look()
             self.steps += steps
-            acted = [step.rule for step in steps if step.kind in (Kind.CUT, Kind.STRENGTHEN)]
+            acted = [step.rule for step in steps if step.kind in ACTS]
             if acted:
                 self.wait(max(rule.cooldown_s for rule in self.policy.rules))
             elif waited:
@@ -275,6 +282,8 @@ class _Walker:
         self.resting[decision.key] = tuple(order for name, order in names.items() if name not in self.done)
         new = [order for name, order in names.items() if name not in self.done | self.shown]
         self.shown |= set(names)
+        if decision.key.symbol != self.symbol:
+            return []
         return [self._step(Kind.REST, order.rule, decision.key, order_text(order), order=order) for order in new]
 
     def fill(self, key: PositionKey, order: WantedOrder) -> Step | None:
@@ -360,10 +369,19 @@ class _Walker:
             fold(state, moved)
 
     def _end(self, price: Decimal) -> Step:
+        """An isolated position takes its margin along; of a cross account nobody can say what is left."""
         held = self.world.state.holds(self.symbol)[0]
-        text = f"the venue liquidates {held.position.quantity:f} contracts"
-        step = self._step(Kind.END, VENUE, held.key, text)
-        return replace(step, mark=price, left=Decimal(0), equity=Absent.UNKNOWN, distance=Decimal(0))
+        margin, equity, lost = held.position.margin, self.world.equity(held.key), held.position.unrealized_pnl
+        rest: Reading = Absent.UNKNOWN
+        if (
+            held.position.margin_mode is MarginMode.ISOLATED
+            and is_value(margin)
+            and is_value(equity)
+            and is_value(lost)
+        ):
+            rest = equity - margin - lost
+        step = self._step(Kind.END, VENUE, held.key, f"the venue liquidates {held.position.quantity:f} contracts")
+        return replace(step, mark=price, left=Decimal(0), equity=rest, distance=Decimal(0))
 
     def _step(
         self,
