@@ -136,7 +136,13 @@ def _judged_closes(desk: Desk) -> Iterator[str]:
     for row in desk.server.exchange.ledger.rows(uid="main", kind=RowKind.FILL):
         intent = meant.get(row.details["client_id"])  # type: ignore[call-overload]
         if intent is not None:
-            closed.setdefault(intent.episode, []).append((intent.rule, row.decimal("size") * desk.lot(row.symbol)))
+            fills = closed.setdefault(intent.episode, [])
+            size = row.decimal("size") * desk.lot(row.symbol)
+            if fills and intent.rule == fills[-1][0] == "last-resort":
+                size += fills.pop()[
+                    1
+                ]  # while a trim's outcome isn't known, a close leaves what that may still take (I1)
+            fills.append((intent.rule, size))
     trim, rest, whole = ("trim", Decimal(25)), ("last-resort", Decimal(75)), ("last-resort", Decimal(100))
     ways = ([trim], [trim, rest], [whole])
     yield from (f"I7: closed in episode {name}: {fills}" for name, fills in closed.items() if fills not in ways)
