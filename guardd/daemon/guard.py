@@ -153,6 +153,7 @@ class Guard:
     def adopt(self, policy: Policy) -> None:
         """Another policy, whole, from the next decision on; what rests and what is remembered stays (I23)."""
         self._policy = policy
+        self.memory.keep(rule.name for rule in policy.rules)
         self._adopt_leash()
         self._look_at_everything()
 

@@ -5,6 +5,7 @@ Everything here belongs to an episode and ends with it. What protection stands o
 with the episode; the rest isn't needed to be safe then: a forgotten warning is told again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, TypeAlias, assert_never
@@ -102,7 +103,7 @@ def _as_told(stop: LatchedStop, told: LatchedStop | None) -> LatchedStop:
 
 @dataclass(slots=True)
 class Memory:
-    """All rules of one account. One for the account's life; a new policy forgets nothing of it (I23)."""
+    """All rules of one account. One for the account's life; a new policy forgets nothing of what protects (I23)."""
 
     episodes: dict[EpisodeId, EpisodeMemory] = field(default_factory=dict)
 
@@ -120,6 +121,16 @@ class Memory:
             memory.shown = True
             for rule in memory.rules.values():
                 rule.held_at = None
+
+    def keep(self, rules: Iterable[RuleName]) -> None:
+        """Another policy: a rule that isn't in it is observed no more, so that what it waited for begins anew if it returns."""
+        kept = frozenset(rules)
+        for episode in self.episodes.values():
+            for (name, _), rule in episode.rules.items():
+                if name not in kept:
+                    rule.true_since, rule.unknown_since = None, None
+                    rule.notified, rule.fired = False, False
+                    rule.next_action, rule.acted, rule.cancelled = 0, None, None
 
     def forget_ended(self, state: AccountState) -> None:
         """Drop what belongs to episodes that are over."""
