@@ -31,6 +31,8 @@ Spawn: TypeAlias = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]
 
 SEND_DEADLINE_S: Final = {Lane.EMERGENCY: 2.0, Lane.ORDINARY: 5.0, Lane.PROBE: 2.0}
 """Waiting for a token included."""
+LEVER_DEADLINE_S: Final = 2.0
+"""By then a margin or leverage step counts as failed (interfaces.md 2.5): what became of it is looked up the sooner."""
 SEND_BACKSTOP_S: Final = 2.0
 """The transport keeps the deadline; this much later the executor stops waiting for it and calls the outcome unknown."""
 JOURNAL_DEADLINE_S: Final = 5.0
@@ -167,7 +169,7 @@ class Executor:
 
     async def _send(self, intent: Intent, lane: Lane, position_mode: PositionMode) -> Outcome:
         self._move(intent, Stage.SENT)
-        deadline_s = SEND_DEADLINE_S[lane]
+        deadline_s = LEVER_DEADLINE_S if intent.action in LEVERS else SEND_DEADLINE_S[lane]
         try:
             async with asyncio.timeout(deadline_s + SEND_BACKSTOP_S):
                 return await self._venue.send(
