@@ -239,7 +239,7 @@ def _leg(given: Given, account: GivenAccount, assumed: list[str]) -> Leg:
         return leg
     rate = _rate_of(given, leg, account)
     if rate is None:
-        assumed.append(f"{given.symbol}: a maintenance rate of {RATE * 100:f} % at every size")
+        assumed.append(f"{given.symbol}: a maintenance rate of {RATE * 100:.1f} % at every size")
         return leg
     return replace(leg, instrument=replace(fitted, tiers=_tiers(rate)))
 

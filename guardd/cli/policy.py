@@ -11,7 +11,8 @@ from rich.text import Text
 
 from guardd.cli.bench import bench, leverages_in
 from guardd.cli.cases import play_cases
-from guardd.cli.exits import Exit, guarded, talk
+from guardd.cli.exits import Exit, guarded
+from guardd.cli.explain import explain
 from guardd.cli.given import ConfigOption, JsonOption, settings_from
 from guardd.cli.show import Json, print_json, print_line, print_table
 from guardd.config import Settings
@@ -50,12 +51,7 @@ def schema() -> None:
     guarded(lambda: print_json(policy_schema()))
 
 
-@group.command()
-def explain() -> None:
-    """Explain a policy against recorded positions."""
-    guarded(lambda: _not_yet("explain", "`guardd check` says what the policy would do to your positions now"))
-
-
+group.command()(explain)
 group.command(name="test")(play_cases)
 
 
@@ -143,8 +139,3 @@ def _print(policy: Policy, found: Sequence[Finding], leverages: Sequence[Decimal
 
 def _count(number: int, word: str) -> str:
     return f"1 {word}" if number == 1 else f"{number} {word}s"
-
-
-def _not_yet(command: str, instead: str) -> int:
-    talk().print(f"guardd policy {command} is not yet in this version; {instead}.", highlight=False, markup=False)
-    return Exit.FAILED
