@@ -6,6 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from guardd.clock import ManualClock
 from guardd.daemon.guard import Guard
 from guardd.journal.memory import MemoryJournal
@@ -46,6 +48,7 @@ class GuardBench:
         self.clock = ManualClock()
         self.venue = FakeVenue(self.clock)
         self.venue.instrument_list = (INSTRUMENT,)
+        self.journal = MemoryJournal(now=self.clock.now)
         self.facts: list[Fact] = []
         self.tasks: list[asyncio.Task[None]] = []
         state = AccountState(name=ACCOUNT, venue=VenueName("fake"), capabilities=CAN_ALL)
@@ -53,7 +56,7 @@ class GuardBench:
             state=state,
             policy=policy_of(*rules),
             venue=self.venue,
-            journal=MemoryJournal(),
+            journal=self.journal,
             clock=self.clock,
             listener=self.facts.append,
             spawn=self.spawn,
@@ -132,6 +135,62 @@ async def test_I09_a_close_that_waited_for_a_read_goes_with_the_read_and_not_at_
     await bench.read("84")
     await bench.settle(0.05)
     assert bench.closes() == [D(100)]
+    await bench.end()
+
+
+async def test_a_closing_move_asks_for_one_read_of_its_own_and_goes_with_it() -> None:
+    bench = GuardBench(CLOSE)
+    bench.tasks.append(asyncio.create_task(dict(bench.guard.reader.tasks())["read-at-once"]()))
+    await bench.begin()
+    await bench.read()
+    await bench.settle(4)
+    bench.venue.rows = {LONG: position(mark_price=D(84), notional=D(8400))}
+    bench.frame("84")
+    await bench.settle(0.05)
+    assert bench.closes() == [D(100)]
+    await bench.end()
+
+
+async def test_funding_that_is_settled_is_read_at_once() -> None:
+    bench = GuardBench(CLOSE)
+    for name in ("read-positions", "read-balance"):
+        bench.tasks.append(asyncio.create_task(dict(bench.guard.reader.tasks())[name]()))
+    bench.venue.balance = _balance()
+    bench.clock.step_wall(3_600 - 10)
+    await bench.begin()
+    await bench.settle(10 - 3.25 - 0.5)
+    bench.guard.inbox.post(Pulse(at=bench.clock.now()))
+    await bench.settle(0.4)
+    read = len(bench.venue.log)
+    await bench.settle(0.15)
+    bench.guard.inbox.post(Pulse(at=bench.clock.now()))
+    await bench.settle(0.01)
+    assert bench.clock.now().wall_ms % 3_600_000 < 500
+    assert {"read positions", "read balances"} <= set(bench.venue.log[read:])
+    await bench.end()
+
+
+@pytest.mark.parametrize("metric", ["position_age", "data_age"])
+async def test_what_time_alone_makes_true_is_acted_on_when_it_is_and_not_at_the_next_turn(metric: str) -> None:
+    age_s = (ManualClock().now().wall_ms - OPENED_MS) // 1000
+    limit_s = age_s + 13 if metric == "position_age" else 10
+    bench = GuardBench(rule(f"{{{metric}: {{above: {limit_s}s}}}}", "notify: {severity: warning}", name="old"))
+    await bench.begin()
+    await bench.read()
+    bench.frame("100")
+    await bench.settle(0.05)
+    before = bench.clock.now()
+    told_after: list[float] = []
+    for _ in range(90):
+        await bench.settle(0.25)
+        bench.guard.inbox.post(Pulse(at=bench.clock.now()))
+        await bench.settle(0.001)
+        if bench.told(metric):
+            told_after.append(bench.clock.now().seconds_since(before))
+            break
+    elapsed_s = bench.clock.now().seconds_since(ManualClock().now())
+    due_s = 13 if metric == "position_age" else elapsed_s - told_after[0] + 10 - 0.05
+    assert due_s <= elapsed_s <= due_s + 0.35
     await bench.end()
 
 
