@@ -4,11 +4,12 @@ What runs is what the daemon runs for one account: `GuardedAccount` with its gua
 adapter with its wire and rate limits, a journal on disk, notifications.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final
 
-from structlog.testing import capture_logs
+import structlog
 
 from guardd.cli.stage.requests import hand
 from guardd.cli.stage.venue import CAN_ALL, StageVenue
@@ -34,7 +35,16 @@ from guardd.model.intent import (
     Stage,
 )
 from guardd.model.intent import TransferToFutures as ToFutures
-from guardd.model.names import AccountName, MarginMode, PositionMode, Severity, Symbol, VenueName
+from guardd.model.names import (
+    AccountName,
+    MarginMode,
+    PositionKey,
+    PositionMode,
+    RuleName,
+    Severity,
+    Symbol,
+    VenueName,
+)
 from guardd.model.state import AccountState
 from guardd.policy.cases.judge import Heard, Made, Recording
 from guardd.policy.cases.language import Case, Entering, Holding, Listing, Owner, TrackKind, Trouble
@@ -68,10 +78,24 @@ Enough = Callable[[Recording, Decimal], bool]
 
 async def play(case: Case, policy: Policy, *, look: Look | None = None, enough: Enough | None = None) -> Recording:
     """Play a case from its first step to its last. Raises `ConfigurationError` where the exchange can't hold what it says."""
-    with capture_logs() as logged:
+    with _logs_kept() as logged:
         recording = await _play(_Stage(case, policy), look, enough)
-    recording.broken.extend(str(each.get("exc_info", "")) for each in logged if each["event"] == TASK_FAILED)
+    failed = [each for each in logged if each["event"] == TASK_FAILED]
+    recording.broken.extend(f"{each['task']}: {str(each['exception']).splitlines()[-1]}" for each in failed)
     return recording
+
+
+@contextmanager
+def _logs_kept() -> Iterator[list[structlog.typing.EventDict]]:
+    """What is logged meanwhile is kept instead of printed: a task that failed is a fact about the case."""
+    kept = structlog.testing.LogCapture()
+    processors = structlog.get_config()["processors"]
+    before = processors.copy()
+    processors[:] = [structlog.processors.format_exc_info, kept]
+    try:
+        yield kept.entries
+    finally:
+        processors[:] = before
 
 
 async def _play(stage: "_Stage", look: Look | None, enough: Enough | None) -> Recording:
@@ -98,7 +122,7 @@ class _Stage:
         self._began: Instant | None = None
         self._policy = policy
         self._decisions: set[str] = set()
-        self._tried: dict[str, Decimal] = {}
+        self._tried: dict[tuple[PositionKey, RuleName], Decimal] = {}
         """Protection that was wanted and doesn't stand yet, and its trigger price."""
         self._name = AccountName(case.owner.name)
         self._exchange = _exchange(case, self.clock.now().wall_ms)
@@ -166,6 +190,9 @@ class _Stage:
         for holding in self.case.holdings:
             if number > 0 and self.case.step_at(holding.opens_s) == number:
                 self._try(lambda holding=holding: _hold(self._exchange, self.case, holding, number, now_ms))  # type: ignore[misc]
+        for entry in self.case.entering:
+            if number > 0 and self.case.step_at(entry.placed_s) == number:
+                self._try(lambda entry=entry: _rest(self._exchange, self.case.owner, entry, now_ms))  # type: ignore[misc]
         marks = [track for track in self.case.tracks if track.kind is TrackKind.MARK]
         self._venue.unseen = frozenset(Symbol(track.of) for track in marks if isinstance(track.at(number), Gap))
         self._venue.unknown = frozenset(Symbol(track.of) for track in marks if track.stale_at(number))
@@ -223,7 +250,7 @@ class _Stage:
             case IntentStaged(stage=Stage.DECIDED):
                 self._intent(fact.intent)
             case IntentStaged(stage=Stage.VERIFIED):
-                self._tried.pop(fact.intent.rule, None)
+                self._tried.pop((fact.intent.key, fact.intent.rule), None)
             case RuleFired():
                 self._fired(fact)
             case Said():
@@ -241,9 +268,10 @@ class _Stage:
         if intent.action is Action.CANCEL_ENTRIES:
             name = f"{intent.key}/{rule}/{intent.action}/{at_s}"
         if isinstance(intent.write, PlaceProtection | ModifyProtection):
-            if self._tried.get(intent.rule) == intent.write.trigger_price:
+            slot = (intent.key, intent.rule)
+            if self._tried.get(slot) == intent.write.trigger_price:
                 return
-            self._tried[intent.rule] = intent.write.trigger_price
+            self._tried[slot] = intent.write.trigger_price
         if name is not None and name in self._decisions:
             return
         self._decisions.add(name or intent.id)
@@ -362,7 +390,8 @@ def _populate(exchange: Exchange, case: Case, now_ms: int) -> None:
             if track.kind is TrackKind.MARK:
                 _move(exchange, case, track.of, 0, now_ms)
         for entry in case.entering:
-            _rest(exchange, case.owner, entry, now_ms)
+            if case.step_at(entry.placed_s) == 0:
+                _rest(exchange, case.owner, entry, now_ms)
         exchange.grant(case.owner.name, case.owner.equity - exchange.query.balance(case.owner.name).equity, now_ms)
     except Refused as refusal:
         place = f"case {case.name!r} (line {case.line})"

@@ -63,12 +63,13 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entering:
-    """A limit order that rests from the start and would enlarge a position."""
+    """A limit order that would enlarge a position; it rests from the start, or is placed so many seconds after it."""
 
     symbol: str
     side: Side
     price: Decimal
     quantity: Decimal
+    placed_s: Decimal = Decimal(0)
 
 
 class TrackKind(StrEnum):

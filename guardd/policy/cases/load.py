@@ -35,7 +35,7 @@ LISTING_KEYS: Final = ("tick", "step", "contract_size", "min_size", "max_market_
 TIER_KEYS: Final = ("up_to", "maintenance", "max_leverage")
 OWNER_KEYS: Final = ("name", "venue", "equity", "spot", "margin_mode", "position_mode", "leverage")
 HOLDING_KEYS: Final = ("symbol", "side", "quantity", "entry", "margin_mode", "leverage", "margin", "opens")
-ENTERING_KEYS: Final = ("symbol", "side", "price", "quantity")
+ENTERING_KEYS: Final = ("symbol", "side", "price", "quantity", "placed")
 DECISION_KEYS: Final = ("at", "expect")
 EXPECTED_KEYS: Final = ("rule", "action", "symbol", "side", "severity", *FIGURES)
 TELLING_KEYS: Final = ("told", "severity")
@@ -244,7 +244,8 @@ class _Reading:
         if symbol is None or side is None or price is None or quantity is None:
             self.faults.expected(table.place, "an entry without symbol, side, price or quantity", what)
             return None
-        return Entering(symbol=symbol, side=side, price=price, quantity=quantity)
+        placed_s = _or(self._number(table, "placed", Unit.DURATION, zero=True), Decimal(0))
+        return Entering(symbol=symbol, side=side, price=price, quantity=quantity, placed_s=placed_s)
 
     # Series
 
