@@ -12,7 +12,6 @@ from typing import Final, TypeAlias
 from guardd.model.names import EpisodeId, PositionKey, PriceType, RuleName, Severity
 from guardd.model.order import ProtectionKind
 
-
 _FINISH: Final = "/finish"
 
 
