@@ -249,6 +249,22 @@ def test_a_documented_refusal_comes_with_http_400_its_code_its_keys_and_its_word
         assert sample["msg"] == got.json["msg"]
 
 
+PROVOKED_ELSEWHERE = {"error_40774_unilateral.json"}
+BY_FAULT = sorted({path.name for path in SAMPLES.glob("error_*.json")} - set(ERRORS) - PROVOKED_ELSEWHERE)
+
+
+@pytest.mark.parametrize("name", BY_FAULT)
+def test_a_documented_refusal_that_only_a_fault_brings_has_its_code_and_its_keys(name: str) -> None:
+    sample = json.loads((SAMPLES / name).read_text())
+    bench = Bench()
+    bench.faults.add(FaultKind.REFUSE, code=int(sample["code"]))
+
+    got = bench.open_long()
+
+    assert str(sample["code"]) == got.code
+    assert shape(sample, got.json) == set()
+
+
 def test_the_one_way_mismatch_has_the_observed_code_and_words() -> None:
     sample = json.loads((SAMPLES / "error_40774_unilateral.json").read_text())
     bench = Bench(position_mode=PositionMode.ONE_WAY, margin_mode=MarginMode.CROSS)
