@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from guardd.clock import ManualClock
-from guardd.daemon.reader import Reader
-from guardd.model.event import MarkSeen, Source
+from guardd.daemon.reader import Reader, ReadKind
+from guardd.model.event import Event, LedgerRead, MarkSeen, PositionsRead, ReadFailed, Source
+from guardd.model.flow import Flow
 from guardd.model.names import Symbol
 from tests.execution.bench import D
 
@@ -62,3 +63,94 @@ async def test_I10_a_mark_that_is_asked_for_again_and_again_keeps_no_other_waiti
         await asyncio.sleep(0)
     marks.cancel()
     assert asked.asked[:3] == [BTC, ETH, BTC]
+
+
+class SlowPositions:
+    """A venue whose answers to a read of the positions come when a test lets them."""
+
+    positions_read: list[asyncio.Future[PositionsRead]]
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.positions_read = []
+        self.asked_since: list[int] = []
+
+    balances = orders = position_mode = clock_offset_ms = instruments = None
+
+    async def positions(self) -> PositionsRead:
+        answer: asyncio.Future[PositionsRead] = asyncio.get_running_loop().create_future()
+        self.positions_read.append(answer)
+        return await answer
+
+    async def ledger(self, *, since_ms: int) -> tuple[Flow, ...]:
+        self.asked_since.append(since_ms)
+        return ()
+
+
+def slow() -> tuple[ManualClock, SlowPositions, Reader, list[Event]]:
+    clock = ManualClock()
+    asked, events = SlowPositions(clock), list[Event]()
+    venue: Any = asked
+    return clock, asked, Reader(venue=venue, post=events.append, clock=clock, ledger_from_ms=lambda: 77), events
+
+
+async def running(reader: Reader, *names: str) -> list[asyncio.Task[None]]:
+    bodies = dict(reader.tasks())
+    return [asyncio.ensure_future(bodies[name]()) for name in names]
+
+
+async def test_a_read_before_a_close_waits_for_no_poll_and_at_most_half_a_second() -> None:
+    clock, venue, reader, events = slow()
+    tasks = await running(reader, "read-positions", "read-at-once")
+    await clock.advance(0.1)
+    assert len(venue.positions_read) == 1, "the poll's own, which hangs"
+    reader.want_positions_at_once()
+    await clock.advance(0.1)
+    assert len(venue.positions_read) == 2
+    await clock.advance(0.45)
+    [failed] = events
+    assert isinstance(failed, ReadFailed)
+    assert "no answer within 0.5 s" in failed.why
+    reader.want_positions_at_once()
+    await clock.advance(0.3)
+    started = clock.now()
+    venue.positions_read[2].set_result(PositionsRead(started=started, at=started, positions=()))
+    await clock.advance(0.01)
+    assert isinstance(events[-1], PositionsRead)
+    for task in tasks:
+        task.cancel()
+
+
+async def test_a_list_of_positions_that_was_overtaken_by_a_later_one_is_not_told() -> None:
+    clock, venue, reader, events = slow()
+    tasks = await running(reader, "read-positions", "read-at-once")
+    await clock.advance(0.1)
+    before = clock.now()
+    reader.want_positions_at_once()
+    await clock.advance(0.1)
+    at_once, poll = venue.positions_read[1], venue.positions_read[0]
+    newer = PositionsRead(started=clock.now(), at=clock.now(), positions=())
+    at_once.set_result(newer)
+    await clock.advance(0.01)
+    poll.set_result(PositionsRead(started=before, at=clock.now(), positions=()))
+    await clock.advance(0.01)
+    assert events == [newer]
+    for task in tasks:
+        task.cancel()
+
+
+async def test_the_ledger_rests_while_nobody_asks_for_it_and_then_has_its_pace() -> None:
+    clock, venue, reader, events = slow()
+    tasks = await running(reader, "read-ledger")
+    reader.want(ReadKind.LEDGER)
+    await clock.advance(60)
+    assert venue.asked_since == []
+    reader.follow_ledger(True)
+    await clock.advance(61)
+    assert venue.asked_since == [77, 77, 77]
+    assert all(isinstance(event, LedgerRead) and event.since_ms == 77 for event in events)
+    reader.follow_ledger(False)
+    await clock.advance(60)
+    assert len(venue.asked_since) <= 4
+    for task in tasks:
+        task.cancel()
