@@ -1,12 +1,16 @@
 """interfaces.md 2.3, the clauses that no other test holds: when a rule acts, on data of which age, on which price."""
 
+import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from guardd.clock import ManualClock
+from guardd.daemon.reader import Reader
 from guardd.errors import ConfigurationError
 from guardd.model.decision import Close, Reduce
-from guardd.model.event import MarkSeen, Source
+from guardd.model.event import Event, MarkSeen, PositionsRead, ReadFailed, Source
 from guardd.model.fold import fold
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.intent import Stage
@@ -205,3 +209,41 @@ def test_blind_rules_reduce_by_a_share_or_close_and_aim_at_nothing() -> None:
         assert step.blind
     with pytest.raises(ConfigurationError, match="sizes need fresh data"):
         policy_of(rule(blind, "reduce: {until: {distance_to_liquidation: 12%}}", more="when_blind: act"))
+
+
+# The read before a closing move
+
+
+class _SlowVenue:
+    """Answers its first read of the positions after three seconds, and every other one at once."""
+
+    balances = orders = position_mode = clock_offset_ms = instruments = ledger = None
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.asked = 0
+
+    async def positions(self) -> PositionsRead:
+        started = self._clock.now()
+        self.asked += 1
+        if self.asked == 1:
+            await self._clock.sleep(3)
+        return PositionsRead(started=started, at=self._clock.now(), positions=())
+
+
+async def test_the_read_before_a_closing_move_is_given_up_after_half_a_second() -> None:
+    clock = ManualClock()
+    events: list[Event] = []
+    venue: Any = _SlowVenue(clock)
+    reader = Reader(venue=venue, post=events.append, clock=clock)
+    task = asyncio.create_task(dict(reader.tasks())["read-at-once"]())
+    reader.want_positions_at_once()
+    await clock.advance(0.4)
+    assert events == []
+    await clock.advance(0.2)
+    assert [type(event) for event in events] == [ReadFailed]
+    reader.want_positions_at_once()
+    await clock.advance(0.3)
+    assert [type(event) for event in events] == [ReadFailed, PositionsRead]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
