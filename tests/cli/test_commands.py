@@ -65,14 +65,6 @@ def test_the_schema_is_the_one_that_the_loader_is_generated_with(alone: Desktop)
     assert json.loads(alone.run("policy", "schema", give_file=False).stdout) == policy_schema()
 
 
-@pytest.mark.parametrize("command", ["explain", "test"])
-def test_what_is_not_there_yet_says_so_and_fails(alone: Desktop, command: str) -> None:
-    result = alone.run("policy", command, give_file=False)
-    assert result.exit_code == Exit.FAILED
-    assert "not yet in this version" in result.stderr
-    assert result.stdout == ""
-
-
 def test_the_shipped_configuration_is_found_without_being_named(alone: Desktop) -> None:
     os.chdir(HOME)
     keys = {"BITMART_API_KEY": "a-key", "BITMART_API_SECRET": "a-secret", "BITMART_API_MEMO": "a-memo"}
