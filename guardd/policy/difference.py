@@ -87,18 +87,24 @@ def difference(old: Policy, new: Policy) -> tuple[Change, ...]:
 
 def fires_now(name: RuleName, views: Iterable[View]) -> str:
     """Where a rule fires on what is held: `now fires at 88 920.1 on BTCUSDT long`; empty where it has no price."""
-    found: list[str] = []
+    ahead: list[str] = []
+    already: list[str] = []
     for view in views:
         rule = next((each for each in view.rules if each.name == name), None)
         mark = None if rule is None else acts_at(rule, view)
-        if mark is not None:
-            at_once = mark == view.risk.mark
-            where = f"on {view.held.key.symbol} {view.held.key.side}"
-            found.append(f"at once {where}" if at_once else f"at {grouped(mark)} {where}")
-    if not found:
-        return ""
+        where = f"on {view.held.key.symbol} {view.held.key.side}"
+        if mark == view.risk.mark:
+            already.append(where)
+        elif mark is not None:
+            ahead.append(f"at {grouped(mark)} {where}")
+    parts = [f"now fires {_first(ahead)}"] if ahead else []
+    parts += [f"is true already {_first(already)}"] if already else []
+    return ", ".join(parts)
+
+
+def _first(found: list[str]) -> str:
     more = f" and {len(found) - POSITIONS_TOLD_MAX} more" if len(found) > POSITIONS_TOLD_MAX else ""
-    return f"now fires {', '.join(found[:POSITIONS_TOLD_MAX])}{more}"
+    return ", ".join(found[:POSITIONS_TOLD_MAX]) + more
 
 
 def protects(rule: PolicyRule) -> bool:

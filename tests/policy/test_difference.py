@@ -112,6 +112,6 @@ def test_a_changed_rule_says_at_which_mark_it_fires_now() -> None:
     seen = views(policy, account(long), START)
     assert fires_now(RuleName("trim"), seen) == "now fires at 86 170.2 on BTCUSDT long"
     assert fires_now(RuleName("trim"), views(policy_of(TRIM.replace("8%", "20%")), account(long), START)) == (
-        "now fires at once on BTCUSDT long"
+        "is true already on BTCUSDT long"
     )
     assert fires_now(RuleName("gone"), seen) == ""
