@@ -116,6 +116,10 @@ def _text_of(record: Record) -> str:
             return f"{body.get('word')}: {body.get('why')}"
         case RecordKind.RULE:
             return f"{body.get('rule')}: {body.get('text')}"
+        case RecordKind.HIGH_WATER:
+            water = _mapping(body.get("water"))
+            high = water.get("high")
+            return f"the day's high of {water.get('currency')} is {high if high is not None else 'not known yet'}"
         case RecordKind.PRUNED:
             return f"cut off up to record {body.get('seq')}"
 

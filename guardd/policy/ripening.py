@@ -19,22 +19,27 @@ def turns_in_s(views: Iterable[View], memory: Memory, now: Instant, *, stale_aft
     found = [
         waits_s
         for view in views
-        for waits_s in (*_by_ages(view), *_by_holding(view, memory, now), *_by_growing_old(view, stale_after_s))
+        for waits_s in (
+            *_ages_turn_s(view),
+            *_holding_turns_s(view, memory, now),
+            *_growing_old_turns_s(view, stale_after_s),
+        )
         if waits_s >= 0
     ]
     return min(found) + PAST_S if found else None
 
 
-def _by_ages(view: View) -> Iterator[float]:
+def _ages_turn_s(view: View) -> Iterator[float]:
     ages_s = {Metric.POSITION_AGE: view.risk.position_age_s, Metric.DATA_AGE: view.risk.data_age_s}
     for rule in view.rules:
         for leaf in compares(rule.when) if rule.when is not None else ():
             age_s = ages_s.get(leaf.metric)
             if age_s is not None:
-                yield float(leaf.threshold) - age_s
+                threshold_s = float(leaf.threshold)
+                yield threshold_s - age_s
 
 
-def _by_holding(view: View, memory: Memory, now: Instant) -> Iterator[float]:
+def _holding_turns_s(view: View, memory: Memory, now: Instant) -> Iterator[float]:
     known = memory.of(view.held.episode.id).rules
     for rule in view.rules:
         for use in Use if rule.hold_s else ():
@@ -43,7 +48,7 @@ def _by_holding(view: View, memory: Memory, now: Instant) -> Iterator[float]:
                 yield rule.hold_s - now.seconds_since(remembered.true_since)
 
 
-def _by_growing_old(view: View, stale_after_s: float) -> Iterator[float]:
+def _growing_old_turns_s(view: View, stale_after_s: float) -> Iterator[float]:
     if view.ages.mark_s is not None:
         yield stale_after_s - view.ages.mark_s
     for age_s in (view.ages.position_s, view.ages.account_s if view.cross else None):
