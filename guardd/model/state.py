@@ -13,7 +13,15 @@ from guardd.model.flow import Flow
 from guardd.model.highwater import Book, HighWater
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
-from guardd.model.intent import CloseAtMarket, Intent, ModifyProtection, PlaceProtection, Stage
+from guardd.model.intent import (
+    AddMargin,
+    CloseAtMarket,
+    Intent,
+    ModifyProtection,
+    PlaceProtection,
+    Stage,
+    TransferToFutures,
+)
 from guardd.model.names import (
     AccountName,
     ClientId,
@@ -235,8 +243,14 @@ class AccountState:
 
     @property
     def unresolved(self) -> int:
-        """How many intents of an earlier run are not resolved yet."""
-        return sum(pending.earlier_run for pending in self.pending.values())
+        """How many intents of an earlier run are not resolved yet.
+
+        Money that may still be on its way holds back nothing but its like: a close must not wait ten seconds for it.
+        """
+        return sum(
+            pending.earlier_run and not isinstance(pending.intent.write, AddMargin | TransferToFutures)
+            for pending in self.pending.values()
+        )
 
     def holds(self, symbol: Symbol) -> tuple[Held, ...]:
         """The positions on one instrument, long first."""

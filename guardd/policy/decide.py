@@ -335,6 +335,8 @@ class _Look:
             )
         elif wish.lever is not None:
             reason = sentence(view, rule, Use.CLOSE, wish.lever.what)
+            if wish.lever.action is Action.TOP_UP:
+                self._share_top_up(rule)
             self.decisions.append(_lever(wish, wish.lever, reason, inputs))
         else:
             what = f"reduce by {plain(wish.size)} of {plain(view.risk.quantity)} contracts"
@@ -349,6 +351,13 @@ class _Look:
             remembered.fired = True
             self._tell(wish, Severity.CRITICAL if wish.size is None else Severity.WARNING, reason)
             self._fire(view, rule, reason)
+
+    def _share_top_up(self, rule: PolicyRule) -> None:
+        """What it brings is for all: every position of the rule that asked for it goes on from what becomes of this one."""
+        for wish in self.wishes.found:
+            if wish.rule is rule and wish.lever is not None and wish.lever.action is Action.TOP_UP:
+                other = self.memory.rule(wish.view.held.episode.id, rule.name, Use.CLOSE)
+                other.acted = other.acted or self.now
 
     # Telling
 

@@ -295,6 +295,10 @@ class PolicyRule:
         return any(isinstance(action, DELEVERS) for action in self.then)
 
     @property
+    def reduces(self) -> bool:
+        return any(isinstance(action, REDUCES) for action in self.then)
+
+    @property
     def account_wide(self) -> bool:
         """The condition speaks of the whole cross account: its positions are taken one at a time (interfaces.md 2.5)."""
         return self.when is not None and any(compare.metric in ACCOUNT_WIDE for compare in compares(self.when))

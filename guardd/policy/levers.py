@@ -21,6 +21,7 @@ from guardd.policy.language import (
     Limits,
     LowerLeverage,
     Metric,
+    PolicyAction,
     PolicyRule,
     TopUp,
     compares,
@@ -214,6 +215,25 @@ def progress_of(
     if all(stage in FINISHED for stage in found.values()):
         return Progress.FAILED
     return Progress.FAILED if late else Progress.WAITS
+
+
+def unsettled(action: Strengthening, view: View, state: AccountState, now: Instant) -> bool:
+    """True when an earlier step of its kind, by whatever rule or run, has no end after two seconds: no other goes beside it."""
+    word = action_of(action)
+    pending = state.pending.values() if word is Action.TOP_UP else state.in_flight(view.held.key)
+    return any(
+        each.intent.action is word and now.seconds_since(each.intent.decided) >= VERIFIED_WITHIN_S for each in pending
+    )
+
+
+def cools(action: PolicyAction, state: AccountState, rule: PolicyRule, now: Instant) -> bool:
+    """A top-up is for the whole account: within its cooldown none of the rule's positions asks for another."""
+    return isinstance(action, TopUp) and any(
+        finished.stage is Stage.VERIFIED
+        and (finished.intent.rule, finished.intent.action) == (rule.name, Action.TOP_UP)
+        and now.seconds_since(finished.at) < rule.cooldown_s
+        for finished in state.finished
+    )
 
 
 def tried_before(

@@ -133,9 +133,8 @@ def _rule(value: Value, first: dict[str, Place], faults: Faults) -> PolicyRule |
         line=table.place.line,
     )
     if rule.delevers and when_entry is None:
-        faults.add(
-            table.place, f"rule {shown(name)} reduces or closes without `when`: it would do so at once and for ever"
-        )
+        does = "reduces or closes" if rule.reduces else "lowers leverage or moves money"
+        faults.add(table.place, f"rule {shown(name)} {does} without `when`: it would do so at once and for ever")
     if blind is WhenBlind.ACT and blind_entry is not None:
         _check_blind(rule, when, blind_entry.place, faults)
     return rule

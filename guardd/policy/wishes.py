@@ -31,9 +31,11 @@ from guardd.policy.levers import (
     Progress,
     Strengthening,
     action_of,
+    cools,
     lever_of,
     progress_of,
     tried_before,
+    unsettled,
 )
 from guardd.policy.memory import Memory, RuleMemory, cooling, held_at_first_sight, observe, ripe, verified_since
 from guardd.policy.sizes import NoSize, Sized, size_of
@@ -146,7 +148,7 @@ def _next_step(
             into.found.append(_wish(view, rule, None, ""))
             remembered.next_action = index
             return
-        if index == 0 and cooling(state, episode, rule, now):
+        if index == 0 and (cooling(state, episode, rule, now) or cools(action, state, rule, now)):
             return
         if isinstance(action, ReduceBy | ReduceUntil):
             found: Sized | Lever | NoSize = _size(action, view, state)
@@ -197,6 +199,8 @@ def _lever(
 ) -> Lever | NoSize:
     """The step, unless it had its one try in this breach already."""
     since = remembered.true_since or now
+    if unsettled(action, view, state, now):
+        return NoSize(why=f"an earlier {action_of(action)} isn't settled yet")
     if tried_before(action, state, rule.name, view.held.episode.id, since, acted=remembered.acted):
         return NoSize(why=f"{action_of(action)} was tried once in this breach")
     return lever_of(action, view, rule, state, limits, now)

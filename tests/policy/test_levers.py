@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guardd.errors import ConfigurationError
 from guardd.model.decision import AddMargin, Close, Lever, LowerLeverage, Reduce, TopUp
 from guardd.model.event import IntentMoved
 from guardd.model.fold import fold
@@ -17,7 +18,10 @@ from guardd.model.outcome import Accepted
 from guardd.model.position import Position
 from guardd.model.reading import is_value
 from guardd.policy.conditions import Use, metric_of
+from guardd.policy.explain import action_text
 from guardd.policy.language import Metric
+from guardd.policy.load import load_policy
+from guardd.policy.memory import Memory
 from guardd.policy.sizes import leverage_until, margin_until, reading_with
 from guardd.risk.assess import assess_on
 from guardd.risk.ground import ground
@@ -463,3 +467,98 @@ def test_a_verified_addition_is_known_by_the_fold_and_counted_once() -> None:
     )
     on.wait(31)
     assert "50 USDT went to it already" in refusals(on)[0]
+
+
+# One top-up is for all positions of the account
+
+
+def two_cross(then: str, *, spot: bool = True) -> Guarded:
+    on = here(then, cross(), cross(symbol=ETH), when=CROSS_DANGER, spot=spot)
+    on.frame("89000", ETH, last="89000", index="89000")
+    return on
+
+
+def test_after_a_top_up_that_didnt_suffice_the_next_action_follows_for_every_position() -> None:
+    on = two_cross("top_up: {amount: 100 USDT}, reduce: {by: 25%}")
+    send(on, lever(on, "89000"), *VERIFIED)
+    on.wait(1)
+    on.mark("89000")
+    assert levers(on) == []
+    assert len(acts(on.look())) == 1
+
+
+def test_the_cooldown_of_a_top_up_is_the_accounts() -> None:
+    on = two_cross("top_up: {amount: 100 USDT}")
+    send(on, lever(on, "89000"), *VERIFIED)
+    on.wait(29)
+    on.mark("89000")
+    assert levers(on) == []
+    on.wait(2)
+    on.mark("89000")
+    assert len(levers(on)) == 1
+
+
+def test_I08_a_margin_step_of_an_earlier_run_holds_back_its_like_and_lets_the_next_action_go() -> None:
+    on = here(THEN_CLOSE)
+    intent = send(on, lever(on), *UNKNOWN)
+    on.state.pending[intent.id].earlier_run = True
+    on.memory = Memory()
+    on.memory.show(on.state)
+    assert on.state.unresolved == 0
+    on.wait(2.1)
+    on.mark(NEAR)
+    assert levers(on) == []
+    assert every(on.look(), Close)
+
+
+# How they are written
+
+
+def fault(then: str, when: str = f"when: {DANGER}") -> str:
+    text = f"version: 1\nrules:\n  - name: r\n    {when}\n    then: [{then}]\n"
+    with pytest.raises(ConfigurationError) as caught:
+        load_policy(text, source="policy.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("then", "expected"),
+    [
+        ("set_leverage: {}", "expected a leverage such as to: 5"),
+        ("set_leverage: {to: 0.5}", "expected a leverage of 1 or more"),
+        ("set_leverage: {to: 20%}", "expected a number such as 10"),
+        ("add_margin: {at_most: 5 USDT}", "found neither `amount` nor `until`, expected exactly one of them"),
+        ("add_margin: {amount: 5 USDT, until: {margin_ratio: 5%}}", "found both `amount` and `until`"),
+        ("add_margin: {until: {margin_ratio: 5%}}", "expected a cap such as at_most: 200 USDT"),
+        ("add_margin: {until: {notional: 5 USDT}, at_most: 5 USDT}", "expected what more margin can change"),
+        ("add_margin: {amount: 50}", "expected an amount with its coin such as 100 USDT"),
+        ("add_margin: {amount: -50 USDT}", "expected an amount above zero"),
+        ("add_margin: {amount: 50 USDT, at_most: 100 USDC}", "expected one coin in both"),
+        ("top_up: {}", "expected an amount such as amount: 100 USDT"),
+        ("top_up: {amount: 0 USDT}", "expected an amount above zero"),
+        ("top_up: {amount: 100 USDT, at_most: 5 USDT}", "found the unknown key `at_most`"),
+    ],
+)
+def test_a_fault_says_what_was_found_and_what_was_expected(then: str, expected: str) -> None:
+    assert expected in fault(then)
+
+
+@pytest.mark.parametrize("then", ["set_leverage: {to: 5}", "add_margin: {amount: 5 USDT}", "top_up: {amount: 5 USDT}"])
+def test_a_lever_without_when_is_an_error(then: str) -> None:
+    assert "lowers leverage or moves money without `when`" in fault(then, "cooldown: 30s")
+
+
+def test_what_a_lever_would_do_is_said_in_words() -> None:
+    policy = policy_of(
+        rule(
+            DANGER,
+            "set_leverage: {to: 5}, add_margin: {amount: 50 USDT, at_most: 200 USDT}, "
+            "add_margin: {until: {distance_to_liquidation: 12%}, at_most: 200 USDC}, top_up: {amount: 100 USDT}",
+        )
+    )
+    assert [action_text(action) for action in policy.rules[0].then] == [
+        "lower the leverage to 5",
+        "add 50 USDT of margin, at most 200 USDT",
+        "add margin until distance_to_liquidation is 12 %, at most 200 USDC",
+        "move 100 USDT from spot to futures",
+    ]
