@@ -18,6 +18,7 @@ from guardd.cli.show import Json, print_json, print_line, print_table
 from guardd.config import Settings
 from guardd.daemon.wiring import policy_from
 from guardd.errors import ConfigurationError
+from guardd.policy.cases.schema import cases_schema
 from guardd.policy.check import Finding, Weight, findings
 from guardd.policy.explain import action_text
 from guardd.policy.language import Policy
@@ -46,9 +47,11 @@ def check(
 
 
 @group.command()
-def schema() -> None:
+def schema(
+    cases: Annotated[bool, typer.Option("--cases", help="That of a file of cases (`guardd policy test`).")] = False,
+) -> None:
     """Print the JSON Schema of a policy, for your editor."""
-    guarded(lambda: print_json(policy_schema()))
+    guarded(lambda: print_json(cases_schema() if cases else policy_schema()))
 
 
 group.command()(explain)

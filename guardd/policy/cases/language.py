@@ -33,12 +33,21 @@ class Listing:
     tiers: tuple[Bracket, ...]
 
 
+class VenueKind(StrEnum):
+    """At which venue the account is: what that can do, and what `match: {venue: …}` sees (`bitget` for both of its kinds)."""
+
+    SIMULATED = "simulated"
+    BITMART = "bitmart"
+    BITGET = "bitget"
+    BITGET_UNIFIED = "bitget-unified"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """The account. `equity`: at the first prices; `leverage` and `margin_mode` hold where a position says none."""
 
     name: str = "main"
-    venue: str = "simulated"
+    venue: VenueKind = VenueKind.SIMULATED
     equity: Decimal = Decimal(0)
     spot: Decimal = Decimal(0)
     margin_mode: MarginMode = MarginMode.ISOLATED

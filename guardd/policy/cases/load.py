@@ -21,6 +21,7 @@ from guardd.policy.cases.language import (
     Track,
     TrackKind,
     Trouble,
+    VenueKind,
 )
 from guardd.policy.cases.notation import Gap, Misread, Sample, read_samples
 from guardd.policy.grammar import read_items, read_table, read_text, read_word
@@ -54,7 +55,7 @@ NOON_S: Final = Decimal(43_200)
 DEFAULT_FEE: Final = Decimal("0.0006")
 UNBOUNDED: Final = Decimal(1_000_000_000)
 _Read = TypeVar("_Read")
-_Word = TypeVar("_Word", MarginMode, PositionMode, Severity, Side)
+_Word = TypeVar("_Word", VenueKind, MarginMode, PositionMode, Severity, Side)
 
 
 def load_cases(text: str, *, source: str) -> CaseFile:
@@ -152,7 +153,7 @@ class _Reading:
         modes = self._word(found, "margin_mode", MarginMode)
         return Owner(
             name=self._text(found, "name", "the account's name") or default.name,
-            venue=self._text(found, "venue", "the venue's name") or default.venue,
+            venue=self._word(found, "venue", VenueKind) or default.venue,
             equity=_or(self._number(found, "equity", Unit.MONEY), default.equity),
             spot=_or(self._number(found, "spot", Unit.MONEY, zero=True), default.spot),
             margin_mode=modes or default.margin_mode,

@@ -151,8 +151,7 @@ def _unwritten(policy: Policy, index: int, rule: PolicyRule, place: Place) -> It
         yield _instead(policy, index, replace(rule, hold_s=LONGER_S), place, f"for: 0s → {LONGER_S:g}s")
     steps = any(isinstance(action, DELEVERS) and not isinstance(action, CloseAll) for action in rule.then)
     if "cooldown" not in written and steps:
-        for span in SPANS:
-            cooldown_s = rule.cooldown_s * float(span)
+        for cooldown_s in (rule.cooldown_s / 2, rule.cooldown_s * 2):
             what = f"cooldown: {rule.cooldown_s:g}s → {cooldown_s:g}s"
             yield _instead(policy, index, replace(rule, cooldown_s=cooldown_s), place, what)
 
