@@ -16,7 +16,6 @@ from guardd.policy.explain import action_text, acts_at
 from guardd.policy.language import (
     SAFER_WHEN_HIGHER,
     TRIGGER_UNIT,
-    UNIT_OF,
     AddMarginBy,
     AddMarginUntil,
     AllOf,
@@ -43,7 +42,7 @@ from guardd.policy.language import (
     Unit,
     WhenBlind,
 )
-from guardd.policy.reasons import in_unit, plain
+from guardd.policy.reasons import in_unit, plain, threshold_text
 from guardd.policy.view import View
 
 POSITIONS_TOLD_MAX: Final = 3
@@ -121,7 +120,7 @@ def rule_text(rule: PolicyRule) -> str:
 def condition_words(condition: Condition) -> str:
     match condition:
         case Compare():
-            return f"{condition.metric} {condition.sense} {in_unit(condition.threshold, UNIT_OF[condition.metric])}"
+            return f"{condition.metric} {condition.sense} {threshold_text(condition)}"
         case Not():
             return f"not ({condition_words(condition.part)})"
         case AllOf():
@@ -178,8 +177,7 @@ def _condition(old: PolicyRule, new: PolicyRule) -> Iterator[Change]:
         for change in moved:
             if change is not None:
                 before, after, later = change
-                unit = UNIT_OF[before.metric]
-                text = f"{condition_words(before)} → {in_unit(after.threshold, unit)}"
+                text = f"{condition_words(before)} → {threshold_text(after)}"
                 yield Change(rule=new.name, text=text, loosens=later and protects(old))
         return
     was, now = ("always" if when is None else condition_words(when) for when in (old.when, new.when))
@@ -192,8 +190,8 @@ def _moved(
     """Thresholds that moved in conditions of one shape, each with whether it comes true later now; None for another shape."""
     match old, new:
         case Compare(), Compare():
-            if (old.metric, old.sense) != (new.metric, new.sense):
-                yield None
+            if (old.metric, old.sense, old.coin) != (new.metric, new.sense, new.coin):
+                yield None  # nothing says what one coin is worth in another
             elif old.threshold != new.threshold:
                 lower = new.threshold < old.threshold
                 yield old, new, (lower is (old.sense is Sense.BELOW)) is not turned

@@ -150,7 +150,7 @@ def action_text(action: PolicyAction) -> str:
             most = "" if action.at_most is None else f", at most {plain(action.at_most)} {action.coin}"
             return f"add {plain(action.amount)} {action.coin} of margin{most}"
         case AddMarginUntil():
-            aim = in_unit(action.target, UNIT_OF[action.metric])
+            aim = in_unit(action.target, UNIT_OF[action.metric], action.coin)
             return f"add margin until {action.metric} is {aim}, at most {plain(action.at_most)} {action.coin}"
         case TopUp():
             return f"move {plain(action.amount)} {action.coin} from spot to futures"

@@ -14,6 +14,7 @@ TRIM = "name: trim\nwhen: {distance_to_liquidation: {below: 8%}}\nthen: [reduce:
 STOP = "name: stop\nthen: [stop_loss: {trigger: [{liquidation_buffer: 25%}, {from_entry: -8%}]}]"
 LAST = "name: last\nwhen: {any: [{buffer_left: {below: 15%}}, {not: {margin_ratio: {below: 80%}}}]}\nthen: [close: {}]"
 WARN = "name: warn\nwhen: {buffer_left: {below: 50%}}\nthen: [notify: {severity: critical}]"
+LOSS = "name: loss\nwhen: {unrealized_pnl: {below: -50 USDC}}\nthen: [close: {}]"
 MARGIN = "name: m\nwhen: {buffer_left: {below: 50%}}\nthen: [add_margin: {amount: 50 USDT, at_most: 200 USDT}]"
 LOWER = "name: l\nwhen: {buffer_left: {below: 50%}}\nthen: [set_leverage: {to: 5}]"
 UNTIL = (
@@ -62,6 +63,8 @@ def told(old: Policy, new: Policy) -> list[tuple[str, bool]]:
         ),
         (WARN, ("critical", "info"), "warn: tell (critical) → tell (info)", True),
         (MARGIN, ("200", "100"), "m: add 50 USDT of margin, at most 200 USDT → add 50 USDT of margin, at most 100 USDT", True),
+        (LOSS, ("-50", "-80"), "loss: unrealized_pnl below -50 USDC → -80 USDC", True),
+        (LOSS, ("USDC", "USDT"), "loss: when unrealized_pnl below -50 USDC → unrealized_pnl below -50 USDT", True),
         (LOWER, ("to: 5", "to: 8"), "l: lower the leverage to 5 → lower the leverage to 8", True),
         (TRAIL, ("2%", "1%"), "t: trail a stop 2 % behind the best mark → trail a stop 1 % behind the best mark", False),
         (TRAIL, ("2%", "3%"), "t: trail a stop 2 % behind the best mark → trail a stop 3 % behind the best mark", True),
