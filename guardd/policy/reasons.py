@@ -50,8 +50,13 @@ def inputs_of(view: View) -> tuple[tuple[str, str], ...]:
         "profit_from_entry": risk.profit_from_entry,
         "unrealized_pnl": risk.unrealized_pnl,
         "notional": risk.notional,
+        "return_on_margin": risk.return_on_margin,
+        "leverage": risk.leverage,
+        "effective_leverage": risk.effective_leverage,
+        "account_drawdown": risk.account_drawdown,
     }
     found = {name: exact(reading) for name, reading in figures.items() if reading is not None}
+    found["position_age_s"] = f"{risk.position_age_s:.3f}"
     for name, age_s in (("mark", ages.mark_s), ("position", ages.position_s), ("account", ages.account_s)):
         found[f"age_s_{name}"] = "never" if age_s is None else f"{age_s:.3f}"
     return tuple(sorted(found.items()))
