@@ -347,8 +347,8 @@ class _Look:
             self.decisions.append(
                 Reduce(key=key, episode=episode, rule=name, size=wish.size, reason=reason, inputs=inputs, blind=blind)
             )
-        if not remembered.fired:
-            remembered.fired = True
+        if not remembered.fired or remembered.told_action != remembered.next_action:
+            remembered.fired, remembered.told_action = True, remembered.next_action
             self._tell(wish, Severity.CRITICAL if wish.size is None else Severity.WARNING, reason)
             self._fire(view, rule, reason)
 

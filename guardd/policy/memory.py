@@ -39,6 +39,8 @@ class RuleMemory:
     notified: bool = False
     fired: bool = False
     """Its acting was told for this stretch of being true."""
+    told_action: int | None = None
+    """Which of its actions that was: the next one is told by itself."""
     next_action: int = 0
     """Which of the rule's de-leveraging actions comes next."""
     acted: Instant | None = None
@@ -159,7 +161,7 @@ def observe(memory: RuleMemory, truth: Truth, now: Instant) -> None:
             memory.true_since = memory.true_since or now
         case Truth.FALSE:
             memory.true_since, memory.held_at = None, None
-            memory.seen, memory.notified, memory.fired = True, False, False
+            memory.seen, memory.notified, memory.fired, memory.told_action = True, False, False, None
             memory.next_action, memory.acted, memory.cancelled = 0, None, None
         case Truth.UNKNOWN:
             memory.unknown_since = memory.unknown_since or now

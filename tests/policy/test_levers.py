@@ -13,7 +13,7 @@ from guardd.model.event import IntentMoved
 from guardd.model.fold import fold
 from guardd.model.intent import Action, Intent, SetLeverage, Stage, TransferToFutures, Write, client_id
 from guardd.model.intent import AddMargin as AddMarginWrite
-from guardd.model.names import Side
+from guardd.model.names import Severity, Side
 from guardd.model.outcome import Accepted
 from guardd.model.position import Position
 from guardd.model.reading import is_value
@@ -294,6 +294,16 @@ def test_the_next_action_follows_a_refusal_of_the_venue_at_once() -> None:
     on = here(THEN_CLOSE)
     send(on, lever(on), *REJECTED)
     assert every(on.look(), Close)
+
+
+def test_each_action_of_a_rule_that_is_acted_on_is_told() -> None:
+    on = here(THEN_CLOSE)
+    told = on.mark(NEAR).told
+    assert [(tell.severity, tell.text[:12]) for tell in told] == [(Severity.WARNING, "add 50 USDT ")]
+    send(on, levers(on)[0], *REJECTED)
+    told = on.look().told
+    assert [(tell.severity, tell.text[:9]) for tell in told] == [(Severity.CRITICAL, "close BTC")]
+    assert on.look().told == ()
 
 
 @pytest.mark.parametrize("stages", [SENT, (*SENT, Stage.ACCEPTED), UNKNOWN])
