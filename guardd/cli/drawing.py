@@ -12,6 +12,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from guardd.cli.picture import Glyph, Label, Picture, spread
+from guardd.policy.crossings import Way
 
 WIDTH: Final = 900
 AXIS: Final = 96.0
@@ -21,7 +22,7 @@ GLYPHS: Final = 318.0
 TEXT: Final = 336.0
 HEAD: Final = 64.0
 ROW: Final = 44.0
-FOOT: Final = 22.0
+FOOT: Final = 26.0
 HEIGHT_LEAST: Final = 300.0
 MARGIN: Final = 16.0
 LETTER: Final = 6.3
@@ -99,13 +100,13 @@ def _panel(picture: Picture, top: float, height: float) -> Iterator[str]:
     yield f'<text class="soft number" x="{MARGIN}" y="{top + 49:.1f}">{escape(picture.subtitle)}</text>'
     yield from _grid(picture, axis)
     yield from _danger(picture, axis)
-    for way in picture.left:
-        yield from _body(way, axis)
+    for way, marks in picture.left:
+        yield from _body(way, marks, axis)
     places = spread([axis.y(label.price) for label in picture.labels], ROW, axis.top + 8, axis.bottom - 12)
     for label, place in zip(picture.labels, places, strict=True):
         yield from _label(label, place, picture, axis)
     for index, note in enumerate(picture.notes):
-        y = axis.bottom + FOOT - 4 + NOTE_ROW * index
+        y = axis.bottom + FOOT + NOTE_ROW * index
         yield f'<text class="soft" x="{MARGIN}" y="{y:.1f}">{escape(_fitted(note, WIDTH - 2 * MARGIN))}</text>'
     yield f'<line class="grid" x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="{top + height:.1f}" y2="{top + height:.1f}"/>'
 
@@ -145,14 +146,10 @@ def _danger(picture: Picture, axis: _Axis) -> Iterator[str]:
         yield _rect(BODY, axis.top, BODY_WIDTH, gone - axis.top, 'fill="url(#gone)"')
 
 
-def _body(way: tuple[tuple[Decimal, Decimal], ...], axis: _Axis) -> Iterator[str]:
-    """As wide as what is left, from the mark to the end of the way."""
-    if len(way) == 1 or way[-1][1] > 0:
-        up = len(way) > 1 and way[-1][0] > way[0][0]
-        open_end = [*way, (axis.picture.high if up else axis.picture.low, way[-1][1])] if len(way) > 1 else []
-    else:
-        open_end = list(way)
-    for (start, share), (end, _) in pairwise(open_end):
+def _body(way: Way, marks: tuple[tuple[Decimal, Decimal], ...], axis: _Axis) -> Iterator[str]:
+    """As wide as what is left, from the mark to the end of the way; what nothing ends goes on to the edge."""
+    edge = axis.picture.high if way is Way.UP else axis.picture.low
+    for (start, share), (end, _) in pairwise([*marks, (edge, Decimal(0))]):
         high, low = sorted((axis.y(start), axis.y(end)))
         width = BODY_WIDTH * float(share)
         if width > 0 and low > high:
@@ -200,6 +197,7 @@ _LINES: Final = {
     Glyph.PROFIT: "greenline",
     Glyph.ADD: "greenline",
     Glyph.CANCEL: "amberline",
+    Glyph.REFUSED: "amberline",
 }
 
 
@@ -228,6 +226,8 @@ def _glyph(glyph: Glyph, x: float, y: float, share: float) -> str:
         case Glyph.ADD:
             upright = _rect(x - 1.6, y - 7, 3.2, 14, 'class="green"')
             return _rect(x - 7, y - 1.6, 14, 3.2, 'class="green"') + upright
+        case Glyph.REFUSED:
+            return _rect(x - 6, y - 6, 12, 12, 'class="hollow amberline" stroke-width="2"')
         case Glyph.CANCEL:
             return f'<path class="amberline" fill="none" stroke-width="2.4" d="M{x - 6:.1f} {y + 6:.1f}L{x + 6:.1f} {y - 6:.1f}"/>'
 

@@ -241,8 +241,8 @@ def _print(policy: Policy, found: Sequence[Story], assumed: Sequence[str], svg_f
         for line in sketch(shown):
             page().print(line, soft_wrap=True)
         print_table("what each rule does by itself", COLUMNS, [_row(each, story) for each in _sorted(story)])
-        for way in story.ways:
-            _print_way(way, story)
+        for index, way in enumerate(story.ways):
+            _print_way(way, story, orders=index == 0)
     for text in assumed:
         print_line(f"assumed: {text}", style="yellow")
     if svg_file is not None:
@@ -277,11 +277,13 @@ def _row(each: Explained, story: Story) -> Sequence[str | Text]:
     return tuple(Text(cell, style="" if each.reached else "dim") for cell in cells)
 
 
-def _print_way(way: Walk, story: Story) -> None:
-    """The walk, a line each."""
+def _print_way(way: Walk, story: Story, *, orders: bool) -> None:
+    """The walk, a line each; `orders`: with what is placed before it begins."""
     tick = story.view.instrument.tick
     print_line(f"a straight way {way.way} from {price_text(way.start, tick)}:", style="bold")
     for step in way.steps:
+        if step.kind is Kind.REST and step.mark == way.start and not orders:
+            continue
         print_line(f"  {_step_line(step, story)}", style="red" if step.kind is Kind.END else "")
     print_line(f"  {way.why} (at {price_text(way.end, tick)})" if way.steps else f"  {way.why}")
 

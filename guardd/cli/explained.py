@@ -1,12 +1,13 @@
 """A policy explained on positions: of each its triggers with what they would do, and its way down and up."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from guardd.cli.show import Json, decimal_of, json_reading
+from guardd.model.decision import WantedOrder
 from guardd.model.instant import Instant
-from guardd.model.names import PositionKey, Side
+from guardd.model.names import PositionKey, RuleName, Side
 from guardd.model.order import PlanOrder
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState
@@ -31,7 +32,7 @@ class Explained:
     @property
     def acts(self) -> Step | None:
         """The step that changes most."""
-        weight = (Kind.FILL, Kind.CUT, Kind.STRENGTHEN, Kind.CANCEL, Kind.REST, Kind.TELL)
+        weight = tuple(Kind)
         return min(self.steps, key=lambda step: weight.index(step.kind), default=None)
 
     @property
@@ -76,16 +77,48 @@ def stories(policy: Policy, state: AccountState, now: Instant, symbols: Sequence
         symbol = view.held.key.symbol
         if symbols and symbol not in symbols:
             continue
-        ways = walks.setdefault(symbol, {way: walk(policy, state, symbol, way, now) for way in Way})
+        if symbol not in walks:
+            walks[symbol] = {way: condensed(walk(policy, state, symbol, way, now)) for way in Way}
+        ways = walks[symbol]
         found.append(_story(policy, state, view, ways, now))
     return tuple(found)
+
+
+def condensed(way: Walk) -> Walk:
+    """What one rule does again and again at one price, as one step."""
+    found: list[Step] = []
+    times = 1
+    for step in way.steps:
+        last = found[-1] if found else None
+        if last is None or step.cut is None or last.cut is None or not _again(last, step):
+            found.append(step)
+            times = 1
+            continue
+        times += 1
+        both = replace(
+            last.cut,
+            size=last.cut.size + step.cut.size,
+            realised=last.cut.realised + step.cut.realised,
+            fee=last.cut.fee + step.cut.fee,
+        )
+        text = f"{last.text.partition(',')[0]}, on to {step.left:f} in {times} steps"
+        found[-1] = replace(step, text=text, cut=both)
+    return replace(way, steps=tuple(found))
+
+
+def _again(last: Step, step: Step) -> bool:
+    same = (last.mark, last.rule, last.key, last.kind) == (step.mark, step.rule, step.key, step.kind)
+    return same and step.kind is Kind.CUT
 
 
 def _story(policy: Policy, state: AccountState, view: View, ways: dict[Way, Walk], now: Instant) -> Story:
     key = view.held.key
     found = [each for each in triggers(view, state=state, now=now) if not _only_rests(each)]
     turns = {
-        (way, step.rule, step.kind is Kind.FILL) for way, each in ways.items() for step in each.steps if step.key == key
+        _turn(way, step.rule, step.order)
+        for way, each in ways.items()
+        for step in each.steps
+        if step.key == key and step.kind is not Kind.REST
     }
     first = Way.DOWN if key.side is Side.LONG else Way.UP
     behind = state.balance_behind(key.symbol)
@@ -97,13 +130,18 @@ def _story(policy: Policy, state: AccountState, view: View, ways: dict[Way, Walk
             Explained(
                 trigger=each,
                 steps=effect(policy, state, each, key, now),
-                reached=each.way is None or (each.way, each.rule, each.order is not None) in turns,
+                reached=each.way is None or _turn(each.way, each.rule, each.order) in turns,
             )
             for each in found
         ),
         resting=state.plans_of(key),
         ways=tuple(ways[way] for way in (first, Way.UP if first is Way.DOWN else Way.DOWN)),
     )
+
+
+def _turn(way: Way | None, rule: RuleName, order: WantedOrder | None) -> tuple[object, ...]:
+    """What tells one trigger from another on a way: its rule, and of an order its kind and tranche."""
+    return (way, rule) if order is None else (way, rule, order.kind, order.tranche)
 
 
 def _only_rests(trigger: RuleTrigger) -> bool:
@@ -113,7 +151,7 @@ def _only_rests(trigger: RuleTrigger) -> bool:
 
 
 def share_left(story: Story, way: Walk) -> list[tuple[Decimal, Decimal]]:
-    """How much of the position is left, as a share, from each mark of the way on; the first is the start."""
+    """How much of the position is left, as a share, from each mark of the way on; the first is the start, whole."""
     held = story.view.risk.quantity
     mine = [step for step in way.steps if step.key == story.key and (step.cut is not None or step.kind is Kind.END)]
     left = [(step.mark, min(step.left / held, Decimal(1)) if held else Decimal(0)) for step in mine]

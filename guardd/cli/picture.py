@@ -13,6 +13,7 @@ from guardd.cli.show import decimal_of
 from guardd.model.names import Side
 from guardd.model.order import ProtectionKind
 from guardd.model.reading import is_value
+from guardd.policy.crossings import Way
 from guardd.policy.language import REDUCES, CancelEntering
 from guardd.policy.triggers import When
 from guardd.policy.walk import Kind, Step, Walk, cut_text
@@ -36,6 +37,7 @@ class Glyph(StrEnum):
     PROFIT = "take-profit"
     ADD = "add"
     CANCEL = "cancel"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class Picture:
     liquidation: Decimal | None
     hurts_below: bool
     labels: tuple[Label, ...]
-    left: tuple[tuple[tuple[Decimal, Decimal], ...], ...]
+    left: tuple[tuple[Way, tuple[tuple[Decimal, Decimal], ...]], ...]
     notes: tuple[str, ...]
     tick: Decimal
 
@@ -97,7 +99,7 @@ def picture(story: Story) -> Picture:
         liquidation=risk.liquidation if is_value(risk.liquidation) else None,
         hurts_below=risk.exposure is Side.LONG,
         labels=tuple(sorted(shown, key=lambda label: (-label.price, label.glyph))),
-        left=tuple(tuple(share_left(story, way)) for way in story.ways),
+        left=tuple((way.way, tuple(share_left(story, way))) for way in story.ways),
         notes=_notes(story),
         tick=tick,
     )
@@ -179,7 +181,7 @@ def _happening(story: Story) -> list[Label]:
 
 
 def _steps(story: Story, way: Walk) -> list[Step]:
-    kinds = (Kind.FILL, Kind.CUT, Kind.STRENGTHEN)
+    kinds = (Kind.FILL, Kind.CUT, Kind.STRENGTHEN, Kind.REFUSED)
     mark = story.view.risk.mark
     return [step for step in way.steps if step.key == story.key and step.kind in kinds and step.mark != mark]
 
@@ -206,6 +208,8 @@ def _glyph_of(step: Step) -> Glyph:
             return Glyph.ADD
         case Kind.CANCEL:
             return Glyph.CANCEL
+        case Kind.REFUSED:
+            return Glyph.REFUSED
         case Kind.REST:
             return Glyph.STOP
         case Kind.TELL:

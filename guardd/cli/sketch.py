@@ -22,6 +22,7 @@ SIGNS: Final = {
     Glyph.PROFIT: ("◆", "green"),
     Glyph.ADD: ("+", "green"),
     Glyph.CANCEL: ("╱", "yellow"),
+    Glyph.REFUSED: ("□", "yellow"),
 }
 
 
@@ -75,8 +76,8 @@ def _body(picture: Picture, at: Decimal, *, on_mark: bool) -> Text:
 def _left_at(picture: Picture, at: Decimal) -> Decimal:
     """Of the way that leads there from the mark."""
     share = Decimal(1)
-    for way in picture.left:
-        for price, left in way[1:]:
+    for _, marks in picture.left:
+        for price, left in marks[1:]:
             between = (picture.mark > price >= at) or (picture.mark < price <= at)
             if between:
                 share = min(share, left)

@@ -14,7 +14,7 @@ from typing import Final
 
 from guardd.model.decision import WantedOrder
 from guardd.model.instant import Instant
-from guardd.model.intent import Action
+from guardd.model.intent import LEVERS, Action
 from guardd.model.names import RuleName
 from guardd.model.order import ProtectionKind
 from guardd.model.reading import is_value
@@ -262,7 +262,7 @@ class _Held:
             return "the account is parked"
         if state.halted and not any(isinstance(action, CloseAll) for action in rule.then):
             return "the account is halted"
-        steps = (Action.REDUCE, Action.CLOSE)
+        steps = {Action.REDUCE, Action.CLOSE, *LEVERS}
         busy = any(pending.intent.action in steps for pending in state.in_flight(view.held.key))
         return "a step on this position is on its way" if busy else ""
 
@@ -282,7 +282,15 @@ def _resting(view: View, memory: Memory | None, state: AccountState) -> Iterator
     true = tuple(rule for rule in view.rules if view.truth_on_last_values(rule, Use.WARN) is Truth.TRUE)
     episode = deepcopy(known) if known is not None else EpisodeMemory()
     found = wanted_protection(
-        true, state, view.held, view.risk, view.instrument, episode, blind=bool(known is not None and view.stale)
+        true,
+        state,
+        view.held,
+        view.risk,
+        view.instrument,
+        episode,
+        blind=bool(known is not None and view.stale),
+        reached=view.risk.mark if known is None else None,
+        about=view.rules,
     )
     for order in found.protect.wanted:
         yield _of_order(order, view)

@@ -60,18 +60,22 @@ VENUE: Final = RuleName("venue")
 
 
 class Kind(StrEnum):
-    REST = "rest"
-    """A stop or a take-profit is placed."""
+    """What changes most comes first."""
+
+    END = "end"
+    """The venue liquidates."""
     FILL = "fill"
-    """One that rested is triggered."""
+    """A stop or take-profit that rested is triggered."""
     CUT = "cut"
     """A reduce or a close by the guard."""
     STRENGTHEN = "strengthen"
     """Margin, leverage or money from spot."""
+    REFUSED = "refused"
+    """The rule is true and nothing that it asks for can be done."""
     CANCEL = "cancel"
+    REST = "rest"
+    """A stop or a take-profit is placed."""
     TELL = "tell"
-    END = "end"
-    """The venue liquidates."""
 
 
 ACTS: Final = frozenset({Kind.CUT, Kind.STRENGTHEN})
@@ -131,7 +135,9 @@ def effect(
         steps += walker.look()
     closing = trigger.use is Use.CLOSE
     wanted = ACTS if closing and len(trigger.actions) < len(_rule(policy, trigger.rule).then) else frozenset(Kind)
-    return tuple(step for step in steps if step.kind in wanted and (step.key == key or step.kind is Kind.CUT))
+    return tuple(
+        step for step in steps if step.kind in wanted | {Kind.REFUSED} and (step.key == key or step.kind is Kind.CUT)
+    )
 
 
 def _rule(policy: Policy, name: RuleName) -> PolicyRule:
@@ -153,7 +159,9 @@ class _Walker:
     def go(self) -> Walk:
         start = self.begun = self.mark
         why = self._go(start)
-        return Walk(way=self.way, start=start, end=self.mark, steps=tuple(self.steps), why=why)
+        ended = bool(self.steps) and self.steps[-1].kind is Kind.END
+        end = self.steps[-1].mark if ended else self.mark
+        return Walk(way=self.way, start=start, end=end, steps=tuple(self.steps), why=why)
 
     @property
     def mark(self) -> Decimal:
@@ -259,6 +267,10 @@ class _Walker:
             tells = [action for action in rules[fired.rule].then if isinstance(action, Notify)]
             if tells and fired.rule not in acted:
                 yield self._step(Kind.TELL, fired.rule, fired.key, action_text(tells[0]))
+        for tell in decided.told:
+            why = _refusal(tell)
+            if why and tell.key is not None:
+                yield self._step(Kind.REFUSED, tell.rule, tell.key, why)
 
     def _carry_out(self, decision: Decision) -> list[Step]:
         match decision:
@@ -410,6 +422,14 @@ class _Walker:
             liquidation=risk.liquidation if risk is not None else Absent.NONE,
             distance=risk.distance_to_liquidation if risk is not None else Absent.NONE,
         )
+
+
+def _refusal(tell: Tell) -> str:
+    """Why a rule that is true can't act, as the decision tells it; empty where that isn't what is told."""
+    _, cannot, why = tell.text.partition("can't act: ")
+    if cannot:
+        return f"can't act: {why}"
+    return tell.text.partition(": ")[2] if tell.text.endswith((": refused", "refused (I15)")) else ""
 
 
 def cut_text(cut: Cut) -> str:
