@@ -16,6 +16,9 @@ from guardd.model.state import AccountState, Held, News, NewsKind
 
 MARKS_EXACT: Final = Decimal("0.01")
 """Part of the notional by which the venue's unrealised PnL may miss what the marks around a read make of the positions."""
+WITHIN_ONE: Final = Decimal("0.001")
+"""Part of the notional that marks may move between the figures of one answer: by so much may equity less PnL miss the wallet."""
+ZERO: Final = Decimal(0)
 READ_MS: Final = 2_000
 """How long a read whose start isn't known may have taken."""
 
@@ -37,7 +40,8 @@ def ledger_read(state: AccountState, event: LedgerRead) -> tuple[News, ...]:
     state.flows, state.ledger_since_ms, state.ledger_at = event.flows, event.since_ms, event.at
     found: list[News] = []
     for currency, book in sorted(state.books.items()):
-        found.extend(_turn(state, currency, tell(book, event.flows)))
+        asked_ms = venue_ms(state, event.started)
+        found.extend(_turn(state, currency, tell(book, event.flows, asked_ms=asked_ms)))
     return tuple(found)
 
 
@@ -66,7 +70,7 @@ def _turn(state: AccountState, currency: str, turned: Turned) -> list[News]:
 
 def _sighting(state: AccountState, balance: Balance, event: BalanceRead) -> Sighting:
     wallets, profit = _wallets(balance), balance.unrealized_pnl
-    equity = sum((each.amount * each.price for each in wallets), profit if is_value(profit) else Decimal(0))
+    equity = sum((each.amount * each.price for each in wallets), profit if is_value(profit) else ZERO)
     at_ms = venue_ms(state, event.at)
     return Sighting(
         equity=equity,
@@ -75,6 +79,9 @@ def _sighting(state: AccountState, balance: Balance, event: BalanceRead) -> Sigh
         started_ms=venue_ms(state, event.started) if event.started is not None else at_ms - READ_MS,
         at_ms=at_ms,
         doubt=_doubt(state, balance, wallets, event),
+        room=ZERO
+        if balance.wallets
+        else sum((_notional(state, held) for held in _behind(state, balance)), ZERO) * WITHIN_ONE,
     )
 
 
@@ -92,13 +99,13 @@ def _doubt(state: AccountState, balance: Balance, wallets: tuple[Wallet, ...], e
         return "other coins back this equity: it is an upper bound only"
     if not wallets:
         return "the account read told no wallet apart from its unrealised profit"
-    low = high = room = Decimal(0)
+    low = high = room = ZERO
     for held in _behind(state, balance):
         gains = _gains(state, held)
         if not gains:
             return f"{held.key}: no mark to hold the account read against"
         settled = held.changed.mono_ns <= (event.started or event.at).mono_ns and held.missing_since is None
-        around = gains if settled and held.close_seen is None else [*gains, Decimal(0)]
+        around = gains if settled and held.close_seen is None else [*gains, ZERO]
         low, high, room = low + min(around), high + max(around), room + _notional(state, held) * MARKS_EXACT
     return _beyond(balance.unrealized_pnl, low - room, high + room)
 
@@ -142,5 +149,5 @@ def _marks(state: AccountState, symbol: Symbol, held: Held) -> list[Decimal]:
 def _notional(state: AccountState, held: Held) -> Decimal:
     instrument, marks = state.instruments.get(held.key.symbol), _marks(state, held.key.symbol, held)
     if instrument is None or not marks:
-        return held.position.notional if is_value(held.position.notional) else Decimal(0)
+        return held.position.notional if is_value(held.position.notional) else ZERO
     return instrument.notional(held.position.quantity, marks[0])

@@ -1,15 +1,18 @@
 """The high of a balance's equity since 00:00 UTC, by account reads that the venue's ledger explains (interfaces.md 2.2).
 
     equity = Σ wallets · price + unrealised PnL                  all of one account read; pushes and our marks say nothing here
-    wallets now = wallets then + Σ flows of the ledger between   to the cent: else the step isn't explained, and nothing is known
+    wallets now = wallets then + Σ flows of the ledger between   else the step isn't explained, and nothing is known
     a flow F from outside:  high → high · equity ÷ (equity − F)  so the share that was lost stays what it was
 
-A read counts when its wallets are those of the last one that counted plus a run of the ledger's rows in their order, and its
-unrealised PnL is what the marks make of the positions. The high rises to the lower of two such reads in a row, in steps of
-`HIGH_STEP`, each of which is journalled: whoever starts again that day goes on from the same high and the same wallets.
+A read counts when its wallets are those that the ledger's rows in their order lead to, to the cent, and its unrealised PnL is
+what the marks make of the positions. A wallet that is reckoned (equity less unrealised PnL) misses by what marks move within one
+answer: there a ledger that was read after it may leave `room`. What it is held against stays the ledger's own sum.
+
+The high rises to the lower of two such reads in a row, in steps of `HIGH_STEP`, each of which is journalled: whoever starts again
+that day goes on from the same high and the same wallets.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
@@ -43,7 +46,7 @@ class HighWater:
     high: Decimal | None
     """None until two reads agreed on one."""
     wallets: tuple[tuple[str, Decimal], ...]
-    """Coin and amount at the last read that counted."""
+    """Coin and amount as of the last row that was taken in."""
     settled_ms: int
     """Rows of the ledger before this are in the wallets."""
     taken: tuple[tuple[int, str], ...] = ()
@@ -63,6 +66,8 @@ class Sighting:
     started_ms: int
     at_ms: int
     doubt: str = ""
+    room: Decimal = ZERO
+    """By how much the wallets may miss what the ledger says, once that was read after them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +108,13 @@ def see(book: Book, sighting: Sighting, flows: Iterable[Flow], *, currency: str)
     return _count(book, sighting, book.water, flows)
 
 
-def tell(book: Book, flows: Iterable[Flow]) -> Turned:
-    """The ledger was read: perhaps it explains the newest account read."""
-    if book.water is None or book.sighting is None or book.counted or book.sighting.doubt:
+def tell(book: Book, flows: Iterable[Flow], *, asked_ms: int) -> Turned:
+    """The ledger was asked for at this moment (the venue's time): perhaps it explains the newest account read."""
+    sighting = book.sighting
+    if book.water is None or sighting is None or book.counted or sighting.doubt:
         return Turned(book=book)
-    return _count(book, book.sighting, book.water, flows)
+    room = sighting.room if asked_ms >= sighting.started_ms else ZERO
+    return _count(book, sighting, book.water, flows, room=room)
 
 
 def _first(book: Book, sighting: Sighting, day: int, currency: str) -> Turned:
@@ -134,10 +141,10 @@ def _first(book: Book, sighting: Sighting, day: int, currency: str) -> Turned:
     return Turned(book=found, note=water, ask=True)
 
 
-def _count(book: Book, sighting: Sighting, water: HighWater, flows: Iterable[Flow]) -> Turned:
+def _count(book: Book, sighting: Sighting, water: HighWater, flows: Iterable[Flow], *, room: Decimal = ZERO) -> Turned:
     if book.ruined:
         return Turned(book=replace(book, why=book.ruined))
-    run = _run(water, sighting, flows)
+    run = _run(water, sighting, flows, room)
     if run is None:
         return Turned(book=replace(book, why=_unexplained(water, sighting)), ask=True)
     strange = next((flow for flow in run if flow.kind is FlowKind.OTHER), None)
@@ -155,7 +162,7 @@ def _count(book: Book, sighting: Sighting, water: HighWater, flows: Iterable[Flo
     factor = sighting.equity / (sighting.equity - outside) if outside else Decimal(1)
     high = water.high * factor if water.high is not None else None
     candidate = book.candidate * factor if book.candidate is not None else None
-    settled = _settled(replace(water, high=high, wallets=_sorted(sighting.amounts)), run)
+    settled = _settled(replace(water, high=high), run)
     settled, candidate = _raised(settled, candidate, sighting.equity)
     due = sighting.at_ms - water.noted_ms >= CHECKPOINT_MS and settled.wallets != water.wallets
     note = settled.high != water.high or bool(outside) or due
@@ -178,45 +185,53 @@ def _above(equity: Decimal, high: Decimal) -> bool:
     return equity >= high * (1 + HIGH_STEP)
 
 
-def _run(water: HighWater, sighting: Sighting, flows: Iterable[Flow]) -> tuple[Flow, ...] | None:
-    """The rows, in their order, that lead from the wallets of before to those of this read; None where none do."""
+def _run(water: HighWater, sighting: Sighting, flows: Iterable[Flow], room: Decimal) -> tuple[Flow, ...] | None:
+    """The rows, in their order, that lead from the wallets of before to those of this read; None where none do.
+
+    The fewest that do so exactly; where there is `room`, else those that come nearest.
+    """
     exact = max(abs(sighting.equity), Decimal(1)) * WALLET_EXACT
+    known, coins = frozenset(row_id for _, row_id in water.taken), {*sighting.prices, *dict(water.wallets)}
+    until_ms = sighting.at_ms + SKEW_MS
+    unsettled = (
+        flow
+        for flow in flows
+        if water.settled_ms <= flow.at_ms <= until_ms and flow.id not in known and flow.currency in coins
+    )
+    rows = sorted(unsettled, key=lambda flow: (flow.at_ms, flow.id))
+    doubtful = sum(flow.at_ms <= water.doubtful_ms for flow in islice(rows, DOUBTFUL_MAX))
+    nearest: tuple[Decimal, tuple[Flow, ...]] | None = None
+    for passed in range(doubtful + 1):
+        for count, missing in enumerate(_missing(water, sighting, rows[passed:])):
+            if missing <= exact:
+                return tuple(rows[passed : passed + count])
+            if missing <= room and (nearest is None or missing < nearest[0]):
+                nearest = missing, tuple(rows[passed : passed + count])
+    return nearest[1] if nearest is not None else None
+
+
+def _missing(water: HighWater, sighting: Sighting, rows: list[Flow]) -> Iterator[Decimal]:
+    """What the wallets miss, all coins together, after none of the rows, after the first, and so on."""
     missing = {coin: amount for coin, amount in sighting.amounts.items() if amount}
     for coin, amount in water.wallets:
         missing[coin] = missing.get(coin, ZERO) - amount
-    known = frozenset(row_id for _, row_id in water.taken)
-    rows = sorted(
-        (flow for flow in flows if water.settled_ms <= flow.at_ms <= sighting.at_ms + SKEW_MS and flow.id not in known),
-        key=lambda flow: (flow.at_ms, flow.id),
-    )
-    doubtful = sum(flow.at_ms <= water.doubtful_ms for flow in islice(rows, DOUBTFUL_MAX))
-    for passed in range(doubtful + 1):
-        length = _length(dict(missing), rows[passed:], sighting.prices, exact)
-        if length is not None:
-            return tuple(rows[passed : passed + length])
-    return None
-
-
-def _length(missing: dict[str, Decimal], rows: list[Flow], prices: Mapping[str, Decimal], exact: Decimal) -> int | None:
-    """How many of the rows, from the first, bring the wallets where they are; the fewest that do."""
-    for count in range(len(rows) + 1):
-        if all(abs(amount) * prices.get(coin, Decimal(1)) <= exact for coin, amount in missing.items()):
-            return count
-        if count < len(rows):
-            row = rows[count]
-            if row.currency not in prices and row.currency not in missing:
-                continue  # of a coin that isn't behind this balance
-            missing[row.currency] = missing.get(row.currency, ZERO) - row.amount
-    return None
+    prices = sighting.prices
+    yield sum((abs(amount) * prices.get(coin, Decimal(1)) for coin, amount in missing.items()), ZERO)
+    for row in rows:
+        missing[row.currency] = missing.get(row.currency, ZERO) - row.amount
+        yield sum((abs(amount) * prices.get(coin, Decimal(1)) for coin, amount in missing.items()), ZERO)
 
 
 def _settled(water: HighWater, run: tuple[Flow, ...]) -> HighWater:
     """The rows of the run are in the wallets now; ids are kept for as long as a late row may come between them."""
     if not run:
         return water
+    wallets = dict(water.wallets)
+    for flow in run:
+        wallets[flow.currency] = wallets.get(flow.currency, ZERO) + flow.amount
     since_ms = max(water.settled_ms, run[-1].at_ms - LATE_MS)
-    taken = (*water.taken, *((flow.at_ms, flow.id) for flow in run))
-    return replace(water, settled_ms=since_ms, taken=tuple(sorted(each for each in taken if each[0] >= since_ms)))
+    taken = sorted(each for each in (*water.taken, *((flow.at_ms, flow.id) for flow in run)) if each[0] >= since_ms)
+    return replace(water, wallets=_sorted(wallets), settled_ms=since_ms, taken=tuple(taken))
 
 
 def _unexplained(water: HighWater, sighting: Sighting) -> str:

@@ -26,6 +26,7 @@ class Account:
     book: Book = field(default_factory=Book)
     ledger: list[Flow] = field(default_factory=list)
     journal: HighWater | None = None
+    room: Decimal = NOTHING
     asked: bool = False
 
     def read(self, *, shown: Decimal | None = None, doubt: str = "") -> None:
@@ -39,13 +40,14 @@ class Account:
             started_ms=self.now_ms - 100,
             at_ms=self.now_ms,
             doubt=doubt,
+            room=self.room,
         )
         turned = see(self.book, sighting, self.known(), currency=USDT)
         self.book, self.asked = turned.book, turned.ask
         self.journal = turned.note or self.journal
 
     def tell(self) -> None:
-        turned = tell(self.book, self.known())
+        turned = tell(self.book, self.known(), asked_ms=self.now_ms)
         self.book, self.journal = turned.book, turned.note or self.journal
 
     def known(self) -> list[Flow]:
@@ -253,6 +255,38 @@ def test_wallets_that_moved_by_trading_alone_are_journalled_now_and_then() -> No
     account.read()
     assert account.journal is not None
     assert account.journal.wallets == ((USDT, D(998)),)
+
+
+def test_a_reckoned_wallet_may_miss_by_its_room_once_the_ledger_was_read_after_it() -> None:
+    account = settled()
+    account.room = D(3)
+    account.read(shown=D("998.5"))
+    assert account.drawdown is None
+    assert account.asked
+    account.tell()
+    assert known(account) == D("0.0015")
+    account.read(shown=D("1001.5"))
+    account.tell()
+    assert account.drawdown is not None
+    account.read(shown=D("996.5"))
+    account.tell()
+    assert account.drawdown is None, "3.5 are more than the room: and what it misses is never forgotten"
+
+
+def test_within_the_room_the_rows_that_come_nearest_are_taken() -> None:
+    account = settled()
+    account.room = D(10)
+    for fee in (D(-6), D(-6), D(-6)):
+        account.flow(fee, FlowKind.FEE)
+        account.read(shown=account.wallet + 1)
+        account.tell()
+        assert account.drawdown is not None
+    account.flow(D(500), FlowKind.DEPOSIT)
+    account.read()
+    account.tell()
+    assert known(account) == pytest.approx(D("0.018"), abs=D("0.002"))
+    assert account.book.water is not None
+    assert account.book.water.wallets == ((USDT, D(1482)),), "what it is held against is the ledger's own sum"
 
 
 # Laws
