@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias, assert_never
 
 from guardd.model.footing import BestMark, FilledTranche, FixedMark, Footing, LatchedStop
-from guardd.model.instant import MS_PER_S, Instant
+from guardd.model.instant import Instant
 from guardd.model.names import EpisodeId, RuleName
 from guardd.model.order import ProtectionKind
 from guardd.model.reading import Reading, is_value
@@ -188,20 +188,18 @@ def held_at_first_sight(memory: RuleMemory, truth: Truth, distance: Reading, *, 
 
 
 def cooling(state: AccountState, episode: EpisodeId, rule: PolicyRule, now: Instant) -> bool:
-    """True within the cooldown of this rule's last verified step. A rejection or an unknown outcome starts none."""
+    """True within the cooldown of this rule's last verified step. A rejection or an unknown outcome starts none.
+
+    A frame that waited in the inbox is older than what was verified meanwhile: that is a cooldown that just began. Steps of an
+    earlier run are told in this run's monotonic time (`awaken`).
+    """
     progress = state.progress.get((episode, rule.name))
     if progress is None or progress.verified is None:
         return False
-    return 0 <= _elapsed_s(progress.verified, now) < rule.cooldown_s
+    return now.seconds_since(progress.verified) < rule.cooldown_s
 
 
 def verified_since(state: AccountState, episode: EpisodeId, rule: RuleName, since: Instant) -> bool:
     """True when a step of this rule was verified after `since`."""
     progress = state.progress.get((episode, rule))
     return progress is not None and progress.verified is not None and progress.verified.mono_ns >= since.mono_ns
-
-
-def _elapsed_s(earlier: Instant, now: Instant) -> float:
-    """Seconds since; by the wall where the monotonic reading is another run's (I24), below zero where neither makes sense."""
-    mono_s = now.seconds_since(earlier)
-    return mono_s if mono_s >= 0 else (now.wall_ms - earlier.wall_ms) / MS_PER_S

@@ -1,6 +1,7 @@
 """Another policy in the middle of an episode: nothing is done twice for it, nothing that protects is forgotten (I23)."""
 
 from guardd.model.decision import Reduce
+from guardd.model.intent import Stage
 from guardd.policy.language import Policy
 from tests.model.accounts import D
 from tests.policy.guarded import SENT, VERIFIED, Guarded, acts, cross, guarded, only, policy_of, protect, rule
@@ -36,6 +37,18 @@ def test_I23_a_cooldown_goes_on_through_reloads_also_where_the_rule_was_gone_for
         assert acts(here.mark("87990")) == []
     here.wait(30)
     assert len(acts(here.mark("87980"))) == 1
+
+
+def test_a_frame_that_waited_while_a_step_was_verified_repeats_nothing() -> None:
+    here = guarded(BOTH, cross())
+    intent = here.send(only(here.mark("88000"), Reduce), *SENT)
+    waited = here.now
+    here.wait(0.2, read=False)
+    here.move(intent, Stage.ACCEPTED)
+    here.move(intent, Stage.VERIFIED)
+    here.read()
+    here.now = waited
+    assert acts(here.mark("87990")) == []
 
 
 def test_I23_a_rule_that_was_gone_waits_its_whole_time_again() -> None:
