@@ -28,6 +28,8 @@ RULE_PARTS: Final = ("when", "for", "cooldown", "then")
 NOT_SHIFTED: Final = frozenset({"orders_per_minute"})
 """Thirty orders a minute hold back a guard that went mad; no case of a sound policy gets there."""
 _QUANTITY: Final = re.compile(r"(?P<number>[+-]?(?:\d+(?:\.\d+)?|\.\d+))(?P<unit>\s*(?:%|ms|s|m|h|[A-Z][A-Z0-9]*)?)")
+_BEFORE: Final = re.compile(r"(&\S+\s+)?[\"']?")
+"""An anchor and an opening quote."""
 _DURATION_UNITS: Final = frozenset({"ms", "s", "m", "h"})
 
 
@@ -103,7 +105,7 @@ def _shifts(written: str) -> tuple[str, ...]:
         return ()
     number, unit = Decimal(found["number"]), found["unit"]
     if number == 0:
-        return tuple(f"{shift * 100:f}%" for shift in ZERO_SHIFTS) if unit.strip() == "%" else ()
+        return tuple(f"{_plain(shift * 100)}%" for shift in ZERO_SHIFTS) if unit.strip() == "%" else ()
     factors = SPANS if unit.strip() in _DURATION_UNITS else SHIFTS
     return tuple(f"{_plain(number * factor)}{unit}" for factor in factors)
 
@@ -111,9 +113,9 @@ def _shifts(written: str) -> tuple[str, ...]:
 def _replaced(lines: list[str], scalar: Text, shifted: str) -> str | None:
     """The file with this text in place of that; None where it isn't written as one plain or quoted word there."""
     line, column = scalar.place.line - 1, scalar.place.column - 1
-    if not scalar.plain:
-        column += 1
-    if line >= len(lines) or not lines[line].startswith(scalar.value, column):
+    before = _BEFORE.match(lines[line], column)
+    column = column if before is None else before.end()
+    if not lines[line].startswith(scalar.value, column):
         return None
     changed = lines[line][:column] + shifted + lines[line][column + len(scalar.value) :]
     return "".join([*lines[:line], changed, *lines[line + 1 :]])

@@ -16,8 +16,8 @@ from typing import Final, TypeAlias
 SAMPLES_MAX: Final = 10_000
 """Steps of one case: nearly three hours of seconds."""
 _NUMBER: Final = r"\d+(?:\.\d+)?"
-_TOKEN: Final = re.compile(rf"(?P<start>-?{_NUMBER})(?P<step>[+-]{_NUMBER})?(?:x(?P<more>\d+))?")
-_WORD: Final = re.compile(r"(?P<word>_|stale)(?:x(?P<times>\d+))?")
+_TOKEN: Final = re.compile(rf"(?P<start>-?{_NUMBER})(?P<step>[+-]{_NUMBER})?(?:x(?P<more>\d+))?", re.ASCII)
+_WORD: Final = re.compile(r"(?P<word>_|stale)(?:x(?P<times>\d+))?", re.ASCII)
 PATTERN: Final = rf"^\s*((-?{_NUMBER}([+-]{_NUMBER})?(x\d+)?|(_|stale)(x\d+)?)\s*)+$"
 """For the JSON Schema."""
 
