@@ -1,27 +1,33 @@
-"""Proof that the tests of a sentence fail without it: the code is broken in a copy of the tree, and they are run there."""
+"""Proof that the tests of a sentence fail without it: the code is broken in a copy of the tree, and they are run there.
 
+Each run is a child of this process, which has everything loaded that isn't guardd's: that is most of what a run takes.
+"""
+
+import importlib
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Final
+
+import pytest
 
 from tests.policy.sentences.table import TREE, Break, Sentence
 
 PARTS: Final = ("guardd", "tests", "config", "pyproject.toml")
 SKIPPED: Final = shutil.ignore_patterns("__pycache__", ".hypothesis", "data")
-ONE_RUN_S: Final = 120.0
+LOADED: Final = ("hypothesis.strategies", "hypothesis.extra", "pytest_asyncio", "ruamel.yaml", "aiohttp", "pydantic")
+"""What many tests import: children have it from here."""
+ONE_RUN_S: Final = 120
 PASSED, FAILED, INTERRUPTED = 0, 1, 2
-"""pytest's exit codes; any other says that the tests could not be run."""
+"""pytest's exit codes; any other than the first two says that the tests could not be run."""
 _writes = count(1)
 
 
@@ -45,61 +51,121 @@ class Proof:
 def prove(
     table: Sequence[Sentence], chosen: Sequence[Break], *, workers: int = 2, tree: Path = TREE
 ) -> Iterator[Proof]:
-    """A proof for each break, in order. The tree itself is left alone."""
+    """A proof for each break, as they come. The tree itself is left alone."""
     tests = {each.id: each.tests for each in table}
-    with _copies(tree, workers) as free, ThreadPoolExecutor(workers) as pool:
-
-        def one(each: Break) -> Proof:
-            place = free.get()
-            try:
-                return _proof(each, tests[each.sentence], place)
-            finally:
-                free.put(place)
-
-        place = free.get()
+    for name in LOADED:
+        importlib.import_module(name)
+    with _copies(tree, workers) as free:
         named = sorted({test for each in chosen for test in tests[each.sentence]})
-        code, said = _run(named, place, first_failure_only=False)
-        free.put(place)
+        whole = Break(sentence="all of them, unbroken", edits=())
+        code, said = _Run.begin(whole, named, free[0], first_failure_only=False).end()
         if code != PASSED:
-            yield Proof(sentence="all of them, unbroken", verdict=Verdict.UNSOUND, said=said)
-        yield from pool.map(one, chosen)
+            yield Proof(sentence=whole.sentence, verdict=Verdict.UNSOUND, said=said)
+        running: dict[int, _Run] = {}
+        for each in chosen:
+            if stale := _stale(each, tree):
+                yield Proof(sentence=each.sentence, verdict=Verdict.STALE, said=stale)
+                continue
+            if not free:
+                yield _ended(running, free)
+            run = _Run.begin(each, tests[each.sentence], free.pop(), first_failure_only=True)
+            running[run.pid] = run
+        while running:
+            yield _ended(running, free)
 
 
 @contextmanager
-def _copies(tree: Path, number: int) -> Iterator["SimpleQueue[Path]"]:
-    free: SimpleQueue[Path] = SimpleQueue()
+def _copies(tree: Path, number: int) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory(prefix="guardd-sentences-") as scratch:
-        for index in range(number):
-            place = Path(scratch) / str(index)
+        places = [Path(scratch) / str(index) for index in range(number)]
+        for place in places:
             for part in PARTS:
                 if (tree / part).is_dir():
                     shutil.copytree(tree / part, place / part, ignore=SKIPPED)
                 else:
-                    place.mkdir(exist_ok=True)
                     shutil.copy2(tree / part, place / part)
-            free.put(place)
-        yield free
+        yield places
 
 
-def _proof(broken: Break, tests: Sequence[str], place: Path) -> Proof:
-    before: dict[Path, str] = {}
-    try:
+def _stale(broken: Break, tree: Path) -> str:
+    for edit in broken.edits:
+        times = (tree / edit.file).read_text().count(edit.old)
+        if times != 1:
+            return f"{edit.file}: {times} times: {edit.old!r}"
+    return ""
+
+
+def _ended(running: "dict[int, _Run]", free: list[Path]) -> Proof:
+    """Wait for whichever run ends next."""
+    pid, status = os.wait()
+    run = running.pop(pid)
+    code, said = run.end(status)
+    free.append(run.place)
+    match code:
+        case 0:
+            verdict = Verdict.SURVIVED
+        case 1:
+            verdict, said = Verdict.PROVED, ""
+        case _:
+            verdict = Verdict.UNSOUND
+    return Proof(sentence=run.broken.sentence, verdict=verdict, said=said)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """Tests on a broken copy, in a process of its own."""
+
+    broken: Break
+    place: Path
+    before: dict[Path, str]
+    pid: int
+
+    @classmethod
+    def begin(cls, broken: Break, tests: Sequence[str], place: Path, *, first_failure_only: bool) -> "_Run":
+        before: dict[Path, str] = {}
         for edit in broken.edits:
             file = place / edit.file
             text = file.read_text()
             before.setdefault(file, text)
-            if text.count(edit.old) != 1:
-                said = f"{edit.file}: {text.count(edit.old)} times: {edit.old!r}"
-                return Proof(sentence=broken.sentence, verdict=Verdict.STALE, said=said)
             _write(file, text.replace(edit.old, edit.new))
-        code, said = _run(tests, place, first_failure_only=True)
-    finally:
-        for file, text in before.items():
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_child(tests, place, first_failure_only=first_failure_only))
+        return cls(broken=broken, place=place, before=before, pid=pid)
+
+    def end(self, status: int | None = None) -> tuple[int, str]:
+        """pytest's exit code and the end of what it said; the copy is whole again."""
+        if status is None:
+            _, status = os.waitpid(self.pid, 0)
+        for file, text in self.before.items():
             _write(file, text)
-    if code == PASSED:
-        return Proof(sentence=broken.sentence, verdict=Verdict.SURVIVED, said=said)
-    verdict = Verdict.PROVED if code == FAILED else Verdict.UNSOUND
-    return Proof(sentence=broken.sentence, verdict=verdict, said="" if verdict is Verdict.PROVED else said)
+        said = "\n".join((self.place / "said").read_text().splitlines()[-12:])
+        return (os.WEXITSTATUS(status), said) if os.WIFEXITED(status) else (INTERRUPTED, f"it took too long\n{said}")
+
+
+def _child(tests: Sequence[str], place: Path, *, first_failure_only: bool) -> int:
+    signal.alarm(ONE_RUN_S * len(tests))
+    said = os.open(place / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    os.chdir(place)
+    _forget(("tests", "guardd"))
+    sys.path[:] = [str(place), *(each for each in sys.path if Path(each or ".").resolve() != TREE)]
+    if not str(importlib.import_module("guardd").__file__).startswith(str(place)):
+        return INTERRUPTED
+    # What is loaded here already can't be rewritten for its asserts; it isn't guardd's.
+    options = ["-q", "--no-header", "--tb=line", "-p", "no:cacheprovider"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning", *(["-x"] if first_failure_only else [])]
+    code = int(pytest.main([*options, *tests]))
+    sys.stdout.flush()
+    return code
+
+
+def _forget(packages: Iterable[str]) -> None:
+    heads = tuple(f"{name}." for name in packages)
+    for name in [name for name in sys.modules if name in packages or name.startswith(heads)]:
+        del sys.modules[name]
 
 
 def _write(file: Path, text: str) -> None:
@@ -107,28 +173,3 @@ def _write(file: Path, text: str) -> None:
     file.write_text(text)
     stamp = file.stat().st_mtime + 10 * next(_writes)
     os.utime(file, (stamp, stamp))
-
-
-def _run(tests: Sequence[str], place: Path, *, first_failure_only: bool) -> tuple[int, str]:
-    """pytest's exit code and the end of what it said."""
-    stop = ["-x"] if first_failure_only else []
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--no-header",
-        "--tb=line",
-        "-p",
-        "no:cacheprovider",
-        *stop,
-        *tests,
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(place)}
-    try:
-        done = subprocess.run(
-            command, cwd=place, env=environment, capture_output=True, text=True, timeout=ONE_RUN_S * len(tests)
-        )
-    except subprocess.TimeoutExpired:
-        return INTERRUPTED, "it took too long"
-    return done.returncode, "\n".join(done.stdout.splitlines()[-12:])
