@@ -44,6 +44,7 @@ class Tally:
     kinds: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     evaluations: int = 0
+    cpu_s: float = 0.0
 
     def add(self, other: "Tally") -> None:
         self.cases += other.cases
@@ -51,6 +52,7 @@ class Tally:
         self.kinds += other.kinds
         self.found += other.found
         self.evaluations += other.evaluations
+        self.cpu_s += other.cpu_s
 
 
 class Broken(AssertionError):
@@ -201,6 +203,7 @@ def run(seed: int, positions: int, *, first: int = 0, stride: int = 1) -> Tally:
     while tally.positions < positions:
         check_case(seed, case, tally)
         case += stride
+    tally.cpu_s = time.process_time()
     return tally
 
 
@@ -241,7 +244,9 @@ def _report(total: Tally, took_s: float, seed: int, *, failed: int) -> None:
         print(f"{title}: " + ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
     print(f"plain evaluations: {total.evaluations:,}")
     verdict = "without a difference" if not failed else f"{failed} jobs ended at a difference"
-    print(f"{total.positions:,} positions in {total.cases:,} accounts, seed {seed}, {took_s:.1f} s: {verdict}")
+    print(
+        f"{total.positions:,} positions in {total.cases:,} accounts, seed {seed}, {took_s:.0f} s ({total.cpu_s:.0f} s of CPU): {verdict}"
+    )
 
 
 if __name__ == "__main__":
