@@ -223,8 +223,8 @@ def _strike(chance: Random, name: str, at_s: float, for_s: float) -> Strike:
         factor=chance.choice(("0.5", "0.9", "1.1")) if kind is FaultKind.BAD_TICK else "0.3",
         target="*" if kind is not FaultKind.TOO_MANY else "*order*",
     )
-    if kind is FaultKind.EMPTY_READ:  # the guard believes two reads that agree, two seconds apart (I6)
-        for_s = min(for_s, 2.0)
+    if kind in {FaultKind.EMPTY_READ, FaultKind.STALE_READ}:  # longer ones are believed (I6), or park the account (I29)
+        for_s = min(for_s, 2.0 if kind is FaultKind.EMPTY_READ else 4.0)
     return Strike(at_s=at_s, for_s=for_s, fault=fault)
 
 
