@@ -40,7 +40,7 @@ def on_the_models(policy: Policy, models: Sequence[Modelled]) -> Iterator[Findin
         hidden = {each.on.case for each, _ in behind}
         rest = [each for each in live if each.on.case not in hidden]
         yield from _shadowed_by_rule(policy, index, rule, rest, firings)
-        yield from _late(policy, index, rule, rest)
+        yield from _late(policy, index, rule, [each for each in rest if stops[each.on.case] is None], found)
 
 
 def _ensured(on: Modelled) -> tuple[PolicyRule, ...]:
@@ -176,10 +176,12 @@ def _comes_first(theirs: Firing, ours: Firing, way: Callable[[Firing], Decimal |
     return abs(their_mark - ENTRY) < abs(mark - ENTRY)
 
 
-def _late(policy: Policy, index: int, rule: PolicyRule, found: Sequence[Firing]) -> Iterator[Finding]:
-    """The reaction of the guard itself, with less room to liquidation than the time it takes."""
+def _late(
+    policy: Policy, index: int, rule: PolicyRule, bare: Sequence[Firing], found: Sequence[Firing]
+) -> Iterator[Finding]:
+    """The reaction of the guard itself, with less room to liquidation than the time it takes, where no stop rests."""
     late: list[tuple[Firing, Decimal]] = []
-    for each in found:
+    for each in bare:
         liquidation, mark = each.on.view.risk.liquidation, each.against
         if rule.delevers and mark is not None and isinstance(liquidation, Decimal):
             room = abs(mark - liquidation) / mark
@@ -189,10 +191,10 @@ def _late(policy: Policy, index: int, rule: PolicyRule, found: Sequence[Firing])
         first, room = min(late, key=lambda one: one[1])
         text = (
             f"{_where([each for each, _ in late], found)} it fires too late: {percent(room)} before liquidation "
-            f"({first.on.case.words}), and nothing rests there before. In the second that feed, decision and order may take "
+            f"({first.on.case.words}), and no stop rests there. In the second that feed, decision and order may take "
             f"a market in motion goes {percent(ORDINARY_MOVE)}, in a crash {percent(CRASH_MOVE)}"
         )
-        mend = "a resting stop before it (stop_loss), or a threshold further from liquidation"
+        mend = "a resting stop (stop_loss), or a threshold further from liquidation"
         yield found_at(policy, when_path(index, rule), Weight.WARNING, Kind.LATE, text, mend, rule=rule.name)
 
 

@@ -7,7 +7,6 @@ from typing import Final
 from guardd.model.names import MarginMode
 from guardd.policy.language import (
     DELEVERS,
-    SAFER_WHEN_HIGHER,
     UNIT_OF,
     AddMarginBy,
     AddMarginUntil,
@@ -27,6 +26,7 @@ from guardd.policy.language import (
     TrailStop,
     Unit,
     WhenBlind,
+    wants_higher,
 )
 from guardd.policy.nodes import Path
 from guardd.policy.reasons import in_unit, threshold_text
@@ -219,7 +219,7 @@ def _order(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Finding]:
 
 def _aim(policy: Policy, rule: PolicyRule, action: ReduceUntil | AddMarginUntil, path: Path) -> Iterator[Finding]:
     """An aim that the rule's own condition still holds at."""
-    higher = action.metric in SAFER_WHEN_HIGHER
+    higher = wants_higher(action.metric, action.target)
     unit = UNIT_OF[action.metric]
     place = (*path, "reduce" if isinstance(action, ReduceUntil) else "add_margin", "until", action.metric.value)
     for leaf in _all_parts(rule.when):
