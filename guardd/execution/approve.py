@@ -18,7 +18,7 @@ from guardd.execution.resting import (
     made_by_us,
     own_plans,
     placed_for,
-    stands_in_a_ladder,
+    stands_as_asked,
     stands_in_for,
     venue_allows_one,
 )
@@ -49,7 +49,7 @@ from guardd.model.intent import (
     Write,
     client_id,
 )
-from guardd.model.names import PositionKey, PositionMode
+from guardd.model.names import MarginMode, PositionKey, PositionMode
 from guardd.model.order import ProtectionKind
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Held
@@ -188,11 +188,20 @@ def _judge(
         case SetLeverage() | AddMargin() | TransferToFutures():
             if doubts and not _reduced_before(state, held):
                 return No(kind=RefusalKind.CROSS_CHECK, why="I29: " + "; ".join(doubts))
-            if now.seconds_since(held.read) > POSITION_AGE_S_MAX:
+            if now.seconds_since(held.read) > POSITION_AGE_S_MAX or not _margin_known(write, held):
                 return NeedsRead(key=proposal.key, why="the position's last read is too old for a margin step")
             return judge_lever(write, held, instrument, state, leash, now)
         case _:
             assert_never(write)
+
+
+def _margin_known(write: Write, held: Held) -> bool:
+    """What came of an addition is seen by the margin before it; a push with a new quantity leaves that unknown until a read."""
+    return (
+        not isinstance(write, AddMargin)
+        or held.position.margin_mode is MarginMode.CROSS
+        or is_value(held.position.margin)
+    )
 
 
 def _intent(proposal: Proposal, write: Write, state: AccountState, now: Instant) -> Intent:
@@ -438,11 +447,8 @@ def _judge_ending(proposal: Proposal, write: CancelOrder, state: AccountState, n
     others = [each for each in own_plans(state, write.key, plan.protection) if each.order_id != plan.order_id]
     if instead is not None and stands_in_for(instead, plan, quantity, others, placed_for(state, instead, quantity)):
         return write
-    enough = proposal.enough
-    if instead is not None and enough is not None:
-        live = instead in others and made_by_us(state, instead)
-        if live and stands_in_a_ladder(instead, plan, others, enough=enough, quantity=quantity):
-            return write
+    if stands_as_asked(plan, others, proposal.asked, quantity):
+        return write
     if proposal.gap_allowed and venue_allows_one(state, write.key, plan.protection, now):
         return write
     return No(kind=RefusalKind.UNCONFIRMED, why=f"I3: nothing confirmed stands in for stop {write.order_id}")

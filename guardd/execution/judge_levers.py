@@ -63,14 +63,13 @@ def _judge_margin(
         return No(kind=RefusalKind.UNABLE, why=why)
     if any(isinstance(pending.intent.write, AddMargin) for pending in state.in_flight(write.key)):
         return No(kind=RefusalKind.IN_FLIGHT, why="an earlier margin addition to this position isn't settled yet")
-    if not is_value(held.position.margin):
-        return No(kind=RefusalKind.BALANCE, why="the position's margin isn't known: what came of it couldn't be told")
     no = (
         _wrong_money(write.amount, write.currency, instrument)
         or _beyond_day(write.amount, state, leash, now)
         or _beyond_free(write.amount, held, state)
     )
-    return no or replace(write, margin_before=held.position.margin)
+    before = held.position.margin
+    return no or (replace(write, margin_before=before) if is_value(before) else write)
 
 
 def _judge_transfer(

@@ -14,7 +14,6 @@ from guardd.model.decision import IfPassed, OnUnprotected
 from guardd.model.names import PriceType, RuleName, Severity
 from guardd.policy.explain import action_text, acts_at
 from guardd.policy.language import (
-    SAFER_WHEN_HIGHER,
     TRIGGER_UNIT,
     AddMarginBy,
     AddMarginUntil,
@@ -41,6 +40,7 @@ from guardd.policy.language import (
     TriggerKind,
     Unit,
     WhenBlind,
+    wants_higher,
 )
 from guardd.policy.reasons import in_unit, plain, threshold_text
 from guardd.policy.view import View
@@ -306,7 +306,7 @@ def _to_last(old: PriceType, new: PriceType) -> bool:
 def _nearer_aim(old: ReduceUntil | AddMarginUntil, new: ReduceUntil | AddMarginUntil) -> bool:
     if old.metric is not new.metric:
         return True
-    return new.target < old.target if old.metric in SAFER_WHEN_HIGHER else new.target > old.target
+    return new.target < old.target if wants_higher(old.metric, old.target) else new.target > old.target
 
 
 def _less_at_most(old: Decimal | None, new: Decimal | None) -> bool:

@@ -342,6 +342,11 @@ def compared(policy: Policy) -> frozenset[Metric]:
     return frozenset(leaf.metric for rule in policy.rules if rule.when is not None for leaf in compares(rule.when))
 
 
+def wants_higher(metric: Metric, target: Decimal) -> bool:
+    """Whether an aim is reached from below: a loss is the better the higher it stands, a gain to be taken the lower."""
+    return metric in SAFER_WHEN_HIGHER or (metric is Metric.UNREALIZED_PNL and target < 0)
+
+
 def compares(condition: Condition) -> Iterator[Compare]:
     """Every comparison in a condition, in reading order."""
     match condition:

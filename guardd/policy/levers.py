@@ -245,9 +245,15 @@ def tried_before(
     *,
     acted: Instant | None,
 ) -> bool:
-    """True when the action has one try a breach and had it: a lower leverage, and a top-up from a balance that nobody can read."""
+    """True when the action has one try a breach and had it: a lower leverage, and a top-up from a balance that nobody can read.
+
+    Money that was asked for and never seen isn't asked for again either: what is late must not come twice.
+    """
+    if acted is not None:
+        return False
+    steps = _steps(action, state, rule, episode, since)
     once = isinstance(action, LowerLeverage) or (isinstance(action, TopUp) and not state.capabilities.spot_balance)
-    return once and acted is None and bool(_steps(action, state, rule, episode, since))
+    return bool(steps) if once else Stage.VOID in steps.values()
 
 
 def _steps(

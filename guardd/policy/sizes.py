@@ -12,7 +12,7 @@ from guardd.model.instrument import Instrument
 from guardd.model.names import MarginMode
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.policy.conditions import Use, metric_of
-from guardd.policy.language import MARGIN_MOVES, SAFER_WHEN_HIGHER, Metric, ReduceBy, ReduceUntil
+from guardd.policy.language import MARGIN_MOVES, SAFER_WHEN_HIGHER, Metric, ReduceBy, ReduceUntil, wants_higher
 from guardd.risk.assess import PositionRisk, assess_on
 from guardd.risk.ground import Ground
 from guardd.risk.strengthened import margin_for_leverage, with_more_behind
@@ -99,12 +99,7 @@ def is_there(reading: Reading, metric: Metric, target: Decimal) -> bool:
         return metric in SAFER_WHEN_HIGHER
     if not is_value(reading):
         return False
-    return reading >= target if _wants_higher(metric, target) else reading <= target
-
-
-def _wants_higher(metric: Metric, target: Decimal) -> bool:
-    """A loss is better the higher it stands, a gain that shall be taken the lower."""
-    return metric in SAFER_WHEN_HIGHER or (metric is Metric.UNREALIZED_PNL and target < 0)
+    return reading >= target if wants_higher(metric, target) else reading <= target
 
 
 def _no_worse(action: ReduceUntil, on: Ground, risk: PositionRisk, size: Decimal) -> bool:
@@ -112,7 +107,7 @@ def _no_worse(action: ReduceUntil, on: Ground, risk: PositionRisk, size: Decimal
     before, after = metric_of(risk, metric, Use.CLOSE), reading_after(metric, on, risk, size)
     if before is None or not is_value(before) or not is_value(after):
         return after is Absent.NONE and metric in SAFER_WHEN_HIGHER
-    return after >= before if _wants_higher(metric, action.target) else after <= before
+    return after >= before if wants_higher(metric, action.target) else after <= before
 
 
 def margin_until(

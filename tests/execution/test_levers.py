@@ -87,7 +87,6 @@ def go(bench: Bench, decision: Lever) -> Intent:
         (ADD, (), {"available": "49.99"}, RefusalKind.BALANCE),
         (ADD, (crossed(),), {}, RefusalKind.UNABLE),
         (ADD, (isolated(auto_margin=True),), {}, RefusalKind.UNABLE),
-        (ADD, (position(margin=Absent.UNKNOWN),), {}, RefusalKind.BALANCE),
         (replace(ADD, currency="USDC"), (), {}, RefusalKind.UNABLE),
         (replace(ADD, amount=D("500.01")), (), {}, RefusalKind.LIMIT),
         (TOP_UP, (isolated(),), {}, RefusalKind.UNABLE),
@@ -134,6 +133,11 @@ async def test_I22_observing_only_tells() -> None:
 
 async def test_an_old_position_is_read_before_anything_is_moved(bench: Bench) -> None:
     assert isinstance(judge(bench, ADD, now=bench.now.later_by(3.1)), NeedsRead)
+
+
+async def test_a_margin_that_isnt_known_is_read_before_it_is_added_to(bench: Bench) -> None:
+    await hold(bench, position(margin=Absent.UNKNOWN))
+    assert isinstance(judge(bench, ADD), NeedsRead)
 
 
 async def test_I29_the_account_was_cross_checked_before_anything_is_moved(bench: Bench) -> None:

@@ -240,6 +240,16 @@ def test_without_a_readable_spot_balance_a_top_up_has_one_try_a_breach(spot: boo
     assert len(levers(on)) == (1 if spot else 0)
 
 
+@pytest.mark.parametrize("then", ["top_up: {amount: 100 USDT}", "add_margin: {amount: 50 USDT}"])
+def test_I07_money_that_was_asked_for_and_never_seen_isnt_asked_for_again_in_the_same_breach(then: str) -> None:
+    crossed = then.startswith("top_up")
+    on = here(then, cross() if crossed else LONG, when=CROSS_DANGER if crossed else DANGER, spot=True)
+    near = "89000" if crossed else NEAR
+    send(on, lever(on, near), *UNKNOWN, Stage.VOID)
+    on.wait(60)
+    assert "was tried once in this breach" in refusals(on, near)[0]
+
+
 def test_a_try_for_one_position_is_a_try_for_the_account() -> None:
     on = here("top_up: {amount: 100 USDT}", cross(), cross(symbol=ETH), when=CROSS_DANGER)
     on.frame("89000", ETH, last="89000", index="89000")
