@@ -207,13 +207,15 @@ class _Search:
 
     def _list_stations(self) -> Iterator[int]:
         """Ticks on the way, in their order: on both sides of each point where an answer may turn, and the last one of all."""
-        end = end_of_life(self.on, self.risk_at(self.mark), self.way)
-        if end is not None and beyond(self.limit, end, self.way):
-            stop = _tick_before(end, self.tick, self.way)
+        life = end_of_life(self.on, self.risk_at(self.mark), self.way)
+        if life is not None and beyond(self.limit, life, self.way):
+            stop = _tick_before(life, self.tick, self.way)
         else:
             stop = _tick_within(self.limit, self.tick, self.way)
         sign, last = self.way.sign, _tick_from(self.mark, self.tick, self.way)
-        for point in sorted(self._points(stop * self.tick), key=lambda point: sign * point):
+        end = stop * self.tick
+        points = [point for point in self._points(end) if not beyond(point, end, self.way)]
+        for point in sorted(points, key=lambda point: sign * point):
             before = _tick_before(point, self.tick, self.way)
             for index in (before, before + sign):
                 if sign * (index - last) > 0 and sign * (stop - index) > 0:

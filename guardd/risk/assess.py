@@ -128,7 +128,8 @@ def assess_on(on: Ground, *, mark: Decimal, quantity: Decimal | None = None) -> 
     own = _on_side(cut.near_liquidation, exposure, mark)
     near = Absent.UNKNOWN if contradiction and own is Absent.NONE else _nearer(venue, own, exposure)
     closing = _closing(on, cut, venue=venue, contradiction=contradiction, mark=mark)
-    ratio, closing_ratio = (_margin_ratio(cut, number, mark) for number in (on.near, on.closing_ratio))
+    balance = _balance(cut, mark)
+    ratio, closing_ratio = (_margin_ratio(cut, number, balance, mark) for number in (on.near, on.closing_ratio))
     cross = position.margin_mode is MarginMode.CROSS
     leg, entry = cut.leg, position.entry_price
     notional: Reading = leg.notional(mark) if leg is not None else Absent.UNKNOWN
@@ -160,7 +161,7 @@ def assess_on(on: Ground, *, mark: Decimal, quantity: Decimal | None = None) -> 
         notional=notional,
         return_on_margin=_return_on_margin(leg, pnl, position.leverage),
         leverage=position.leverage,
-        effective_leverage=_share(notional, _balance(cut, mark)),
+        effective_leverage=_share(notional, balance),
         data_age_s=on.data_age_s,
         position_age_s=on.position_age_s,
         account_drawdown=on.account_drawdown,
@@ -361,11 +362,11 @@ def _balance(cut: _Cut, mark: Decimal) -> Reading:
     return cut.balance_apart + sum((leg.pnl(mark) for leg in cut.legs), ZERO)
 
 
-def _margin_ratio(cut: _Cut, number: Number | None, mark: Decimal) -> Reading:
-    if number is None:
+def _margin_ratio(cut: _Cut, number: Number | None, balance: Reading, mark: Decimal) -> Reading:
+    if number is None or not is_value(balance):
         return Absent.UNKNOWN
     burden = number.burden_apart + sum((leg.burden(mark, number.basis) for leg in cut.legs), ZERO)
-    return _share(burden, _balance(cut, mark))
+    return _share(burden, balance)
 
 
 def _amount(burden: Burden | None) -> Reading:

@@ -124,12 +124,9 @@ def _number(burden: Burden | None) -> Number | None:
 
 
 def _partners(state: AccountState, held: Held) -> tuple[Leg, ...]:
-    others = [
-        other
-        for other in state.holds(held.key.symbol)
-        if other.key != held.key and other.position.margin_mode is MarginMode.CROSS
-    ]
-    return tuple(leg for other in others if (leg := leg_of(state, other)) is not None)
+    other = state.held.get(held.key._replace(side=held.key.side.opposite))
+    leg = leg_of(state, other) if other is not None and other.position.margin_mode is MarginMode.CROSS else None
+    return (leg,) if leg is not None else ()
 
 
 def _position_age_s(state: AccountState, held: Held, now: Instant) -> float:

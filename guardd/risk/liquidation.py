@@ -18,7 +18,7 @@ Maintenance is convex and piecewise linear, so balance − burden is concave and
 position lives are one interval, and its ends are found exactly, piece by piece.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -27,7 +27,7 @@ from typing import Final, NamedTuple, assert_never
 from guardd.model.instrument import Instrument
 from guardd.model.names import Side
 from guardd.model.reading import Absent, Reading
-from guardd.risk.tiers import maintenance_of, tier_of
+from guardd.risk.tiers import maintenance_of
 
 ZERO: Final = Decimal(0)
 
@@ -129,50 +129,76 @@ def liquidation_price(legs: Sequence[Leg], balance: Decimal, *, basis: Basis = B
     held = [leg for leg in legs if leg.quantity > 0]
     if not held:
         return Absent.NONE
-    alive = [part for piece in _pieces(held, basis) if (part := _alive_within(held, balance, basis, piece))]
-    if not alive:
+    straight = held[0].along
+    pieces = list(_pieces(held, balance, basis))
+    falls = (exposure_of(held) is Side.LONG) is not held[0].instrument.inverse
+    alive = (part for piece in (pieces if falls else reversed(pieces)) if (part := _alive(piece)) is not None)
+    nearest = next(alive, None)
+    if nearest is None:
         return Absent.UNKNOWN
-    falls = exposure_of(held) is Side.LONG
-    if falls is not held[0].instrument.inverse:
-        end: Decimal | None = alive[0].low if alive[0].low > 0 else None
-    else:
-        end = alive[-1].high
-    return Absent.NONE if end is None else held[0].along(end)
+    end = nearest.low if falls else nearest.high
+    return straight(end) if end is not None and end > 0 else Absent.NONE
 
 
 class _Piece(NamedTuple):
-    """A stretch `along` the price."""
+    """A stretch `along` the price in which what is left above the burden is constant + slope × place."""
 
     low: Decimal
     high: Decimal | None
     """None: without end."""
+    constant: Decimal
+    slope: Decimal
 
 
-def _pieces(legs: Sequence[Leg], basis: Basis) -> list[_Piece]:
-    """The stretches in which no leg changes its tier, nor the notional that counts."""
-    edges: set[Decimal] = set()
-    for leg in legs:
-        if basis is not Basis.ENTRY:
-            edges.update(tier.cap / leg.worth for tier in leg.instrument.tiers[:-1])
-        if basis is Basis.WORSE:
-            edges.add(leg.along(leg.entry))
-    lows = [ZERO, *sorted(edge for edge in edges if edge > 0)]
-    highs: list[Decimal | None] = [*lows[1:], None]
-    return [_Piece(low, high) for low, high in zip(lows, highs, strict=True)]
+class _Line(NamedTuple):
+    """From `start` on a leg's maintenance is fixed + rate × place."""
+
+    start: Decimal
+    fixed: Decimal
+    rate: Decimal
 
 
-def _alive_within(legs: Sequence[Leg], balance: Decimal, basis: Basis, piece: _Piece) -> _Piece | None:
-    """The part of the piece in which balance + PnL exceeds the burden; None when there is none."""
-    inside = piece.low * 2 + 1 if piece.high is None else (piece.low + piece.high) / 2
+def _pieces(legs: Sequence[Leg], balance: Decimal, basis: Basis) -> Iterator[_Piece]:
+    """The stretches in which no leg changes its tier, nor the notional that counts, from the lowest."""
     constant, slope = balance, ZERO
     for leg in legs:
         worth, lean = leg.worth, leg.lean
         constant -= lean * worth * leg.along(leg.entry)
         slope += (lean - leg.fee_rate) * worth
-        fixed, rate = _maintenance_line(leg, basis, inside)
-        constant -= fixed
-        slope -= rate * worth
-    low, high = piece
+    lines = [_maintenance_lines(leg, basis) for leg in legs]
+    starts = (
+        sorted({line.start for each in lines for line in each}) if len(lines) > 1 else [each.start for each in lines[0]]
+    )
+    at = [0] * len(lines)
+    for index, start in enumerate(starts):
+        fixed, rate = constant, slope
+        for leg_index, each in enumerate(lines):
+            while at[leg_index] + 1 < len(each) and each[at[leg_index] + 1].start <= start:
+                at[leg_index] += 1
+            fixed -= each[at[leg_index]].fixed
+            rate -= each[at[leg_index]].rate
+        yield _Piece(start, starts[index + 1] if index + 1 < len(starts) else None, fixed, rate)
+
+
+def _maintenance_lines(leg: Leg, basis: Basis) -> list[_Line]:
+    """A leg's maintenance along the price, from zero on; its starts rise."""
+    if basis is Basis.ENTRY:
+        return [_Line(ZERO, maintenance_of(leg.instrument, leg.notional(leg.entry)), ZERO)]
+    worth, found, start = leg.worth, list[_Line](), ZERO
+    for tier in leg.instrument.tiers:
+        found.append(_Line(start, -tier.deduction, tier.rate * worth))
+        start = tier.cap / worth
+    if basis is Basis.MARK:
+        return found
+    entry = leg.along(leg.entry)
+    first = max(index for index, line in enumerate(found) if line.start <= entry)
+    below = _Line(ZERO, maintenance_of(leg.instrument, leg.notional(leg.entry)), ZERO)
+    return [below, found[first]._replace(start=entry), *found[first + 1 :]]
+
+
+def _alive(piece: _Piece) -> _Piece | None:
+    """The part of the piece in which something is left; None when there is none."""
+    low, high, constant, slope = piece
     if slope == 0:
         return piece if constant > 0 else None
     root = -constant / slope
@@ -180,12 +206,4 @@ def _alive_within(legs: Sequence[Leg], balance: Decimal, basis: Basis, piece: _P
         low = max(low, root)
     else:
         high = root if high is None else min(high, root)
-    return _Piece(low, high) if high is None or low < high else None
-
-
-def _maintenance_line(leg: Leg, basis: Basis, inside: Decimal) -> tuple[Decimal, Decimal]:
-    """Maintenance as constant + rate × notional around the place `inside`."""
-    if basis is Basis.ENTRY or (basis is Basis.WORSE and inside < leg.along(leg.entry)):
-        return maintenance_of(leg.instrument, leg.notional(leg.entry)), ZERO
-    tier = tier_of(leg.instrument, leg.worth * inside)
-    return -tier.deduction, tier.rate
+    return piece._replace(low=low, high=high) if high is None or low < high else None
