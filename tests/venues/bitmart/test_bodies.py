@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardd.errors import InvariantBroken
-from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket, PlaceProtection
+from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket, PlaceProtection, TransferToFutures
 from guardd.model.names import (
     AccountName,
     ClientId,
@@ -21,6 +21,7 @@ from guardd.model.names import (
     Symbol,
 )
 from guardd.model.order import PlanForm, ProtectionKind
+from guardd.model.outcome import Reason, Rejected
 from guardd.venues.bitmart import bodies, endpoints, venue, writes
 from tests.venues.bitmart.bench import bench, ok
 from tests.venues.bitmart.requests import modify
@@ -224,3 +225,21 @@ def test_I18_a_price_is_written_plainly_and_reads_back_as_itself(price: Decimal)
     text = bodies.decimal_text(price)
     assert Decimal(text) == price.normalize()
     assert "E" not in text.upper()
+
+
+async def test_a_transfer_into_futures_names_one_coin_and_a_window_after_which_it_is_too_late() -> None:
+    on = bench()
+    on.network.on("transfer-contract", ok({"currency": "USDT", "amount": "100.5"}))
+    await on.send(TransferToFutures(key=key(Side.LONG), currency="USDT", amount=Decimal("100.50")))
+    request = on.network.requests[-1]
+    assert request.path == "/account/v1/transfer-contract"
+    assert request.body == {"currency": "USDT", "amount": "100.5", "type": "spot_to_contract", "recvWindow": 5000}
+
+
+@pytest.mark.parametrize(("amount", "currency"), [("0.001", "USDT"), ("1", "USDC")])
+async def test_a_transfer_that_the_venue_cant_make_is_not_sent(amount: str, currency: str) -> None:
+    on = bench()
+    outcome = await on.send(TransferToFutures(key=key(Side.LONG), currency=currency, amount=Decimal(amount)))
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason is Reason.INVALID
+    assert not any("transfer" in request.path for request in on.network.requests)

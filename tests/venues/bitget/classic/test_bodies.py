@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardd.errors import InvariantBroken
-from guardd.model.intent import CloseAtMarket, ModifyProtection, PlaceProtection, SetLeverage, client_id
+from guardd.model.intent import AddMargin, CloseAtMarket, ModifyProtection, PlaceProtection, SetLeverage, client_id
 from guardd.model.names import (
     AccountName,
     ClientId,
@@ -237,3 +237,43 @@ def test_what_is_signed_is_the_compact_text_of_the_body() -> None:
     ours = bodies.close_body(write, setting(HEDGE), ClientId("g-btcusdt-l-000001"))
     assert ours == json.loads(vectors["post_close_long_compact_json"]["body"])
     assert ": " not in wire_text(ours)
+
+
+@pytest.mark.parametrize(("key", "side"), [(LONG_BTC, "long"), (SHORT_BTC, "short")])
+def test_margin_is_added_to_the_named_side(key: PositionKey, side: str) -> None:
+    write = AddMargin(key=key, amount=dec("12.50"), currency="USDT", margin_before=dec("1"))
+    assert bodies.margin_body(write, USDT_LINE) == {
+        "symbol": key.symbol,
+        "productType": "USDT-FUTURES",
+        "marginCoin": "USDT",
+        "holdSide": side,
+        "amount": "12.5",
+    }
+
+
+@pytest.mark.parametrize("amount", ["0", "-1"])
+def test_I18_margin_is_never_taken_out(amount: str) -> None:
+    write = AddMargin(key=LONG_BTC, amount=dec(amount), currency="USDT", margin_before=dec("1"))
+    with pytest.raises(InvariantBroken, match="I18"):
+        bodies.margin_body(write, USDT_LINE)
+
+
+@pytest.mark.parametrize(
+    ("product", "into", "wallets"),
+    [
+        (Product.USDT, True, ("spot", "usdt_futures")),
+        (Product.USDC, True, ("spot", "usdc_futures")),
+        (Product.USDT, False, ("usdt_futures", "spot")),
+    ],
+)
+def test_a_transfer_goes_between_spot_and_the_wallet_of_its_coin_under_an_id(
+    product: Product, into: bool, wallets: tuple[str, str]
+) -> None:
+    body = bodies.transfer_body(dec("100"), product, ClientId("gd1x"), into_futures=into)
+    assert body == {
+        "fromType": wallets[0],
+        "toType": wallets[1],
+        "amount": "100",
+        "coin": product.settle,
+        "clientOid": "gd1x",
+    }

@@ -192,6 +192,13 @@ async def test_auto_margin_is_told_because_it_draws_on_the_same_money() -> None:
     assert said[0].severity is Severity.INFO
 
 
+@pytest.mark.parametrize(("word", "on"), [("on", True), ("off", False)])
+async def test_a_position_says_whether_the_venue_adds_margin_to_it(word: str, on: bool) -> None:
+    table = bench()
+    await table.hold(row(autoMargin=word))
+    assert [each.auto_margin for each in (await table.venue.positions()).positions] == [on]
+
+
 # Balances and modes
 
 

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from guardd.errors import InvariantBroken
 from guardd.model.intent import (
+    AddMargin,
     CancelKind,
     CancelOrder,
     CloseAtMarket,
     ModifyProtection,
     PlaceProtection,
     SetLeverage,
+    TransferToFutures,
     client_id,
 )
 from guardd.model.names import (
@@ -228,6 +230,36 @@ async def test_leverage_is_set_in_the_live_margin_mode(margin: MarginMode, side:
         "leverage": "5",
         "marginMode": word,
         **side,
+    }
+
+
+async def test_margin_is_added_to_the_side_of_the_row_and_never_removed() -> None:
+    on = await opened(held=(row(margin="isolated"),))
+    on.network.on("set-margin", ok("success"))
+    await on.send(AddMargin(key=key(Side.LONG), amount=Decimal("12.50"), currency="USDT", margin_before=Decimal(1)))
+    (request,) = on.network.writes
+    assert request.body == {
+        "category": "USDT-FUTURES",
+        "symbol": "BTCUSDT",
+        "posSide": "long",
+        "operation": "add",
+        "amount": "12.5",
+    }
+
+
+async def test_a_transfer_never_borrows_and_carries_our_id() -> None:
+    on = await opened(held=(row(),))
+    on.network.on("funding-assets", ok([{"coin": "USDT", "available": "200", "frozen": "0", "balance": "200"}]))
+    on.network.on("account/transfer", ok({"transferId": "1"}))
+    await on.send(TransferToFutures(key=key(Side.LONG), currency="USDT", amount=Decimal(100)))
+    (request,) = on.network.writes
+    assert request.body == {
+        "fromType": "spot",
+        "toType": "uta",
+        "amount": "100",
+        "coin": "USDT",
+        "allowBorrow": "no",
+        "clientOid": "gd1abc",
     }
 
 
