@@ -12,7 +12,7 @@ from guardd.policy.sense.cases import leverages, listed, move, percent, where
 from guardd.policy.sense.finding import Finding, Kind, Weight, found_at
 from guardd.policy.sense.models import CRASH_MOVE, ENTRY, NOTHING, SPREAD, SYMBOLS, Case, Modelled, Subject, model_of
 from guardd.policy.sense.resting import alone, asked_price, profit_price, stop_price
-from guardd.policy.sense.where import actions
+from guardd.policy.sense.where import actions, only_tells
 
 
 def resting_orders(policy: Policy, models: Sequence[Modelled]) -> Iterator[Finding]:
@@ -136,7 +136,7 @@ def _undefendable(policy: Policy, models: Sequence[Modelled]) -> Iterator[Findin
     )
     mend = f"less leverage: {leverages([_most_defendable()])} is the most that leaves so much"
     bare = any(stop_price(each.view.rules, each) is None for each in models if each.case.leverage in short)
-    weight = Weight.WARNING if bare else Weight.INFO
+    weight = Weight.WARNING if bare and not only_tells(policy) else Weight.INFO
     yield found_at(policy, ("rules",), weight, Kind.UNDEFENDABLE, text, mend)
 
 

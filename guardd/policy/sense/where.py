@@ -2,8 +2,25 @@
 
 from collections.abc import Iterator
 
-from guardd.policy.language import AllOf, AnyOf, Compare, Condition, Not, PolicyAction, PolicyRule, StopLoss, TakeProfit
+from guardd.policy.language import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Condition,
+    Not,
+    Notify,
+    Policy,
+    PolicyAction,
+    PolicyRule,
+    StopLoss,
+    TakeProfit,
+)
 from guardd.policy.nodes import Path
+
+
+def only_tells(policy: Policy) -> bool:
+    """No rule of it does anything but telling people: that nothing rests at the venue is then what was meant."""
+    return all(isinstance(action, Notify) for rule in policy.rules for action in rule.then)
 
 
 def rule_path(index: int, *more: str | int) -> Path:

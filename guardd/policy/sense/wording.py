@@ -33,7 +33,7 @@ from guardd.policy.reasons import in_unit, threshold_text
 from guardd.policy.sense.cases import percent
 from guardd.policy.sense.finding import Finding, Kind, Weight, found_at
 from guardd.policy.sense.models import CRASH_IN_TEN
-from guardd.policy.sense.where import actions, leaves, rule_path
+from guardd.policy.sense.where import actions, leaves, only_tells, rule_path
 
 LIQUIDATED_AT: Final = Decimal(1)
 SIGNED: Final = frozenset({Metric.PROFIT_FROM_ENTRY, Metric.RETURN_ON_MARGIN, Metric.UNREALIZED_PNL})
@@ -72,8 +72,9 @@ def impossible(rule: PolicyRule, leaf: Compare) -> str:
 def _protection(policy: Policy) -> Iterator[Finding]:
     if not any(isinstance(action, StopLoss | TrailStop) for rule in policy.rules for action in rule.then):
         text = "no rule asks for a stop_loss: nothing rests at the venue while guardd is down"
-        mend = "add a rule without `when`: then: [stop_loss: {trigger: {liquidation_buffer: 25%}}]"
-        yield found_at(policy, ("rules",), Weight.WARNING, Kind.NO_STOP, text, mend)
+        add = "add a rule without `when`: then: [stop_loss: {trigger: {liquidation_buffer: 25%}}]"
+        weight, mend = (Weight.INFO, "nothing, if it shall only tell") if only_tells(policy) else (Weight.WARNING, add)
+        yield found_at(policy, ("rules",), weight, Kind.NO_STOP, text, mend)
 
 
 def _limits(policy: Policy) -> Iterator[Finding]:
