@@ -171,7 +171,9 @@ class _Stage:
             move(self._exchange, self.case, track.of, number, now_ms)
         self._bring_money(number, now_ms)
         for track in marks:
-            self._venue.frame(Symbol(track.of))
+            frames = self.case.track(TrackKind.FRAME, track.of)
+            said = frames.at(number) if frames is not None and number < len(frames.samples) else Gap.MISSING
+            self._venue.frame(Symbol(track.of), None if isinstance(said, Gap) else said)
 
     def _bring_money(self, number: int, now_ms: int) -> None:
         for kind in (TrackKind.EQUITY, TrackKind.WALLET):

@@ -298,11 +298,12 @@ class StageVenue:
         while True:
             yield await self._events.get()
 
-    def frame(self, symbol: Symbol) -> None:
-        """One frame of the public stream, with the prices as they are."""
+    def frame(self, symbol: Symbol, said: Decimal | None = None) -> None:
+        """One frame of the public stream, with the prices as they are; or with a mark that is `said` and isn't one."""
         quote = self._exchange.query.quote(symbol)
         if quote is not None and symbol not in self.unseen and Trouble.SILENT_STREAMS not in self._troubles:
-            frame = MarkSeen(symbol, quote.mark, self._clock.now(), index=quote.index, last=quote.last)
+            mark = quote.mark if said is None else said
+            frame = MarkSeen(symbol, mark, self._clock.now(), index=quote.index, last=quote.last)
             self._events.put_nowait(frame)
 
     def _happened(self, happening: Happening) -> None:

@@ -87,6 +87,8 @@ class TrackKind(StrEnum):
     MARK = "mark"
     INDEX = "index"
     LAST = "last"
+    FRAME = "frame"
+    """What the stream says instead of the mark: a bad price."""
     EQUITY = "equity"
     WALLET = "wallet"
     FAULT = "fault"

@@ -399,6 +399,7 @@ _POSSIBLE: Final[Mapping[TrackKind, str]] = {
     TrackKind.MARK: "prices above zero, _ and stale",
     TrackKind.INDEX: "prices above zero",
     TrackKind.LAST: "prices above zero",
+    TrackKind.FRAME: "prices above zero, and _ where it says the mark",
     TrackKind.EQUITY: "amounts above zero, and _ where it follows the prices",
     TrackKind.WALLET: "amounts above zero, and _ where nothing changes it",
     TrackKind.FAULT: "0 (well) and 1 (the fault)",
@@ -413,7 +414,7 @@ def _impossible(sample: Sample, kind: TrackKind) -> bool:
             return not isinstance(sample, Gap) and sample <= 0
         case TrackKind.INDEX | TrackKind.LAST:
             return isinstance(sample, Gap) or sample <= 0
-        case TrackKind.EQUITY | TrackKind.WALLET:
+        case TrackKind.FRAME | TrackKind.EQUITY | TrackKind.WALLET:
             return sample is Gap.STALE or (not isinstance(sample, Gap) and sample <= 0)
 
 
