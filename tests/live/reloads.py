@@ -132,18 +132,16 @@ def rule_name(number: int, rungs: int) -> str:
 
 
 async def play(home: Path, *, times: int, rungs: int, seconds: float, place: Place = BITMART) -> Played:
-    """The fall takes `seconds`, or as long as the reloads do."""
+    """The fall takes `seconds`, or as long as its reloads do."""
     files = [good(rungs, other=False), good(rungs, other=True)]
     async with open_desk(home, deposit=DEPOSIT, place=place) as desk:
         desk.open("SOLUSDT", "long", int(HELD["SOLUSDT"]), isolated=True)
         desk.open("BTCUSDT", "long", int(HELD["BTCUSDT"]))
         async with desk.guard(files[0]) as guard:
             await guard.protected(2, within_s=20)
-            await asyncio.sleep(SHOWN_S)
             market = _Market(desk=desk, rungs=rungs)
             turns_s = await _reload_while_it_falls(guard, market, files, times=times, seconds=seconds)
             await until(lambda: not desk.positions(), within_s=10, what="everything is closed")
-            await until(lambda: not desk.plans(), within_s=8, what="no leftover rests")
             digest = str((await guard.status())["policy_digest"])
             story = _story(desk, guard, place, await guard.get("/metrics"))
         return Played(
@@ -163,21 +161,25 @@ async def play(home: Path, *, times: int, rungs: int, seconds: float, place: Pla
 async def _reload_while_it_falls(
     guard: RunningGuard, market: "_Market", files: list[str], *, times: int, seconds: float
 ) -> list[float]:
-    """A bad file, the other good one, a bad file, the first one, and so on; the price falls a little with each."""
+    """A bad file, the other good one, a bad file, the first one, and so on; once the first seconds are over the price falls a
+    little with each."""
     loop = asyncio.get_running_loop()
     turns_s: list[float] = []
-    began = loop.time()
+    began, whole_s, still = loop.time(), SHOWN_S + seconds, 0
     for number in range(1, times + 1):
         text = bad(market.rungs, number // 2) if number % 2 else files[number // 2 % 2]
         _put(market.desk.home / "policy.yaml", text, renamed=number % 4 < 2)
         sent = loop.time()
         guard.send(signal.SIGHUP)
-        market.fall(Decimal(number) / times)
+        if loop.time() - began < SHOWN_S and number < times:
+            still = number
+        else:
+            market.fall(Decimal(number - still) / (times - still))
         while not _answered(guard, number):
             assert loop.time() - sent < TURN_S, f"reload {number} was not answered within {TURN_S} s"
             await asyncio.sleep(0.001)
         turns_s.append(loop.time() - sent)
-        await asyncio.sleep(max(began + seconds * number / times - loop.time(), 0))
+        await asyncio.sleep(max(began + whole_s * number / times - loop.time(), 0))
     return turns_s
 
 
@@ -224,7 +226,7 @@ class _Market:
 def _story(desk: Desk, guard: RunningGuard, place: Place, metrics: str) -> Story:
     """As the faults' stories are told, so that the same verdict is passed on it."""
     return Story(
-        case=Case(name="reloads", ends="closed"),
+        case=Case(name="reloads", ends="closed", swept=False),
         ledger=desk.server.exchange.ledger,
         stamps=list(desk.server.stamps.requests),
         log=guard.events(),
