@@ -128,9 +128,9 @@ class PolicyReload:
     async def reload(self) -> None:
         """Read the file now; adopt what it says if it is whole, tell what came of it."""
         self._count += 1
+        self._seen = await asyncio.to_thread(_fingerprint, self._path)
         try:
             text = await asyncio.to_thread(policy_text, self._path)
-            self._seen = _digest(text.encode())
             policy = await asyncio.to_thread(load_policy, text, source=str(self._path))
         except ConfigurationError as error:
             self._done(Outcome.REFUSED, self._current())
@@ -195,10 +195,6 @@ def _listed(told: list[str], of: int) -> str:
 def _fingerprint(path: Path) -> str:
     """Of what the path leads to; empty where nothing can be read."""
     try:
-        return _digest(path.read_bytes())
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
-
-
-def _digest(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()

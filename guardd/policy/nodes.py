@@ -5,6 +5,7 @@ own for logs and programs, and with the line of the file and a caret under the p
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -20,7 +21,6 @@ NODES_MAX: Final = 10_000
 FOUND_CHARS_MAX: Final = 60
 EXCERPT_CHARS_MAX: Final = 120
 """Of a line of the file, around the place."""
-_WORD_ENDS: Final = frozenset(" \t,{}[]#")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -189,8 +189,8 @@ def excerpt(text: str, place: Place) -> str:
     line = lines[place.line - 1].replace("\t", " ") if place.line <= len(lines) else ""
     start = max(0, place.column - 1 - EXCERPT_CHARS_MAX // 2) if len(line) > EXCERPT_CHARS_MAX else 0
     part, at = line[start : start + EXCERPT_CHARS_MAX].rstrip(), place.column - 1 - start
-    length = next((index for index, char in enumerate(line[place.column - 1 :]) if char in _WORD_ENDS), None)
-    marked = len(part) - at if length is None else length
+    word = re.match(r"(?:[^\s,{}\[\]#:]|:(?=[^\s,{}\[\]]))+", line[place.column - 1 :])
+    marked = len(word.group()) if word else 1
     number = f"{place.line:>5}"
     return f"{number} | {part}\n{' ' * len(number)} | {' ' * at}^{'~' * min(marked - 1, len(part) - at - 1)}"
 

@@ -193,6 +193,15 @@ async def test_a_file_that_disappears_is_told_and_one_that_returns_is_read_again
     assert desk.outcomes == [Outcome.REFUSED, Outcome.ADOPTED]
 
 
+async def test_what_a_signal_brought_to_notice_the_watch_does_not_read_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for write in (lambda: desk.path.write_text(BAD), lambda: desk.path.write_bytes(b"\xff\xfe"), desk.path.unlink):
+        write()
+        await desk.reload.reload()
+        assert not await desk.looks(3)
+    assert desk.outcomes == [Outcome.REFUSED] * 3
+
+
 async def test_where_CONFIRM_named_one_policy_a_changed_file_is_told_and_not_adopted(tmp_path: Path) -> None:
     desk = Desk(tmp_path, pinned=True)
     desk.path.write_text(STOP)

@@ -33,10 +33,12 @@ def digest(policy: str) -> str:
     return load_policy(policy, source="policy.yaml").digest
 
 
-async def test_I23_a_good_policy_is_adopted_on_SIGHUP_and_a_bad_one_leaves_the_old_one_acting(tmp_path: Path) -> None:
+async def test_I23_a_good_policy_is_adopted_on_SIGHUP_or_a_change_and_a_bad_one_leaves_the_old_one_acting(
+    tmp_path: Path,
+) -> None:
     async with open_desk(tmp_path) as desk:
         desk.open("BTCUSDT", "long", 100)
-        async with desk.guard() as guard:
+        async with desk.guard(extra="policy_watch: true\n") as guard:
             await guard.protected(1)
             assert (await guard.status())["policy_digest"] == digest(PROTECT_ONLY)
             (tmp_path / "policy.yaml").write_text(PROTECT_ONLY + TRIM)
@@ -49,6 +51,11 @@ async def test_I23_a_good_policy_is_adopted_on_SIGHUP_and_a_bad_one_leaves_the_o
             guard.send(SIGHUP)
             await guard.until_told("policy not reloaded", "can't be read", severity="critical")
             assert (await guard.status())["policy_digest"] == digest(PROTECT_ONLY + TRIM)
+            (tmp_path / "policy.yaml").write_text(
+                PROTECT_ONLY + TRIM.replace("-3%", "-2.9%")
+            )  # and no signal: it is watched
+            await guard.until_told("trim: profit_from_entry below -3 % → -2.9 %, now fires at 87 39", "on BTCUSDT long")
+            assert (await guard.status())["policy_digest"] == digest(PROTECT_ONLY + TRIM.replace("-3%", "-2.9%"))
             await desk.fall("BTCUSDT", 90_000, 86_500)
             await until(
                 lambda: desk.positions() == {("BTCUSDT", "long"): Decimal(75)}, within_s=5, what="the adopted rule acts"
@@ -67,6 +74,7 @@ async def test_I23_a_loosened_policy_moves_no_resting_stop_and_a_tightened_one_d
             (tmp_path / "policy.yaml").write_text(LOOSER)
             guard.send(SIGHUP)
             await guard.until_told(f"policy reloaded: now {digest(LOOSER)[:12]}")
+            await guard.until_told("the policy is looser than the one before", severity="warning")
             await asyncio.sleep(6)  # longer than the pause between two moves of a stop
             assert {plan.symbol: plan.trigger_price for plan in desk.own_plans()} == before
             assert len(desk.writes()) == writes
