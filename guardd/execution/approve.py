@@ -15,6 +15,7 @@ from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
 from guardd.execution.refusal import No, Refusal, RefusalKind
 from guardd.execution.resting import (
     is_missing_stop,
+    makes_room,
     made_by_us,
     own_plans,
     placed_for,
@@ -442,12 +443,21 @@ def _judge_ending(proposal: Proposal, write: CancelOrder, state: AccountState, n
         return write
     if state.plans_at is None or now.seconds_since(state.plans_at) > PLANS_AGE_S_MAX:
         return No(kind=RefusalKind.UNCONFIRMED, why="I3: the plan list is too old to end a stop on")
+    ending = {write.order_id} | {
+        pending.intent.write.order_id
+        for pending in state.in_flight(write.key)
+        if isinstance(pending.intent.write, CancelOrder)
+    }
     instead = state.plans.get(proposal.instead) if proposal.instead is not None else None
+    if instead is not None and instead.order_id in ending:
+        instead = None
     quantity = state.held[write.key].position.quantity
-    others = [each for each in own_plans(state, write.key, plan.protection) if each.order_id != plan.order_id]
+    others = [each for each in own_plans(state, write.key, plan.protection) if each.order_id not in ending]
     if instead is not None and stands_in_for(instead, plan, quantity, others, placed_for(state, instead, quantity)):
         return write
     if stands_as_asked(plan, others, proposal.asked, quantity):
+        return write
+    if proposal.makes_room and instead is not None and makes_room(state, instead, plan):
         return write
     if proposal.gap_allowed and venue_allows_one(state, write.key, plan.protection, now):
         return write

@@ -18,8 +18,6 @@ INPUT_DECISION: Final = "decision"
 """Input of a closing intent: which decision it serves. Slices and further tries of one decision share it (2.6)."""
 INPUT_PLANNED: Final = "planned"
 """Input of a reducing intent: contracts that its decision still wanted closed, this slice included."""
-INPUT_RESTORES: Final = "restores"
-"""Input of a protective intent that puts back what somebody took away or loosened by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +59,10 @@ class Proposal:
     """For ending a stop: the resting order that stands in its place (I3)."""
     gap_allowed: bool = False
     """For ending a stop where the venue forbids two at once: its replacement follows within one request deadline (I3)."""
-    enough: Decimal | None = None
-    """For ending a stop of a ladder: contracts that the policy asks to be closed by the time it would fire."""
+    asked: tuple[tuple[Decimal, Decimal], ...] = ()
+    """For ending a stop of a ladder: its prices, and the contracts that the policy asks to be closed by each."""
+    makes_room: bool = False
+    """For ending one of two generations of a tranche of which neither is what is wanted now (I5)."""
     blind: bool = False
     """From the last confirmed quantity: a rule that acts while blind (interfaces.md 2.3)."""
     operator: bool = False

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from guardd.execution.proposal import INPUT_RESTORES, Proposal
+from guardd.execution.proposal import Proposal
 from guardd.execution.resting import as_tight, own_plans
 from guardd.execution.windows import input_of, next_step
 from guardd.model.decision import OnUnprotected, Protect, WantedOrder
 from guardd.model.instant import Instant
 from guardd.model.intent import (
+    INPUT_RESTORES,
     Action,
     CancelKind,
     CancelOrder,
@@ -58,12 +59,13 @@ class Slot:
 
 def slots_of(
     protect: Protect, state: AccountState, held: Held, *, filled: Collection[RuleName] = ()
-) -> tuple[Slot, ...]:
+) -> tuple[tuple[Slot, ...], tuple[PlanOrder, ...]]:
     """The slots of a position, stops first, those that fire first first; sizes of one kind never sum to more than is held (I1).
 
-    `filled`: tranches that are done for the episode.
+    `filled`: tranches that are done for the episode. Second what rests for tranches of this life that nobody wants any more.
     """
     found: list[Slot] = []
+    left_over: list[PlanOrder] = []
     for kind in (ProtectionKind.STOP_LOSS, ProtectionKind.TAKE_PROFIT):
         nearest = -protect.key.side.sign if kind is ProtectionKind.STOP_LOSS else protect.key.side.sign
         wanted = sorted(
@@ -75,7 +77,8 @@ def slots_of(
             key=lambda order: (nearest * order.trigger_price, order.slot),
         )
         shares = _shares(wanted, held, state)
-        resting = _assigned([order for order, _ in shares], state, held, kind)
+        resting, others = _assigned([order for order, _ in shares], state, held, kind, filled)
+        left_over.extend(others)
         by_then: Decimal | None = Decimal(0)
         for order, size in shares:
             by_then = None if size is None or by_then is None else by_then + size
@@ -89,7 +92,7 @@ def slots_of(
                     by_then=by_then,
                 )
             )
-    return tuple(found)
+    return tuple(found), tuple(left_over)
 
 
 def unnamed_stops(protect: Protect, state: AccountState, held: Held) -> tuple[Slot, ...]:
@@ -116,7 +119,7 @@ def unnamed_stops(protect: Protect, state: AccountState, held: Held) -> tuple[Sl
             on_unprotected=OnUnprotected.ALERT,
         )
         plans = own_plans(state, held.key, ProtectionKind.STOP_LOSS)
-        resting = tuple(plan for plan in plans if _made_for(plan, [name], state, held) == name)
+        resting = tuple(plan for plan in plans if _made_for(plan, [name], state, held)[0] == name)
         found.append(Slot(name=name, wanted=wanted, size=write.size, resting=resting, history=history))
     return tuple(found)
 
@@ -206,7 +209,8 @@ def end(
     instead: OrderId | None,
     reason: str,
     gap_allowed: bool = False,
-    enough: Decimal | None = None,
+    asked: tuple[tuple[Decimal, Decimal], ...] = (),
+    makes_room: bool = False,
 ) -> Proposal:
     """End one order of ours on a held position."""
     return Proposal(
@@ -219,7 +223,8 @@ def end(
         reason=reason,
         instead=instead,
         gap_allowed=gap_allowed,
-        enough=enough,
+        asked=asked,
+        makes_room=makes_room,
     )
 
 
@@ -274,16 +279,30 @@ def _history(state: AccountState, held: Held, name: RuleName) -> tuple[Finished,
 
 
 def _assigned(
-    wanted: list[WantedOrder], state: AccountState, held: Held, kind: ProtectionKind
-) -> dict[RuleName, tuple[PlanOrder, ...]]:
-    """Our resting orders by slot: those made for it; then strays (a renamed rule's, an earlier life's) to the nearest empty one."""
+    wanted: list[WantedOrder],
+    state: AccountState,
+    held: Held,
+    kind: ProtectionKind,
+    filled: Collection[RuleName],
+) -> tuple[dict[RuleName, tuple[PlanOrder, ...]], list[PlanOrder]]:
+    """Our resting orders by slot: those made for it; then strays (a renamed rule's, an earlier life's) to the nearest empty one.
+
+    Second those of this life for which no slot is empty, or whose tranche is done.
+    """
     names = [order.slot for order in wanted]
     found: dict[RuleName, list[PlanOrder]] = {name: [] for name in names}
-    strays: list[PlanOrder] = []
+    strays: list[tuple[PlanOrder, RuleName | None]] = []
+    left_over: list[PlanOrder] = []
     for plan in own_plans(state, held.key, kind):
-        name = _made_for(plan, names, state, held)
-        (found[name] if name is not None else strays).append(plan)
-    for plan in strays if wanted else ():
+        name, other = _made_for(plan, names, state, held)
+        if name is not None:
+            found[name].append(plan)
+        else:
+            strays.append((plan, other))
+    for plan, other in strays if wanted else ():
+        if other is not None and (other in filled or all(found.values())):
+            left_over.append(plan)
+            continue
         nearest = min(
             wanted,
             key=lambda order: (
@@ -294,23 +313,27 @@ def _assigned(
             ),
         )
         found[nearest.slot].append(plan)
-    return {name: tuple(plans) for name, plans in found.items()}
+    return {name: tuple(plans) for name, plans in found.items()}, left_over
 
 
-def _made_for(plan: PlanOrder, names: list[RuleName], state: AccountState, held: Held) -> RuleName | None:
+def _made_for(
+    plan: PlanOrder, names: list[RuleName], state: AccountState, held: Held
+) -> tuple[RuleName | None, RuleName | None]:
+    """Which of these slots an order was made for; else which other slot of this life."""
     intents = [finished.intent for finished in state.finished if _made(finished.intent, finished.order_id, plan)]
     intents += [p.intent for p in state.pending.values() if _made(p.intent, p.order_id, plan)]
     for intent in intents:
         if intent.rule in names and intent.episode == held.episode.id:
-            return intent.rule
+            return intent.rule, None
+    of_this_life = next((intent.rule for intent in intents if intent.episode == held.episode.id), None)
     if plan.client_id is None or intents:
-        return None
+        return None, of_this_life
     for name in names:
         steps = next_step(state, held.episode.id, name)
         for step in range(max(steps - STEPS_RECOGNISED, 0), steps + 1):
             if client_id(held.key.account, held.episode.id, name, step) == plan.client_id:
-                return name
-    return None
+                return name, None
+    return None, None
 
 
 def _made(intent: Intent, order_id: OrderId | None, plan: PlanOrder) -> bool:

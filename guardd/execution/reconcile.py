@@ -29,10 +29,13 @@ from guardd.execution.protect import (
     with_trigger,
 )
 from guardd.execution.resting import (
+    MOVE_RATIO_MIN,
     REFUSALS_HOLD_S,
     adequate,
     as_tight,
     covered,
+    makes_room,
+    near_enough,
     placed_for,
     stands_in_for,
     strangers,
@@ -51,7 +54,6 @@ from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Finished, Held, Pending
 from guardd.risk.tranches import closed_for, filled_tranches
 
-MOVE_RATIO_MIN: Final = Decimal("0.001")
 MOVE_PACE_S: Final = 5.0
 PLANS_AGE_S_MAX: Final = 60.0
 """An older plan list shows no protection (interfaces.md 2.3)."""
@@ -119,12 +121,12 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
         return Steps()  # a push says that it is gone; the read that was asked for tells before anything is placed on it
     known = {tranche.slot: tranche for tranche in held.episode.footing.filled}
     filled = filled_tranches(state, held, known)
-    slots = slots_of(protect, state, held, filled=filled)
+    slots, left_over = slots_of(protect, state, held, filled=filled)
     stops = tuple(slot for slot in slots if slot.kind is ProtectionKind.STOP_LOSS)
     scene = _Scene(held=held, state=state, bounds=bounds, now=now, filled=filled, stops=stops)
     parts = [_slot(slot, scene) for slot in slots]
     parts.extend(_passed(slot, scene) for slot in unnamed_stops(protect, state, held))
-    parts.append(_not_wanted(protect, scene))
+    parts.append(_not_wanted(protect, left_over, scene))
     steps = _joined(parts, protect, scene)
     return replace(steps, proposals=()) if _is_being_closed(scene) else steps
 
@@ -256,6 +258,11 @@ def _two_generations(slot: Slot, scene: _Scene) -> Steps:
         others = [plan for plan in slot.resting if plan.order_id != ending.order_id]
         if stands_in_for(best, ending, quantity, others, placed_for(scene.state, best, quantity)):
             return Steps(proposals=(_end(ending, best, scene),))
+    for ending in slot.resting:
+        if makes_room(scene.state, best, ending):
+            reason = f"{best.order_id} stands, and a third could not be placed"
+            room = end(scene.held, ending, instead=best.order_id, reason=reason, makes_room=True)
+            return Steps(proposals=(room,))
     text = f"{scene.held.key}: two stops rest, and neither can end before the other: left as they are"
     return Steps(notes=(_note(scene, Severity.WARNING, f"two-stops/{slot.name}", text),))
 
@@ -263,7 +270,7 @@ def _two_generations(slot: Slot, scene: _Scene) -> Steps:
 def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
     if slot.kind is ProtectionKind.STOP_LOSS and (note := _users_stop(slot, scene)) is not None:
         return Steps(notes=note)
-    gone = lost(slot, scene.state)
+    gone = None if slot.name in scene.filled else lost(slot, scene.state)
     if gone is None:
         return _place_missing(slot, scene, reason=f"no {slot.kind} rests at {slot.wanted.trigger_price}")
     fired = gone.order_id in scene.state.fired
@@ -343,11 +350,14 @@ def _replace(slot: Slot, plan: PlanOrder, scene: _Scene, *, why: str, restores: 
     return Steps(notes=(_note(scene, Severity.WARNING, f"stop-stands/{slot.name}", note),))
 
 
-def _not_wanted(protect: Protect, scene: _Scene) -> Steps:
-    """A take-profit that nobody wants any more ends; a stop stays for the episode (I3, I23)."""
+def _not_wanted(protect: Protect, left_over: tuple[PlanOrder, ...], scene: _Scene) -> Steps:
+    """A take-profit that nobody wants any more ends; a stop stays for the episode (I3, I23), unless its tranche is done, or the
+    ladder that is wanted now stands without it."""
     plans = unwanted(protect, scene.state, ProtectionKind.TAKE_PROFIT)
     in_flight = {pending.intent.rule for pending in scene.state.in_flight(scene.held.key)}
     proposals = [end(scene.held, plan, instead=None, reason="the policy asks for no take-profit") for plan in plans]
+    asked, reason = _asked(scene), "what the policy asks for stands without it"
+    proposals += [end(scene.held, plan, instead=None, reason=reason, asked=asked) for plan in left_over]
     return Steps(proposals=tuple(each for each in proposals if each.rule not in in_flight))
 
 
@@ -490,19 +500,19 @@ def _contest(steps: Steps, slot: Slot, scene: _Scene, what: str) -> Steps:
 
 def _end(plan: PlanOrder, kept: PlanOrder, scene: _Scene) -> Proposal:
     reason = f"{kept.order_id} stands in its place"
-    return end(scene.held, plan, instead=kept.order_id, reason=reason, enough=_enough_by(plan, scene))
+    return end(scene.held, plan, instead=kept.order_id, reason=reason, asked=_asked(scene))
 
 
-def _enough_by(plan: PlanOrder, scene: _Scene) -> Decimal | None:
-    """What the ladder asks to be closed by the time an order of it fires; None where a stop is for the whole position."""
-    if plan.protection is not ProtectionKind.STOP_LOSS or any(slot.size is None for slot in scene.stops):
-        return None
-    sizes = (
-        slot.size
-        for slot in scene.stops
-        if slot.size is not None and as_tight(slot.wanted.trigger_price, plan.trigger_price, plan.key.side)
-    )
-    return sum(sizes, Decimal(0))
+def _asked(scene: _Scene) -> tuple[tuple[Decimal, Decimal], ...]:
+    """The ladder of stops as it shall rest: by which price how much is closed; a stop that lags by less than a move counts."""
+    quantity = scene.held.position.quantity
+    asked: list[tuple[Decimal, Decimal]] = []
+    for slot in scene.stops:
+        price, side = slot.wanted.trigger_price, scene.held.key.side
+        near = [plan.trigger_price for plan in slot.resting if near_enough(plan.trigger_price, price, side)]
+        price = (min(near) if side.sign > 0 else max(near)) if near else price
+        asked.append((price, quantity if slot.by_then is None else slot.by_then))
+    return tuple(asked)
 
 
 def _exhausted(why_not: str, scene: _Scene) -> str:

@@ -8,12 +8,14 @@ from guardd.execution.proposal import Bounds
 from guardd.execution.windows import reason_of
 from guardd.model.instant import Instant
 from guardd.model.intent import PlaceProtection, Stage, Write
-from guardd.model.names import PositionKey, Side
+from guardd.model.names import EpisodeId, PositionKey, RuleName, Side
 from guardd.model.order import PlanOrder, ProtectionKind, RestingOrder
 from guardd.model.outcome import Reason
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Finished
 
+MOVE_RATIO_MIN: Final = Decimal("0.001")
+"""A stop moves from 0.1 % on (interfaces.md 2.4)."""
 REFUSALS_HOLD_S: Final = 60.0
 """How long a venue's refusal of a form of protection is taken for its standing answer; then the ladder is tried anew."""
 LATE_MS_MAX: Final = 120_000
@@ -81,6 +83,11 @@ def as_tight(trigger: Decimal, other: Decimal, side: Side) -> bool:
     return (trigger - other) * side.sign >= 0
 
 
+def near_enough(trigger: Decimal, wanted: Decimal, side: Side) -> bool:
+    """Looser than wanted by less than a stop is moved for (interfaces.md 2.4)."""
+    return 0 <= (wanted - trigger) * side.sign < MOVE_RATIO_MIN * trigger
+
+
 def adequate(plan: PlanOrder, wanted_trigger: Decimal, bounds: Bounds) -> bool:
     """A stop that does what the policy's would: market, between L and the mark, at least as tight (interfaces.md 2.4)."""
     if plan.protection is not ProtectionKind.STOP_LOSS or plan.execution_price is not None:
@@ -112,23 +119,41 @@ def stands_in_for(
     return covered([instead], quantity) >= needed or covered(others, quantity) >= quantity
 
 
-def stands_in_a_ladder(
-    instead: PlanOrder, ending: PlanOrder, others: Iterable[PlanOrder], *, enough: Decimal, quantity: Decimal
+def stands_as_asked(
+    ending: PlanOrder, others: Iterable[PlanOrder], asked: Iterable[tuple[Decimal, Decimal]], quantity: Decimal
 ) -> bool:
-    """True when one tranche may end: `instead` is as tight, and what is left has closed `enough` by the time this would fire.
+    """True when without this stop the others close by every price from its own on as much as the policy's ladder asks by then.
 
-    `enough`: what the policy's ladder asks to be closed by then. Both are for a size: an order for the whole position ends by
-    `stands_in_for` alone.
+    `asked`: trigger prices, and the contracts that shall be closed by each. One beyond the last of them needs all that is asked.
     """
-    side = ending.key.side
-    if instead.size is None or ending.size is None or instead.execution_price is not None:
-        return False
-    if (instead.key, instead.protection) != (ending.key, ending.protection) or instead.order_id == ending.order_id:
-        return False
-    tight = [plan for plan in others if as_tight(plan.trigger_price, ending.trigger_price, side)]
-    return as_tight(instead.trigger_price, ending.trigger_price, side) and covered(tight, quantity) >= min(
-        enough, quantity
+    side, live = ending.key.side, [plan for plan in others if plan.execution_price is None]
+    ladder = sorted(asked, key=lambda rung: -side.sign * rung[0])
+    later = [rung for rung in ladder if as_tight(ending.trigger_price, rung[0], side)] or ladder[-1:]
+    return bool(later) and all(
+        covered([plan for plan in live if as_tight(plan.trigger_price, price, side)], quantity)
+        >= min(contracts, quantity)
+        for price, contracts in later
     )
+
+
+def makes_room(state: AccountState, instead: PlanOrder, ending: PlanOrder) -> bool:
+    """True where two generations of one tranche rest and neither is what is wanted now: the looser may end before the third is
+    placed, as tight a one stands (I5)."""
+    if instead.order_id == ending.order_id or instead.size is None or ending.size is None:
+        return False
+    if not as_tight(instead.trigger_price, ending.trigger_price, ending.key.side):
+        return False
+    return bool(_slots(state, instead) & _slots(state, ending))
+
+
+def _slots(state: AccountState, plan: PlanOrder) -> set[tuple[EpisodeId, RuleName]]:
+    """What an order of ours was placed for: a slot of a life."""
+    return {
+        (finished.intent.episode, finished.intent.rule)
+        for finished in state.finished
+        if isinstance(finished.intent.write, PlaceProtection)
+        and (finished.order_id == plan.order_id or finished.intent.id == plan.client_id)
+    }
 
 
 def placed_for(state: AccountState, plan: PlanOrder, quantity: Decimal) -> Decimal:

@@ -67,6 +67,10 @@ class ModifyProtection:
     size: Decimal | None
 
 
+INPUT_RESTORES: Final = "restores"
+"""Input of a protective intent that puts back what somebody took away or loosened by hand."""
+
+
 class CancelKind(StrEnum):
     RESTING = "resting"
     PLAN = "plan"

@@ -9,7 +9,7 @@ Sizes are on step, rounded up together: the last rung of a whole ladder takes ev
 venue goes with the one before it, which fires earlier.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -143,13 +143,12 @@ def _order(rung: Rung, kind: ProtectionKind, size: Decimal | None) -> WantedOrde
     )
 
 
-def done_of(
-    slots: Mapping[RuleName, Decimal], rule: RuleName, kind: ProtectionKind, shares: Sequence[Decimal], first: int
-) -> tuple[Decimal, Decimal]:
-    """Of a rule's tranches that filled: their shares together, and their contracts. `slots`: contracts of every filled one."""
-    done, contracts = ZERO, ZERO
-    for place, share in enumerate(shares):
-        filled = slots.get(slot_name(rule, kind, first + place))
-        if filled is not None:
-            done, contracts = done + share, contracts + filled
-    return done, contracts
+def done_places(
+    slots: Container[RuleName], rule: RuleName, kind: ProtectionKind, shares: Sequence[Decimal], first: int
+) -> frozenset[int]:
+    """Which tranches of a ladder are done: those that filled. The last stop of a whole ladder is for all that is left, and stays
+    in force for what is held after it: nothing that is added then goes without a stop."""
+    done = frozenset(place for place in range(len(shares)) if slot_name(rule, kind, first + place) in slots)
+    if kind is ProtectionKind.STOP_LOSS and len(done) == len(shares) and sum(shares, ZERO) >= WHOLE:
+        return done - {len(shares) - 1}
+    return done

@@ -166,7 +166,7 @@ def _asked(rule: PolicyRule) -> Iterator[_Asked]:
 
 def _tranche(ladder: _Asked, place: int, at: At, *, blind: bool) -> _Found:
     tranche = ladder.first + place
-    if slot_name(ladder.rule, STOP, tranche) in at.memory.filled:
+    if place in ladders.done_places(at.memory.filled, ladder.rule, STOP, ladder.shares, ladder.first):
         return _Found()
     latch = at.memory.latched.get(ladder.id, {}).get(place)
     kept = _kept(latch, at)
@@ -330,9 +330,10 @@ def _latched_only(asked: list[_Asked], made: list[Ladder], at: At) -> Iterator[L
         if (rule, first, shares) in now:
             continue
         rungs: list[Rung] = []
+        done = ladders.done_places(at.memory.filled, rule, STOP, shares, first)
         for stop in places.values():
             price = _kept(stop, at)
-            if price is None or slot_name(rule, STOP, stop.tranche) in at.memory.filled:
+            if price is None or stop.place in done:
                 continue
             name, tranche = (rule, stop.tranche) if (rule, stop.tranche) not in taken else (LATCHED, len(taken))
             taken.add((name, tranche))
@@ -354,8 +355,16 @@ def _ladder(
 ) -> Ladder:
     """With what filled of it already, and what others' tranches closed beside."""
     contracts = _filled_contracts(at, kind)
-    done, own = ladders.done_of(contracts, rule, kind, shares, first)
-    return Ladder(rungs=rungs, done=done, closed_by_others=sum(contracts.values(), Decimal(0)) - own)
+    done = ladders.done_places(contracts, rule, kind, shares, first)
+    own = sum(
+        (contracts.get(slot_name(rule, kind, first + place), ladders.ZERO) for place in range(len(shares))),
+        ladders.ZERO,
+    )
+    return Ladder(
+        rungs=rungs,
+        done=sum((shares[place] for place in done), ladders.ZERO),
+        closed_by_others=sum(contracts.values(), ladders.ZERO) - own,
+    )
 
 
 def _filled_contracts(at: At, kind: ProtectionKind) -> Mapping[RuleName, Decimal]:

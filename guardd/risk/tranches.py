@@ -6,14 +6,17 @@ closes took, less what other tranches took. So a tranche that somebody cancelled
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
 
 from guardd.model.decision import finish_name, finished_slot
 from guardd.model.footing import FilledTranche
-from guardd.model.intent import Action, CancelOrder, CloseAtMarket, PlaceProtection, Stage
+from guardd.model.intent import INPUT_RESTORES, Action, CancelOrder, CloseAtMarket, PlaceProtection, Stage
 from guardd.model.names import RuleName
 from guardd.model.state import AccountState, Finished, Held
 
-ZERO = Decimal(0)
+ZERO: Final = Decimal(0)
+REPLACED_WITHIN_S: Final = 30.0
+"""So long after its replacement was decided an order that fired meanwhile is still looked for."""
 
 
 def filled_tranches(
@@ -21,14 +24,12 @@ def filled_tranches(
 ) -> dict[RuleName, FilledTranche]:
     """The tranches that are done, by slot: those known and those that the state shows now."""
     done = {**known, **_finished_by_us(state, held, known)}
-    placed = {slot: last for slot, last in _last_placed(state, held).items() if slot not in done}
-    for slot in sorted(placed, key=lambda slot: _fires_first(placed[slot], state)):
-        last = placed[slot]
-        size = _size(last)
-        if size is None or last.order_id is None or last.order_id in state.plans or _ended_by_us(last, state):
+    for placed in sorted(_placed(state, held), key=lambda placed: _fires_first(placed, state)):
+        slot, size = placed.intent.rule, _size(placed)
+        if slot in done or size is None or placed.order_id in state.plans or _ended_by_us(placed, state):
             continue
-        closed = closed_for(slot, last, state, held, done)
-        fired = last.order_id in state.fired and closed > 0
+        closed = closed_for(slot, placed, state, held, done)
+        fired = placed.order_id in state.fired and closed > 0
         if fired or closed >= size:
             now_closed = held.position.closed_quantity
             done[slot] = FilledTranche(slot=slot, size=min(closed, size), closed=now_closed)
@@ -55,15 +56,26 @@ def _finished_by_us(
     return found
 
 
+def _placed(state: AccountState, held: Held) -> list[Finished]:
+    """The newest verified order of each slot of this life, and the one before it where it may have fired while it was replaced."""
+    last: dict[RuleName, Finished] = {}
+    found: list[Finished] = []
+    for finished in state.finished:
+        intent = finished.intent
+        if intent.episode != held.episode.id or finished.stage is not Stage.VERIFIED:
+            continue
+        if not isinstance(intent.write, PlaceProtection) or finished.order_id is None:
+            continue
+        before = last.get(intent.rule)
+        replaced = all(name != INPUT_RESTORES for name, _ in intent.inputs)
+        if before is not None and replaced and held.read.seconds_since(intent.decided) <= REPLACED_WITHIN_S:
+            found.append(before)
+        last[intent.rule] = finished
+    return [*found, *last.values()]
+
+
 def _last_placed(state: AccountState, held: Held) -> dict[RuleName, Finished]:
-    """The newest verified order of each slot of this life."""
-    return {
-        finished.intent.rule: finished
-        for finished in state.finished
-        if finished.intent.episode == held.episode.id
-        and finished.stage is Stage.VERIFIED
-        and isinstance(finished.intent.write, PlaceProtection)
-    }
+    return {finished.intent.rule: finished for finished in _placed(state, held)}
 
 
 def _fires_first(placed: Finished, state: AccountState) -> tuple[bool, bool, Decimal]:
