@@ -259,7 +259,7 @@ class Service:
             return
         while True:
             shown = self._policy
-            answer = await ask(self._picture(accounts))
+            answer = await ask([*self._picture(accounts), *await self._doubts(accounts)])
             if answer == CONFIRM and self._policy.digest == shown.digest:
                 break
             if answer != CONFIRM:
@@ -276,11 +276,12 @@ class Service:
         for account in accounts:
             lines.append(f"account {account.name} ({account.guard.state.venue}):")
             lines.extend(f"  {line}" for line in describe(self._policy, account.guard.state, self._clock.now()))
-        return [*lines, *self._doubts(accounts)]
+        return lines
 
-    def _doubts(self, accounts: list[GuardedAccount]) -> list[str]:
-        """What `guardd policy check` has to say, at the leverages that are held."""
-        found = findings(self._policy, bench_of(account.guard.state for account in accounts))
+    async def _doubts(self, accounts: list[GuardedAccount]) -> list[str]:
+        """What `guardd policy check` has to say, at the leverages that are held; off the loop, which reads on meanwhile."""
+        bench = bench_of(account.guard.state for account in accounts)
+        found = await asyncio.to_thread(findings, self._policy, bench)
         told = [each for each in found if each.weight is not Weight.INFO]
         lines = [f"  {each.weight} (line {each.line}): {each.sentence}; to mend it: {each.mend}" for each in told]
         return ["what looks wrong in the policy:", *lines] if lines else []

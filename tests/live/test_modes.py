@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
-from signal import SIGTERM
+from signal import SIGHUP, SIGTERM
 
 import pytest
 
@@ -148,6 +148,12 @@ async def test_I22_at_a_terminal_another_word_and_SIGTERM_end_the_daemon_with_no
                 if end == "SIGTERM":
                     guard.send(SIGTERM)
                 else:
+                    (tmp_path / "policy.yaml").write_text(PROTECT_ONLY.replace("-8%", "-7%"))
+                    guard.send(SIGHUP)
+                    await read_until(ours, "policy reloaded: now")
+                    os.write(ours, b"CONFIRM\n")
+                    again = await read_until(ours, "Type CONFIRM")
+                    assert "the policy was reloaded while you read: look again" in again
                     os.write(ours, b"confirm\n")
                     await read_until(ours, "not confirmed: nothing was sent")
                 assert await guard.ended(within_s=6) == 0
