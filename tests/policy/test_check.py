@@ -175,6 +175,14 @@ def test_a_trailing_stop_inside_the_spread_or_beyond_liquidation_is_found() -> N
     assert kinds(trail("3%"), at(5)) == set()
 
 
+def test_a_leverage_that_leaves_the_rule_true_is_found() -> None:
+    def lever(to: int) -> Policy:
+        return policy_of(STOP, rule("{leverage: {above: 10}}", f"set_leverage: {{to: {to}}}"))
+
+    assert kinds(lever(12)) == {Kind.AIM}
+    assert kinds(lever(10)) == set()
+
+
 def test_no_more_is_allowed_to_be_moved_in_a_step_than_in_a_day() -> None:
     much = rule("{buffer_left: {below: 60%}}", "top_up: {amount: 900 USDT}", more="match: {margin_mode: cross}")
     assert Kind.LEASH in kinds(policy_of(STOP, much))

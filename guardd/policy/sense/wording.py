@@ -14,6 +14,7 @@ from guardd.policy.language import (
     CloseAll,
     Compare,
     Condition,
+    LowerLeverage,
     Metric,
     Policy,
     PolicyRule,
@@ -109,6 +110,8 @@ def _rule(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Finding]:
     for action, path in actions(index, rule):
         if isinstance(action, ReduceUntil | AddMarginUntil):
             yield from _aim(policy, rule, action, path)
+        if isinstance(action, LowerLeverage):
+            yield from _still_above(policy, rule, action, path)
     yield from _ladder(policy, index, rule)
 
 
@@ -232,4 +235,14 @@ def _aim(policy: Policy, rule: PolicyRule, action: ReduceUntil | AddMarginUntil,
             )
             beyond = "above" if higher else "below"
             mend = f"an aim clearly {beyond} {threshold_text(leaf)}, so that one step is enough for a while"
+            yield found_at(policy, place, Weight.WARNING, Kind.AIM, text, mend, rule=rule.name)
+
+
+def _still_above(policy: Policy, rule: PolicyRule, action: LowerLeverage, path: Path) -> Iterator[Finding]:
+    """A leverage at which the rule's own condition still holds."""
+    for leaf in _all_parts(rule.when):
+        if leaf.metric is Metric.LEVERAGE and leaf.sense is Sense.ABOVE and action.to > leaf.threshold:
+            text = f"a leverage of {action.to:f} is still above {leaf.threshold:f}: the rule would stay true"
+            mend = f"to: {leaf.threshold:f} or less"
+            place = (*path, "set_leverage", "to")
             yield found_at(policy, place, Weight.WARNING, Kind.AIM, text, mend, rule=rule.name)
