@@ -15,7 +15,7 @@ from typing import Final
 
 from guardd.model.instant import Instant
 from guardd.model.names import MarginMode, PositionKey, Symbol
-from guardd.model.reading import is_value
+from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState
 from guardd.policy.crossings import Answers, Leaf, Way, answers, leaves_of, reach
 from guardd.policy.language import Policy
@@ -46,11 +46,23 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solved:
-    """What one position was solved to, and from which figures: while these are the same and the mark is within, it holds."""
+    """What one position was solved to, and from which figures: while these are the same and the mark is within, it holds.
+
+    With a `slack` it holds wherever the rest of the account goes within that, counted from `rest`: what stood behind the
+    position then, and what else burdened that.
+    """
 
     figures: tuple[object, ...]
+    rest: tuple[Decimal, ...]
     low: Decimal
     high: Decimal
+    slack: Decimal | None = None
+
+    def room(self, rest: tuple[Decimal, ...]) -> Decimal:
+        """What is left of the slack, with the rest of the account as it is now."""
+        if self.slack is None or len(rest) != len(self.rest):
+            return Decimal(-1)
+        return self.slack - max((abs(now - then) for now, then in zip(rest, self.rest, strict=True)), default=ZERO)
 
 
 @dataclass(slots=True)
@@ -134,13 +146,19 @@ def _partly(
 def _made(seen: tuple[View, ...], state: AccountState, now: Instant, previous: Watch | None) -> Watch:
     cross = [view for view in seen if view.cross]
     symbols = {view.held.key.symbol for view in cross}
-    slack = _slack(cross, state, now) if len(symbols) > 1 else None
-    made = Watch(cross=frozenset(symbols), slack=slack)
+    rooms = _rooms(cross, state, now) if len(symbols) > 1 else {}
+    made = Watch(cross=frozenset(symbols))
     for view in seen:
-        solved = _solved(view, slack if view.cross else None, previous)
-        made.solved[view.held.key] = solved
+        key = view.held.key
+        known = previous.solved.get(key) if previous is not None else None
+        room = rooms.get(key)
+        solved = known if known is not None and _holds_on(known, view, room) else _solved(view, room)
+        made.solved[key] = solved
         _narrow(made, view, solved)
-    if slack is not None:
+        if solved.slack is not None:
+            left = solved.room(_rest(view))
+            made.slack = left if made.slack is None else min(left, made.slack)
+    if made.slack is not None:
         for view in cross:
             _weigh(made.bounds[view.held.key.symbol], view)
     return made
@@ -155,28 +173,41 @@ def _blank(made: Watch, state: AccountState, symbol: Symbol) -> None:
 # One position
 
 
-def _solved(view: View, slack: Decimal | None, previous: Watch | None) -> Solved:
-    """From the watch before where the figures are the same; with a slack they hang on the rest of the account and never are."""
+def _holds_on(known: Solved, view: View, room: Decimal | None) -> bool:
+    """The same figures, the mark within, and half of its slack or more still there."""
+    if not known.low <= view.risk.mark <= known.high or known.figures != _figures(view):
+        return False
+    if known.slack is None or room is None:
+        return known.slack is room and known.rest == _rest(view)
+    return known.slack <= 2 * known.room(_rest(view))
+
+
+def _solved(view: View, room: Decimal | None) -> Solved:
+    slack = None if room is None else _slack(view, room)
+    low, high = _interval(view, slack)
+    return Solved(figures=_figures(view), rest=_rest(view), low=low, high=high, slack=slack)
+
+
+def _figures(view: View) -> tuple[object, ...]:
+    """Everything that an answer hangs on but marks and the rest of the account."""
     on, position = view.on, view.held.position
-    figures = (
+    numbers = (on.near, on.closing, on.closing_ratio)
+    return (
         view.rules,
         (position.quantity, position.entry_price, position.margin_mode, position.leverage, position.liquidation_price),
-        (
-            on.leg,
-            on.partners,
-            on.balance_apart,
-            on.near,
-            on.closing,
-            on.closing_ratio,
-            on.near_liquidation,
-            on.closing_liquidation,
-        ),
+        (on.leg, on.partners),
+        tuple(number and number.basis for number in numbers),
+        is_value(on.balance_apart),
     )
-    known = None if previous is None or slack is not None else previous.solved.get(view.held.key)
-    if known is not None and known.low <= view.risk.mark <= known.high and known.figures == figures:
-        return known
-    low, high = _interval(view, slack)
-    return Solved(figures=figures if slack is None else (), low=low, high=high)
+
+
+def _rest(view: View) -> tuple[Decimal, ...]:
+    """What stands behind the legs apart from their own PnL, and what else burdens it by each way to reckon; empty: unfelt."""
+    on = view.on
+    if view.cross and not _felt(leaves_of(view.rules)):
+        return ()
+    behind = (on.balance_apart,) if is_value(on.balance_apart) else ()
+    return (*behind, *(number.burden_apart for number in (on.near, on.closing, on.closing_ratio) if number is not None))
 
 
 def _interval(view: View, slack: Decimal | None) -> tuple[Decimal, Decimal]:
@@ -232,35 +263,39 @@ def _narrow(made: Watch, view: View, solved: Solved) -> None:
 # The account
 
 
-def _slack(cross: list[View], state: AccountState, now: Instant) -> Decimal | None:
-    """How much the rest of the account may change before anybody's comparison could answer otherwise at the present marks.
+def _rooms(cross: list[View], state: AccountState, now: Instant) -> dict[PositionKey, Decimal]:
+    """How much the rest of the account may change before a position is looked at again; none for what doesn't feel it.
 
-    None where no rule feels it; zero where one stands on the edge. What one balance loses is no more than what is spent in all,
-    so the smallest of their slacks holds for each.
+    What one balance loses is no more than what is spent in all, so the smallest of their slacks holds for each.
     """
-    felt: dict[str, list[tuple[View, tuple[Leaf, ...]]]] = {}
+    rooms: dict[str, Decimal | None] = {}
+    found: dict[PositionKey, Decimal] = {}
     for view in cross:
         balance = state.balance_behind(view.held.key.symbol)
-        if balance is not None and (leaves := _felt(leaves_of(view.rules))):
-            felt.setdefault(balance.currency, []).append((view, leaves))
-    slacks = [_slack_of(currency, views, state, now) for currency, views in felt.items()]
-    return min((slack for slack in slacks if slack is not None), default=None)
+        if balance is None or not _felt(leaves_of(view.rules)):
+            continue
+        if balance.currency not in rooms:
+            account = assess_account(state, marks={}, now=now, currency=balance.currency)
+            rooms[balance.currency] = _room(account.margin_balance, account.maintenance)
+        room = rooms[balance.currency]
+        if room is not None:
+            found[view.held.key] = room
+    return found
 
 
-def _slack_of(
-    currency: str, felt: list[tuple[View, tuple[Leaf, ...]]], state: AccountState, now: Instant
-) -> Decimal | None:
-    account = assess_account(state, marks={}, now=now, currency=currency)
-    if not is_value(account.margin_balance) or not is_value(account.maintenance):
-        return None
-    slack = max(account.margin_balance - account.maintenance, ZERO) * SLACK_SHARE
-    shrinks = 0
-    for view, leaves in felt:
-        answered = answers(leaves, view.risk)
-        while slack > 0 and not _holds(view, leaves, answered, slack):
-            shrinks += 1
-            slack = slack / 4 if shrinks <= SLACK_SHRINKS else ZERO
-    return slack
+def _room(behind: Reading, asked: Reading) -> Decimal | None:
+    return max(behind - asked, ZERO) * SLACK_SHARE if is_value(behind) and is_value(asked) else None
+
+
+def _slack(view: View, room: Decimal) -> Decimal:
+    """So much of the room that no comparison answers otherwise at the present mark; zero where one stands on the edge."""
+    leaves = _felt(leaves_of(view.rules))
+    answered = answers(leaves, view.risk)
+    for _ in range(SLACK_SHRINKS + 1):
+        if room == 0 or _holds(view, leaves, answered, room):
+            return room
+        room = room / 4
+    return ZERO
 
 
 def _felt(leaves: tuple[Leaf, ...]) -> tuple[Leaf, ...]:

@@ -244,9 +244,8 @@ def _report(total: Tally, took_s: float, seed: int, *, failed: int) -> None:
         print(f"{title}: " + ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())))
     print(f"plain evaluations: {total.evaluations:,}")
     verdict = "without a difference" if not failed else f"{failed} jobs ended at a difference"
-    print(
-        f"{total.positions:,} positions in {total.cases:,} accounts, seed {seed}, {took_s:.0f} s ({total.cpu_s:.0f} s of CPU): {verdict}"
-    )
+    where = f"{total.positions:,} positions in {total.cases:,} accounts, seed {seed}"
+    print(f"{where}, {took_s:.0f} s ({total.cpu_s:.0f} s of CPU): {verdict}")
 
 
 if __name__ == "__main__":
