@@ -1,11 +1,13 @@
-"""When time alone changes an answer: an age reaches what a rule compares it with, a `for` is over, a figure grows too old."""
+"""When time alone changes an answer: an age reaches what a rule compares it with, a `for` is over, a figure grows too old, a step
+is late."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from guardd.model.instant import Instant
 from guardd.policy.conditions import Use
-from guardd.policy.language import Metric, compares
+from guardd.policy.language import STRENGTHENS, Metric, compares
+from guardd.policy.levers import VERIFIED_WITHIN_S
 from guardd.policy.memory import Memory
 from guardd.policy.view import View
 from guardd.risk.ages import READ_AGE_NEAR_S_MAX, READ_AGE_S_MAX
@@ -22,6 +24,7 @@ def turns_in_s(views: Iterable[View], memory: Memory, now: Instant, *, stale_aft
         for waits_s in (
             *_ages_turn_s(view),
             *_holding_turns_s(view, memory, now),
+            *_levers_late_s(view, memory, now),
             *_growing_old_turns_s(view, stale_after_s),
         )
         if waits_s >= 0
@@ -46,6 +49,16 @@ def _holding_turns_s(view: View, memory: Memory, now: Instant) -> Iterator[float
             remembered = known.get((rule.name, use))
             if remembered is not None and remembered.true_since is not None:
                 yield rule.hold_s - now.seconds_since(remembered.true_since)
+
+
+def _levers_late_s(view: View, memory: Memory, now: Instant) -> Iterator[float]:
+    """A margin or leverage step that isn't verified by then has failed, and the rule goes on."""
+    known = memory.of(view.held.episode.id).rules
+    for rule in view.rules:
+        if any(isinstance(action, STRENGTHENS) for action in rule.then):
+            remembered = known.get((rule.name, Use.CLOSE))
+            if remembered is not None and remembered.acted is not None:
+                yield VERIFIED_WITHIN_S - now.seconds_since(remembered.acted)
 
 
 def _growing_old_turns_s(view: View, stale_after_s: float) -> Iterator[float]:
