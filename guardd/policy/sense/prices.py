@@ -13,7 +13,7 @@ from guardd.policy.sense.firing import Firing, firing, use_of
 from guardd.policy.sense.models import CRASH_MOVE, ENTRY, ORDINARY_MOVE, Case, Modelled
 from guardd.policy.sense.resting import profit_price, stop_price
 from guardd.policy.sense.where import when_path
-from guardd.policy.sense.wording import impossible
+from guardd.policy.sense.wording import all_parts, impossible
 
 
 def on_the_models(policy: Policy, models: Sequence[Modelled]) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def _ensured(on: Modelled) -> tuple[PolicyRule, ...]:
 
 
 def _never(policy: Policy, index: int, rule: PolicyRule, on: Modelled) -> Iterator[Finding]:
-    if rule.when is None or any(impossible(rule, leaf) for leaf in compares(rule.when)):
+    if rule.when is None or any(impossible(rule, leaf) for leaf in all_parts(rule.when)):
         return  # the words alone say why
     text = "it can never fire: at no mark, up or down, is its condition true, on no position that it is about"
     if isinstance(rule.when, AllOf):

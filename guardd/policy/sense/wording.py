@@ -97,11 +97,7 @@ def _limits(policy: Policy) -> Iterator[Finding]:
 
 
 def _rule(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Finding]:
-    for leaf, path in leaves(index, rule):
-        why = impossible(rule, leaf)
-        if why:
-            mend = "change the comparison, or take it out"
-            yield found_at(policy, path, Weight.ERROR, Kind.NEVER, why, mend, rule=rule.name)
+    yield from _impossible(policy, index, rule)
     yield from _contradictions(policy, index, rule)
     yield from _blindness(policy, index, rule)
     yield from _waits(policy, index, rule)
@@ -147,9 +143,22 @@ def _ladder(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Finding]:
         yield found_at(policy, stops[0][1], Weight.WARNING, Kind.NO_STOP, text, mend, rule=rule.name)
 
 
+def _impossible(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Finding]:
+    """A comparison that can't come true: with it the rule never fires, unless it is one of several or turned round."""
+    needed = set(all_parts(rule.when))
+    for leaf, path in leaves(index, rule):
+        why = impossible(rule, leaf)
+        mend = "change the comparison, or take it out"
+        if why and leaf in needed:
+            yield found_at(policy, path, Weight.ERROR, Kind.NEVER, why, mend, rule=rule.name)
+        elif why:
+            text = f"{why}: this part of the condition decides nothing"
+            yield found_at(policy, path, Weight.WARNING, Kind.NO_EFFECT, text, mend, rule=rule.name)
+
+
 def _contradictions(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Finding]:
     """Parts of one `all` that exclude each other."""
-    parts = list(_all_parts(rule.when))
+    parts = list(all_parts(rule.when))
     places = dict(leaves(index, rule))
     for low in parts:
         for high in parts:
@@ -161,12 +170,12 @@ def _contradictions(policy: Policy, index: int, rule: PolicyRule) -> Iterator[Fi
                 yield found_at(policy, path, Weight.ERROR, Kind.CONTRADICTION, text, mend, rule=rule.name)
 
 
-def _all_parts(condition: Condition | None) -> Iterator[Compare]:
+def all_parts(condition: Condition | None) -> Iterator[Compare]:
     """The comparisons that must hold together."""
     match condition:
         case AllOf():
             for part in condition.parts:
-                yield from _all_parts(part)
+                yield from all_parts(part)
         case Compare():
             yield condition
         case _:
@@ -226,7 +235,7 @@ def _aim(policy: Policy, rule: PolicyRule, action: ReduceUntil | AddMarginUntil,
     higher = wants_higher(action.metric, action.target)
     unit = UNIT_OF[action.metric]
     place = (*path, "reduce" if isinstance(action, ReduceUntil) else "add_margin", "until", action.metric.value)
-    for leaf in _all_parts(rule.when):
+    for leaf in all_parts(rule.when):
         short = action.target <= leaf.threshold if higher else action.target >= leaf.threshold
         if leaf.metric is action.metric and (leaf.sense is Sense.BELOW) is higher and short:
             text = (
@@ -240,7 +249,7 @@ def _aim(policy: Policy, rule: PolicyRule, action: ReduceUntil | AddMarginUntil,
 
 def _still_above(policy: Policy, rule: PolicyRule, action: LowerLeverage, path: Path) -> Iterator[Finding]:
     """A leverage at which the rule's own condition still holds."""
-    for leaf in _all_parts(rule.when):
+    for leaf in all_parts(rule.when):
         if leaf.metric is Metric.LEVERAGE and leaf.sense is Sense.ABOVE and action.to > leaf.threshold:
             text = f"a leverage of {action.to:f} is still above {leaf.threshold:f}: the rule would stay true"
             mend = f"to: {leaf.threshold:f} or less"
