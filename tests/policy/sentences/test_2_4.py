@@ -14,7 +14,7 @@ from guardd.model.facts import Fact, Said
 from guardd.model.fold import fold
 from guardd.model.instrument import Instrument
 from guardd.model.intent import CloseAtMarket
-from guardd.model.names import Severity
+from guardd.model.names import Severity, Side
 from guardd.model.order import PlanOrder
 from guardd.model.outcome import Reason
 from guardd.model.position import Position
@@ -183,3 +183,22 @@ def test_a_reduction_in_flight_holds_back_neither_stop_nor_notice() -> None:
     assert acts(decided) == []
     assert [order.trigger_price for order in protect(decided).wanted] == [D(82000)]
     assert Severity.INFO in {tell.severity for tell in decided.told}
+
+
+@pytest.mark.parametrize(
+    ("triggers", "side", "price"),
+    [
+        ("[{from_entry: -8%}, {from_entry: -4%}]", Side.LONG, "86400"),
+        ("[{price: 83000}, {liquidation_buffer: 50%}, {from_mark: -5%}]", Side.LONG, "85500"),
+        ("[{from_entry: -8%}, {from_entry: -4%}]", Side.SHORT, "93600"),
+    ],
+)
+def test_of_a_list_of_triggers_the_one_nearest_to_the_mark_is_taken_wherever_it_stands(
+    triggers: str, side: Side, price: str
+) -> None:
+    liquidation = D(81000) if side is Side.LONG else D(99000)
+    here = guarded(
+        policy_of(f"name: s\nthen: [stop_loss: {{trigger: {triggers}}}]"), row(side, venue_liquidation=liquidation)
+    )
+    [order] = protect(here.mark("90000")).wanted
+    assert order.trigger_price == pytest.approx(D(price), abs=250)
