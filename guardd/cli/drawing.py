@@ -114,6 +114,8 @@ def _panel(picture: Picture, top: float, height: float) -> Iterator[str]:
 def _grid(picture: Picture, axis: _Axis) -> Iterator[str]:
     for price in _round_prices(picture.low, picture.high):
         y = axis.y(price)
+        if y < axis.top + 8:
+            continue
         yield f'<line class="grid" x1="{AXIS}" x2="{BODY + BODY_WIDTH:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text class="soft number" x="{AXIS - 8:.1f}" y="{y + 4:.1f}" text-anchor="end">{_axis_text(price)}</text>'
 

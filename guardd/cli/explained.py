@@ -8,7 +8,7 @@ from guardd.cli.show import Json, decimal_of, json_reading
 from guardd.model.decision import WantedOrder
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, RuleName, Side
-from guardd.model.order import PlanOrder
+from guardd.model.order import PlanOrder, RestingOrder
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState
 from guardd.policy.crossings import Way
@@ -52,7 +52,9 @@ class Story:
     equity: Reading
     found: tuple[Explained, ...]
     resting: tuple[PlanOrder, ...]
-    """What rests at the venue already."""
+    """Closing plan orders that rest at the venue already."""
+    orders: tuple[RestingOrder, ...]
+    """What rests in the book at a price."""
     ways: tuple[Walk, ...]
     """Against the position first."""
 
@@ -135,6 +137,7 @@ def _story(policy: Policy, state: AccountState, view: View, ways: dict[Way, Walk
             for each in found
         ),
         resting=state.plans_of(key),
+        orders=tuple(each for _, each in sorted(state.resting.items()) if each.key == key and each.price is not None),
         ways=tuple(ways[way] for way in (first, Way.UP if first is Way.DOWN else Way.DOWN)),
     )
 

@@ -11,7 +11,7 @@ from typing import Final, assert_never
 from guardd.cli.explained import Explained, Story, away_text, money_text, price_text, share_left, signed
 from guardd.cli.show import decimal_of
 from guardd.model.names import Side
-from guardd.model.order import ProtectionKind
+from guardd.model.order import PlanOrder, ProtectionKind, RestingOrder
 from guardd.model.reading import is_value
 from guardd.policy.crossings import Way
 from guardd.policy.language import REDUCES, CancelEntering
@@ -24,6 +24,8 @@ FARTHEST: Final = Decimal("2.5")
 """What is further from the mark than so many times the liquidation is shown at the edge."""
 NARROWEST: Final = Decimal("0.02")
 WITHOUT_LIQUIDATION: Final = Decimal("0.2")
+AS_GOOD_AS_AT: Final = Decimal("0.0005")
+"""An entry that near to the mark is no line of its own."""
 
 
 class Glyph(StrEnum):
@@ -126,8 +128,9 @@ def _mark(story: Story) -> list[Label]:
     detail = f"unrealised {signed(risk.unrealized_pnl, story.currency)}" if is_value(risk.unrealized_pnl) else ""
     now = [f"{each.trigger.rule} now: {each.what}" for each in story.found if each.trigger.when is When.NOW]
     mark = Label(price=risk.mark, glyph=Glyph.MARK, title="mark", detail="; ".join([detail, *now]))
-    if abs(risk.mark - risk.entry) < story.view.instrument.tick:
-        return [replace(mark, title="mark and entry")]
+    if abs(risk.mark - risk.entry) <= risk.mark * AS_GOOD_AS_AT:
+        entry = price_text(risk.entry, story.view.instrument.tick)
+        return [replace(mark, title="mark and entry" if risk.mark == risk.entry else f"mark, entry {entry}")]
     return [mark, Label(price=risk.entry, glyph=Glyph.ENTRY, title="entry", detail="")]
 
 
@@ -246,19 +249,23 @@ def _step_text(step: Step, story: Story) -> str:
 
 
 def _resting(story: Story) -> list[Label]:
-    """Orders at the venue that aren't where the policy wants them."""
+    """Orders at the venue that aren't where the policy wants them, and those in the book."""
     wanted = {each.trigger.at for each in story.found if each.trigger.order is not None}
-    return [
-        Label(
-            price=plan.trigger_price,
-            glyph=Glyph.STOP if plan.protection is ProtectionKind.STOP_LOSS else Glyph.PROFIT,
-            title="rests already",
-            detail=f"{plan.protection.value.replace('_', ' ') if plan.protection is not None else 'order'} "
-            f"of {'all' if plan.size is None else decimal_of(plan.size)}",
-        )
-        for plan in story.resting
-        if plan.trigger_price not in wanted
-    ]
+    plans = [_plan(plan) for plan in story.resting if plan.trigger_price not in wanted]
+    return [*plans, *(_order(order) for order in story.orders)]
+
+
+def _plan(plan: PlanOrder) -> Label:
+    what = plan.protection.value.replace("_", " ") if plan.protection is not None else "order"
+    size = "all" if plan.size is None else decimal_of(plan.size)
+    glyph = Glyph.PROFIT if plan.protection is ProtectionKind.TAKE_PROFIT else Glyph.STOP
+    return Label(price=plan.trigger_price, glyph=glyph, title="rests already", detail=f"{what} of {size}")
+
+
+def _order(order: RestingOrder) -> Label:
+    what = "closes" if order.closes else "opens"
+    detail = f"{order.kind} order that {what} {decimal_of(order.size - order.filled)}"
+    return Label(price=order.price or Decimal(0), glyph=Glyph.ENTRY, title="rests already", detail=detail)
 
 
 def _merged(labels: Sequence[Label]) -> list[Label]:

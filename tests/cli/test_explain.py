@@ -26,6 +26,7 @@ from guardd.policy.crossings import Way
 from guardd.policy.load import load_policy
 from guardd.policy.walk import walk
 from guardd.risk.assess import assess_position
+from guardd.simulator.orders import OrderKind
 from guardd.simulator.orders import Side as OrderSide
 from tests.cli.stage import Desktop, Venue
 from tests.model.accounts import START, D
@@ -190,10 +191,12 @@ def test_a_file_that_is_no_snapshot_says_what_was_expected(tmp_path: Path, text:
 
 def test_I22_a_live_account_is_read_and_nothing_is_written(desktop: Desktop, venue: Venue) -> None:
     venue.trade("BTCUSDT", OrderSide.BUY, 100)
+    venue.trade("BTCUSDT", OrderSide.BUY, 7, kind=OrderKind.LIMIT, price=Decimal(80_000))
     result = desktop.run("policy", "explain", "--svg", "picture.svg")
     assert result.exit_code == Exit.DONE, result.output
     assert "BTCUSDT long" in result.stdout
     assert "last-resort" in result.stdout
+    assert "limit order that opens 7" in result.stdout
     assert venue.writes() == []
     assert (desktop.place / "picture.svg").read_text().startswith("<svg")
 
@@ -209,7 +212,7 @@ def test_what_is_given_makes_an_account_that_agrees_with_itself() -> None:
     (held,) = state.held.values()
     risk = assess_position(state, held, mark=D(90000), now=START)
     assert is_value(risk.closing_liquidation)
-    assert (risk.notional, risk.effective_leverage) == (9000, D("1.8"))
+    assert (risk.notional, risk.effective_leverage) == (D(9000), D("1.8"))
 
 
 def test_an_inverse_symbol_settles_in_its_base_coin() -> None:
@@ -245,7 +248,7 @@ def test_what_goes_on_at_one_price_is_one_line() -> None:
     assert len(way.steps) == 6
     assert step.text == "reduce 2 of 8, on to 0 in 6 steps"
     assert step.cut is not None
-    assert (step.cut.size, step.left) == (8, 0)
+    assert (step.cut.size, step.left) == (D(8), D(0))
     assert step.cut.fee == sum(each.cut.fee for each in way.steps if each.cut is not None)
 
 
