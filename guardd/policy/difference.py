@@ -1,7 +1,7 @@
 """What another policy changes, in words, and whether it protects less than the one before (I23).
 
-A change loosens where the guard would act later, less, on fewer positions or not at all. Where that can't be told from the words,
-it is told as one that may loosen.
+A change loosens where the guard would act later, less, on fewer positions or not at all. Where the words don't tell, model
+positions do; where neither does, it counts as loosening.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,9 +40,12 @@ from guardd.policy.language import (
     TriggerKind,
     Unit,
     WhenBlind,
+    compares,
     wants_higher,
 )
 from guardd.policy.reasons import in_unit, plain, threshold_text
+from guardd.policy.sense.firing import FREE, Firing, firing
+from guardd.policy.sense.models import ENTRY, NOTHING, Bench, modelled
 from guardd.policy.view import View
 
 POSITIONS_TOLD_MAX: Final = 3
@@ -181,7 +184,25 @@ def _condition(old: PolicyRule, new: PolicyRule) -> Iterator[Change]:
                 yield Change(rule=new.name, text=text, loosens=later and protects(old))
         return
     was, now = ("always" if when is None else condition_words(when) for when in (old.when, new.when))
-    yield Change(rule=new.name, text=f"when {was} → {now}", loosens=protects(old) and new.when is not None)
+    yield Change(rule=new.name, text=f"when {was} → {now}", loosens=protects(old) and _comes_later(old, new))
+
+
+def _comes_later(old: PolicyRule, new: PolicyRule) -> bool:
+    """A condition of another shape, tried on model positions: is it true later on one of them, or can't that be told?"""
+    if new.when is None:
+        return False
+    if old.when is None or any(leaf.metric in FREE for rule in (old, new) for leaf in compares(rule.when or new.when)):
+        return True
+    return any(_later(firing(old, on), firing(new, on)) for on in modelled(NOTHING, Bench()))
+
+
+def _later(before: Firing, after: Firing) -> bool:
+    if before.at_once:
+        return not after.at_once
+    ways = ((before.against, after.against), (before.favour, after.favour))
+    return not after.at_once and any(
+        was is not None and (now is None or abs(now - ENTRY) > abs(was - ENTRY)) for was, now in ways
+    )
 
 
 def _moved(

@@ -100,6 +100,23 @@ def test_another_order_of_the_rules_is_told() -> None:
     assert told(policy_of(STOP, LAST), policy_of(LAST, STOP)) == [("the rules stand in another order", False)]
 
 
+@pytest.mark.parametrize(
+    ("when", "loosens"),
+    [
+        ("{any: [{distance_to_liquidation: {below: 8%}}, {buffer_left: {below: 20%}}]}", False),
+        ("{all: [{distance_to_liquidation: {below: 8%}}, {buffer_left: {below: 20%}}]}", True),
+        ("{buffer_left: {below: 1%}}", True),
+        ("{buffer_left: {below: 200%}}", False),
+        ("{all: [{distance_to_liquidation: {below: 8%}}, {position_age: {above: 1h}}]}", True),
+    ],
+)
+def test_a_condition_of_another_shape_is_tried_on_model_positions(when: str, loosens: bool) -> None:
+    old = "{distance_to_liquidation: {below: 8%}}"
+    [(text, looser)] = told(policy_of(TRIM), policy_of(TRIM.replace(old, when)))
+    assert text.startswith("trim: when distance_to_liquidation below 8 % → ")
+    assert looser is loosens
+
+
 def test_limits_that_bind_more_or_believe_longer_loosen() -> None:
     head = (
         "version: 1\nlimits: {orders_per_minute: 30, stale_after: 15s}\nrules:\n  - name: w\n    then: [notify: {}]\n"
