@@ -37,6 +37,10 @@ MIDNIGHT_MS: Final = 1_767_225_600_000
 """2026-01-01 00:00 UTC: the day on which every case is played."""
 READY_WITHIN_S: Final = 5.0
 READY_LOOK_S: Final = 0.05
+BEGINS_AFTER_S: Final = 0.5
+"""From the account's start to second 0 of the case."""
+TURNS: Final = 10
+"""Of the loop whenever somebody wakes: from a frame through pump, guard and executor to the exchange it takes six."""
 BEFORE_S: Final = 10
 """The exchange has been there so long before the case begins."""
 Look = Callable[[int, AccountState, Instant], None]
@@ -77,7 +81,7 @@ async def _play(stage: "_Stage", look: Look | None, enough: Enough | None) -> Re
             if look is not None:
                 look(step, stage.guard.state, stage.clock.now())
             stage.step(step)
-            await stage.clock.advance(float(case.interval_s))
+            await stage.pass_step()
             if enough is not None and enough(stage.recording, (step + 1) * case.interval_s):
                 break
     finally:
@@ -146,9 +150,13 @@ class _Stage:
             waited_s += READY_LOOK_S
         if not self.guard.ready:
             raise ConfigurationError(f"{self._place()}: the guard never became ready: {self._why_not_ready()}")
-        await self.clock.advance(1 - waited_s if waited_s < 1 else READY_LOOK_S)
+        await self.clock.advance(max(BEGINS_AFTER_S - waited_s, READY_LOOK_S))
         self._hearing.began = self.clock.now()
         self._account.begin(armed=True, why="a case is played")
+
+    async def pass_step(self) -> None:
+        """Let the time of one step go by, and everything happen that happens in it."""
+        await self.clock.advance(float(self.case.interval_s), turns=TURNS)
 
     async def close(self) -> None:
         self.guard.executor.stop_intake()

@@ -44,9 +44,14 @@ async def rehearse(case: Case, policy: Policy, *, probing: bool = True) -> Playe
     probed: list[Probed] = []
     if verdict.passed:
         for probe in probes_of(case, crossings.found, recording):
-            again = await play(probe.case, policy)
+            again = await play_probe(probe, policy)
             probed.append(Probed(probe=probe, holds=probe.holds(again), recording=again))
     return Played(case=case, verdict=verdict, recording=recording, probed=tuple(probed))
+
+
+async def play_probe(probe: Probe, policy: Policy) -> Recording:
+    """Play it until its rule has acted, or to its end."""
+    return await play(probe.case, policy, enough=lambda so_far, at_s: probe.fired(so_far))
 
 
 async def kills(mutant: Mutant, cases: Sequence[Case], probes: Sequence[Probe]) -> str:
@@ -63,7 +68,7 @@ async def kills(mutant: Mutant, cases: Sequence[Case], probes: Sequence[Probe]) 
             recording = await play(case, mutant.policy, enough=partial(_failed, case))
             if not judge(case, recording).passed:
                 return case.name
-        elif (not stranger or mutant.rule is None) and not probe.holds(await play(case, mutant.policy)):
+        elif (not stranger or mutant.rule is None) and not probe.holds(await play_probe(probe, mutant.policy)):
             return probe.name
     return ""
 

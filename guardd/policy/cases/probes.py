@@ -64,8 +64,11 @@ class Probe:
 
     def holds(self, recording: Recording) -> bool:
         """True when the rule did as it must."""
-        fired = any(self._concerns(made) for made in recording.made)
-        return self.must_fire == fired and not recording.broken
+        return self.must_fire == self.fired(recording) and not recording.broken
+
+    def fired(self, recording: Recording) -> bool:
+        """The rule has acted since the crossing: nothing that follows changes what the probe says."""
+        return any(self._concerns(made) for made in recording.made)
 
     def _concerns(self, made: Made) -> bool:
         at = self.crossing

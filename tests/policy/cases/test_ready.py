@@ -44,6 +44,7 @@ def test_the_one_that_only_observes_has_no_action_but_telling() -> None:
     assert actions == {Notify}
 
 
+@pytest.mark.timeout(300)  # some thirty mutants, each played until a case or probe fails
 @pytest.mark.parametrize("name", NAMES)
 def test_every_case_passes_with_its_probes_and_no_mutant_survives(name: str) -> None:
     result = results_of(READY / "tests" / f"{name}.cases.yaml", mutate=True)
