@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.policy.sentences.prove import Verdict, prove
+from tests.policy.sentences.prove import Verdict, prove, stale
 from tests.policy.sentences.table import as_markdown, breaks, missing, sentences
 
 
@@ -16,7 +16,10 @@ def main() -> int:
     for test in lost:
         print(f"no such test: {test}")
     print(f"{len(table)} sentences, {len({test for each in table for test in each.tests})} tests, {len(known)} breaks")
-    bad = len(lost)
+    old = [f"{each.sentence}: {why}" for each in known if (why := stale(each))]
+    for line in old:
+        print(f"stale: {line}")
+    bad = len(lost) + len(old)
     proved: dict[str, bool] = {each.sentence: True for each in known}
     if asked.prove is not None:
         chosen = [each for each in known if not asked.prove or each.sentence.startswith(tuple(asked.prove))]

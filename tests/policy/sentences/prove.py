@@ -63,8 +63,8 @@ def prove(
             yield Proof(sentence=whole.sentence, verdict=Verdict.UNSOUND, said=said)
         running: dict[int, _Run] = {}
         for each in chosen:
-            if stale := _stale(each, tree):
-                yield Proof(sentence=each.sentence, verdict=Verdict.STALE, said=stale)
+            if why := stale(each, tree):
+                yield Proof(sentence=each.sentence, verdict=Verdict.STALE, said=why)
                 continue
             if not free:
                 yield _ended(running, free)
@@ -72,6 +72,15 @@ def prove(
             running[run.pid] = run
         while running:
             yield _ended(running, free)
+
+
+def stale(broken: Break, tree: Path = TREE) -> str:
+    """Why a break isn't about the code as it is; empty when it is."""
+    for edit in broken.edits:
+        times = (tree / edit.file).read_text().count(edit.old)
+        if times != 1:
+            return f"{edit.file}: {times} times: {edit.old!r}"
+    return ""
 
 
 @contextmanager
@@ -85,14 +94,6 @@ def _copies(tree: Path, number: int) -> Iterator[list[Path]]:
                 else:
                     shutil.copy2(tree / part, place / part)
         yield places
-
-
-def _stale(broken: Break, tree: Path) -> str:
-    for edit in broken.edits:
-        times = (tree / edit.file).read_text().count(edit.old)
-        if times != 1:
-            return f"{edit.file}: {times} times: {edit.old!r}"
-    return ""
 
 
 def _ended(running: "dict[int, _Run]", free: list[Path]) -> Proof:
