@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from guardd.cli.mends import REFUSES_THE_KEY, code_in, mend
-from guardd.errors import ConfigurationError, CredentialsError, GuarddError, VenueUnreachable
+from guardd.errors import ConfigurationError, CredentialsError, GuarddError, VenueBusy, VenueUnreachable
 from guardd.policy.nodes import PolicyRefused
 
 
@@ -28,7 +28,7 @@ def code_of(error: GuarddError) -> Exit:
             return Exit.CONFIGURATION
         case CredentialsError():
             return Exit.CREDENTIALS
-        case VenueUnreachable():
+        case VenueUnreachable() | VenueBusy():
             return Exit.UNREACHABLE
         case _ if code_in(error) in REFUSES_THE_KEY:
             return Exit.CREDENTIALS

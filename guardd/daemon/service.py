@@ -20,7 +20,7 @@ from guardd.daemon.schedule import Schedule
 from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.systemd import Notifier as ServiceManager
 from guardd.daemon.wiring import World, guarded_account, policy_from, real_world
-from guardd.errors import ConfigurationError, VenueUnreachable
+from guardd.errors import ConfigurationError, VenueBusy, VenueError
 from guardd.http.app import Operator, Sources, make_app, serve
 from guardd.http.board import Board
 from guardd.journal.sqlite import SqliteJournal
@@ -189,15 +189,21 @@ class Service:
         await self._clock.wait(listening, 2.0)
 
     async def _start_accounts(self) -> None:
-        """Every account by itself. Where none of them can be reached, the daemon says so and ends (exit 69)."""
+        """Every account by itself. Where none of them can be reached, the daemon says so and ends (exit 69).
+
+        What a venue does to one account (a block, a ban, maintenance, an answer without sense) never leaves the others
+        unguarded: that one is tried again. Blocks and bans end by themselves, so they are waited for even where all are held up:
+        a daemon that ends is started anew, and asks a venue that has told it to stay away.
+        """
         results = await asyncio.gather(*(account.start() for account in self._accounts), return_exceptions=True)
         failed = [
             (account, error)
             for account, error in zip(self._accounts, results, strict=True)
             if isinstance(error, BaseException)
         ]
-        ours = [error for _, error in failed if not isinstance(error, VenueUnreachable)]
-        if ours or len(failed) == len(self._accounts):
+        ours = [error for _, error in failed if not isinstance(error, VenueError)]
+        waits = any(isinstance(error, VenueBusy) for _, error in failed)
+        if ours or (len(failed) == len(self._accounts) and not waits):
             raise (*ours, *(error for _, error in failed))[0]
         for account, error in failed:
             self._said(Severity.CRITICAL, f"start/{account.name}", f"{account.name}: {error}; tried again")
@@ -208,7 +214,7 @@ class Service:
             await self._clock.sleep(RETRY_START_S)
             try:
                 await account.start()
-            except VenueUnreachable:
+            except VenueError:
                 continue
             return
 

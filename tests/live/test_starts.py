@@ -1,12 +1,13 @@
 """What can be wrong at a start: exit codes, and words that a newcomer understands (interfaces.md 3)."""
 
+import asyncio
 import socket
 from pathlib import Path
 
 import pytest
 
 from guardd.simulator.faults import FaultKind
-from tests.live.desk import KEYS, PROTECT_ONLY, RunningGuard, open_desk, until
+from tests.live.desk import KEYS, PROTECT_ONLY, RunningGuard, open_desk, until, write_several
 
 
 async def test_an_unreachable_venue_ends_with_69_and_says_what_to_look_at(tmp_path: Path) -> None:
@@ -73,6 +74,32 @@ async def test_two_guards_of_which_one_account_is_unreachable_guard_the_other(tm
         status = {each["name"]: each["state"] for each in (await guard.status())["accounts"]}
         assert status == {"main": "live", "far": "starting"}
         assert await guard.stop() == 0
+
+
+@pytest.mark.parametrize("fault", [FaultKind.CLOUDFLARE_403, FaultKind.MAINTENANCE, FaultKind.ERROR_HTML])
+async def test_two_guards_of_which_one_venue_turns_its_account_away_guard_the_other(
+    tmp_path: Path, fault: FaultKind
+) -> None:
+    (tmp_path / "away").mkdir()
+    async with open_desk(tmp_path) as desk, open_desk(tmp_path / "away") as away:
+        away.faults.add(fault)
+        desk.open("BTCUSDT", "long", 100)
+        config, environ = write_several(tmp_path, PROTECT_ONLY, {"main": desk, "away": away})
+        guard = await RunningGuard.start(config, environ)
+        await until(lambda: len(desk.own_plans()) == 1, within_s=15, what="the account that is let in is protected")
+        await guard.until_told("away", "tried again", severity="critical")
+        assert await guard.stop() == 0
+
+
+async def test_a_guard_whose_only_venue_blocks_it_waits_for_the_end_of_the_block(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        desk.faults.add(FaultKind.CLOUDFLARE_403)
+        async with desk.guard() as guard:
+            await guard.until_told("Cloudflare", "tried again", severity="critical")
+            asked = len(desk.server.stamps.requests)
+            await asyncio.sleep(6)
+            assert guard.process.returncode is None
+            assert len(desk.server.stamps.requests) == asked
 
 
 async def test_a_venue_that_comes_back_is_guarded_without_a_restart(tmp_path: Path) -> None:

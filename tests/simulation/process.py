@@ -10,7 +10,7 @@ from guardd.config import Secrets, Settings
 from guardd.daemon.account import GuardedAccount
 from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.wiring import World, guarded_account
-from guardd.errors import GuarddError, VenueUnreachable
+from guardd.errors import GuarddError, VenueError
 from guardd.journal.sqlite import FILE_NAME, SqliteJournal
 from guardd.journal.store import open_store
 from guardd.model.facts import Fact, Listener
@@ -84,7 +84,7 @@ class Process:
         while True:
             try:
                 await account.start()
-            except VenueUnreachable:
+            except VenueError:
                 await self.machine.clock.sleep(AGAIN_S)
                 continue
             except GuarddError as error:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Collection
 from dataclasses import fields
 from typing import Final, assert_never
 
-from guardd.errors import CredentialsError, VenueError, VenueUnreachable
+from guardd.errors import CredentialsError, VenueBusy, VenueError, VenueUnreachable
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import BlockMoved, Event, MarkSeen, OrdersRead, PositionsRead, StreamName
@@ -82,7 +82,7 @@ class BitgetVenue:
             await self.clock_offset_ms()
             inner = self._adapter(await self._watch.learn())
             await inner.open()
-        except (VenueUnreachable, CredentialsError):
+        except (VenueUnreachable, VenueBusy, CredentialsError):
             raise
         except VenueError as error:
             raise VenueUnreachable(f"bitget: the account can't be opened: {error}") from error

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Final
 
-from guardd.errors import VenueError, VenueUnreachable
+from guardd.errors import VenueBusy, VenueError, VenueUnreachable
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import Event, MarkSeen, OrdersRead, PositionsPushed, PositionsRead, StreamName
@@ -87,7 +87,7 @@ class BitmartVenue:
         """Learn the clock offset and warm the order connection; tell of announced maintenance."""
         try:
             await self.clock_offset_ms()
-        except VenueUnreachable:
+        except (VenueUnreachable, VenueBusy):
             raise
         except VenueError as error:
             raise VenueUnreachable(f"bitmart: its time can't be read: {error}") from error
