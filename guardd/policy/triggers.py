@@ -28,6 +28,7 @@ from guardd.policy.language import (
     Compare,
     Metric,
     Not,
+    Notify,
     Policy,
     PolicyAction,
     PolicyRule,
@@ -173,7 +174,10 @@ def _missing(rule: PolicyRule, view: View, use: Use) -> str:
     unknown = [leaf for leaf in leaves if compare(leaf, view.risk, use) is Truth.UNKNOWN]
     names = ", ".join(dict.fromkeys(str(leaf.metric) for leaf in unknown))
     why = view.risk.contradiction
-    if not why and any(compare(leaf, view.risk, Use.WARN) is not Truth.UNKNOWN for leaf in unknown):
+    foreign = next((leaf.coin for leaf in unknown if leaf.coin not in ("", view.risk.settle)), "")
+    if foreign:
+        why = f"the rule speaks of {foreign}, and this position settles in {view.risk.settle}"
+    elif not why and any(compare(leaf, view.risk, Use.WARN) is not Truth.UNKNOWN for leaf in unknown):
         why = "our number alone justifies no close, the venue gives none and the model doesn't reproduce its figures"
     return f"{names} can't be told{': ' + why if why else ''}"
 
@@ -216,6 +220,10 @@ class _Held:
             return why, None
         if self.now is None or self.memory is None:
             return "", None
+        warns = [action for action in rule.then if not isinstance(action, DELEVERS)]
+        told = remembered is not None and remembered.notified and all(isinstance(each, Notify) for each in warns)
+        if not delevers and told:
+            return "told already; told again once it has been false", None
         since = remembered.true_since if remembered is not None else None
         held_s = self.now.seconds_since(since) if since is not None else 0.0
         if held_s < rule.hold_s:

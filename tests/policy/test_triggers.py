@@ -186,6 +186,14 @@ def test_a_step_on_its_way_and_a_halted_or_parked_account_hold_a_rule() -> None:
     assert only(there.policy, there.state, there.memory, there.now).why == "the account is parked"
 
 
+def test_what_was_told_is_told_again_only_after_it_was_false() -> None:
+    there = guarded(policy_of(rule("{profit_from_entry: {below: -1%}}", "notify: {}")), LONG)
+    assert only(there.policy, there.state, there.memory, there.now).when is When.NOW
+    there.look()
+    each = only(there.policy, there.state, there.memory, there.now)
+    assert (each.when, each.why) == (When.HELD, "told already; told again once it has been false")
+
+
 def test_solving_remembers_nothing() -> None:
     memory = Memory()
     found(policy_of(STOP, TRIM), account(LONG), memory)
@@ -230,8 +238,14 @@ def inverse(side: Side = Side.LONG) -> AccountState:
 def test_an_inverse_position_is_solved_in_its_base_coin() -> None:
     """(P − 82227.27…) ÷ P = 5 % at 86555.02…, and a tenth of the margin is lost at 90000 ÷ 1.01 = 89108.91…"""
     assert only(policy_of(TRIM), inverse()).at == D("86555.0")
-    loss = policy_of(rule("{unrealized_pnl: {below: -0.01 USDT}}", "close: {}"))
+    loss = policy_of(rule("{unrealized_pnl: {below: -0.01 BTC}}", "close: {}"))
     assert only(loss, inverse()).at == D("89108.9")
+
+
+def test_money_of_another_coin_is_said_to_be_why_nothing_can_be_told() -> None:
+    each = only(policy_of(rule("{unrealized_pnl: {below: -10 USDT}}", "close: {}")), inverse())
+    assert each.when is When.UNKNOWN
+    assert each.why.endswith("the rule speaks of USDT, and this position settles in BTC")
 
 
 def test_the_next_rule_of_status_is_the_solvers() -> None:
