@@ -27,7 +27,7 @@ from guardd.policy.language import (
     compares,
 )
 from guardd.policy.reasons import plain
-from guardd.policy.sizes import NoSize, is_there, margin_until
+from guardd.policy.sizes import NoSize, aim_text, is_there, margin_until
 from guardd.policy.view import View
 from guardd.risk.strengthened import margin_for_leverage
 
@@ -143,7 +143,7 @@ def _add(
 
 
 def _until(action: AddMarginUntil, view: View, room: Decimal) -> Decimal | NoSize:
-    aim = f"{action.metric} {action.target}"
+    aim = aim_text(action.metric, action.target, action.coin)
     present = metric_of(view.risk, action.metric, Use.CLOSE)
     if present is not None and is_there(present, action.metric, action.target):
         return NoSize(why=f"{aim} is reached already")

@@ -12,7 +12,17 @@ from guardd.model.instrument import Instrument
 from guardd.model.names import MarginMode
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.policy.conditions import Use, metric_of
-from guardd.policy.language import MARGIN_MOVES, SAFER_WHEN_HIGHER, Metric, ReduceBy, ReduceUntil, wants_higher
+from guardd.policy.language import (
+    MARGIN_MOVES,
+    SAFER_WHEN_HIGHER,
+    UNIT_OF,
+    Metric,
+    ReduceBy,
+    ReduceUntil,
+    Unit,
+    wants_higher,
+)
+from guardd.policy.reasons import in_unit
 from guardd.risk.assess import PositionRisk, assess_on
 from guardd.risk.ground import Ground
 from guardd.risk.strengthened import margin_for_leverage, with_more_behind
@@ -55,9 +65,11 @@ def _until(action: ReduceUntil, on: Ground, risk: PositionRisk, instrument: Inst
         return NoSize(why=f"its aim is in {action.coin}, and this position settles in {instrument.settle}")
     cap = instrument.size_down(action.at_most * risk.quantity)
     if cap < instrument.step:
-        return NoSize(why=f"at_most {action.at_most:%} of {risk.quantity} contracts is less than one step")
+        return NoSize(
+            why=f"at_most {in_unit(action.at_most, Unit.RATIO)} of {risk.quantity} contracts is less than one step"
+        )
     if _reached(action, on, risk, Decimal(0)):
-        return NoSize(why=f"{action.metric} {action.target} is reached already")
+        return NoSize(why=f"{aim_text(action.metric, action.target, action.coin)} is reached already")
     steps = int(cap / instrument.step)
     if not _reached(action, on, risk, cap):
         return _beyond_reach(action, on, risk, instrument, cap)
@@ -75,9 +87,10 @@ def _beyond_reach(
     action: ReduceUntil, on: Ground, risk: PositionRisk, instrument: Instrument, cap: Decimal
 ) -> SizeResult:
     """Cross does what it may and is judged again; closing part of an isolated position hardly moves its liquidation price."""
-    aim = f"{action.metric} {action.target}"
+    aim = aim_text(action.metric, action.target, action.coin)
     if risk.margin_mode is MarginMode.ISOLATED:
-        why = f"no size within at_most {action.at_most:%} brings an isolated position to {aim}"
+        most = in_unit(action.at_most, Unit.RATIO)
+        why = f"no size within at_most {most} brings an isolated position to {aim}"
         return NoSize(why=f"{why}: {what_would(action.metric, action.target, on, risk, instrument)}")
     if not _no_worse(action, on, risk, cap):
         return NoSize(why=f"closing {cap} contracts would not bring {aim} nearer (I15)")
@@ -100,6 +113,11 @@ def is_there(reading: Reading, metric: Metric, target: Decimal) -> bool:
     if not is_value(reading):
         return False
     return reading >= target if wants_higher(metric, target) else reading <= target
+
+
+def aim_text(metric: Metric, target: Decimal, coin: str) -> str:
+    """What is aimed at, in words."""
+    return f"{metric} {in_unit(target, UNIT_OF[metric], coin)}"
 
 
 def _no_worse(action: ReduceUntil, on: Ground, risk: PositionRisk, size: Decimal) -> bool:
