@@ -59,9 +59,7 @@ def read_number(value: Value, unit: Unit, faults: Faults) -> Decimal | None:
         case Unit.DURATION:
             return number * _SECONDS[suffix]
         case Unit.MONEY if suffix != SETTLEMENT_COIN:
-            faults.expected(
-                value.place, shown(text), f"an amount in {SETTLEMENT_COIN}: other coins are not yet in this version"
-            )
+            faults.expected(value.place, shown(text), f"an amount in {SETTLEMENT_COIN}")
             return None
         case _:
             return number

@@ -94,3 +94,9 @@ def test_nothing_of_an_invalid_policy_is_used() -> None:
     assert len(load_policy(f"version: 1\nrules:\n{good}", source="p.yaml").rules) == 1
     with pytest.raises(ConfigurationError):
         load_policy(f"version: 1\nrules:\n{good}{bad}", source="p.yaml")
+
+
+def test_a_limit_on_money_is_in_usdt() -> None:
+    """It holds for the account, whatever its positions settle in: each coin counts one to one."""
+    with pytest.raises(ConfigurationError, match="found `500 EUR`, expected an amount in USDT"):
+        load_policy("version: 1\nlimits: {top_up_per_day: 500 EUR}\nrules: []\n", source="p.yaml")
