@@ -77,7 +77,8 @@ def prove(
 def stale(broken: Break, tree: Path = TREE) -> str:
     """Why a break isn't about the code as it is; empty when it is."""
     for edit in broken.edits:
-        times = (tree / edit.file).read_text().count(edit.old)
+        file = tree / edit.file
+        times = file.read_text().count(edit.old) if file.is_file() else 0
         if times != 1:
             return f"{edit.file}: {times} times: {edit.old!r}"
     return ""
