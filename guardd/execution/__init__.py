@@ -4,6 +4,7 @@ From a decision to a write, in the order in which the guard calls it. Everything
 
     steps = reconcile(protect, state, bounds, now=now)              # reconcile.py: the protection of one position
     steps = closing_steps(decision, state, bounds, now=now)         # closing.py: Reduce and Close, a slice at a time
+    steps = lever_steps(decision, state)                            # levering.py: leverage, margin, top-ups
     steps = cancel_entries(decision, state)                         # entries.py
     steps = sweep(state)                                            # sweep.py: orders of ours that outlived their position
     for proposal in steps.proposals:
