@@ -1,5 +1,6 @@
 """The day's high of a balance: what shifts it, what raises it, what it survives (interfaces.md 2.2, account_drawdown)."""
 
+import os
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -300,7 +301,7 @@ steps = st.lists(
     ),
     max_size=12,
 )
-LAW = settings(max_examples=60, deadline=None)
+LAW = settings(max_examples=int(os.environ.get("GUARDD_HIGHWATER_EXAMPLES", "60")), deadline=None)
 
 
 def play(account: Account, step: tuple[FlowKind | str, int]) -> None:
