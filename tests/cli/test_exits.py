@@ -29,7 +29,7 @@ def refused(code: str) -> VenueRefused:
         (refused("30012"), Exit.CREDENTIALS),
         (refused("30019"), Exit.CREDENTIALS),
         (refused("40034"), Exit.FAILED),
-        (VenueBusy("x"), Exit.FAILED),
+        (VenueBusy("x"), Exit.UNREACHABLE),
         (JournalError("x"), Exit.FAILED),
     ],
     ids=str,

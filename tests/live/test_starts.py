@@ -95,7 +95,7 @@ async def test_a_guard_whose_only_venue_blocks_it_waits_for_the_end_of_the_block
     async with open_desk(tmp_path) as desk:
         desk.faults.add(FaultKind.CLOUDFLARE_403)
         async with desk.guard() as guard:
-            await guard.until_told("Cloudflare", "tried again", severity="critical")
+            await guard.until_told("a page of the edge", "tried again", severity="critical")
             asked = len(desk.server.stamps.requests)
             await asyncio.sleep(6)
             assert guard.process.returncode is None
