@@ -83,3 +83,20 @@ def test_I23_a_loosened_stop_stays_and_a_tightened_one_moves_whatever_the_order_
         adopt(here, policy)
         wanted += [str(order.trigger_price) for order in protect(here.look()).wanted]
     assert [D(price) for price in wanted] == [D("85500"), D("85500"), D("86400"), D("86400"), D("86400")]
+
+
+def test_I23_a_stop_that_another_policy_cuts_into_a_looser_ladder_stays_where_it_rests() -> None:
+    ladder = "name: stop\nthen: [stop_loss: [{trigger: {from_entry: -6%}, size: 50%}, {trigger: {from_entry: -7%}, size: 50%}]]"
+    here = guarded(WITHOUT, cross())
+    before = {order.trigger_price for order in protect(here.look()).wanted}
+    adopt(here, policy_of(ladder))
+    assert {order.trigger_price for order in protect(here.look()).wanted} == before == {D("85500")}
+
+
+def test_I23_a_trailing_stop_that_another_policy_widens_stays_where_it_rests() -> None:
+    here = guarded(policy_of("name: t\nthen: [trail_stop: {distance: 2%}]"), cross())
+    here.mark("91000")
+    before = [order.trigger_price for order in protect(here.mark("91000")).wanted]
+    for policy in (policy_of("name: t\nthen: [trail_stop: {distance: 5%}]"), WITHOUT):
+        adopt(here, policy)
+        assert [order.trigger_price for order in protect(here.look()).wanted] == before
