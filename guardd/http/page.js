@@ -82,6 +82,12 @@ function equities(account) {
   return balances.map((each, index) => [index ? "" : "equity", each.equity ? each.equity + " " + each.currency : "unknown"]);
 }
 
+function drawdowns(account) {
+  const balances = (account.balances ?? []).filter((each) => each.drawdown !== null || each.drawdown_reason);
+  return balances.map((each) => ["below the day's high",
+    (each.drawdown === null ? "unknown: " + each.drawdown_reason : percent(each.drawdown)) + " (" + each.currency + ")"]);
+}
+
 function accountCard(account) {
   const positions = account.positions.map(positionCard);
   const unguarded = (account.unguarded ?? []).map((each) =>
@@ -96,6 +102,7 @@ function accountCard(account) {
     figures([
       ...equities(account),
       ["margin ratio", percent(account.margin_ratio)],
+      ...drawdowns(account),
       ["protected", percent(account.protected_notional_ratio)],
     ]),
     ...unguarded,
