@@ -27,7 +27,7 @@ WALLET_EXACT: Final = Decimal("0.00001")
 """Part of the equity within which wallets agree: venues round what they print."""
 SKEW_MS: Final = 2_000
 """So much may a row's time and the moment of a read be apart (clocks, and the time that a read takes)."""
-LATE_MS: Final = 60_000
+LATE_MS: Final = 20_000
 """A row may come into the ledger so long after its time."""
 DOUBTFUL_MAX: Final = 16
 """Rows of the very moment of a first read, which may or may not be in it."""
