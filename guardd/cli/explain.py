@@ -46,6 +46,7 @@ from guardd.policy.walk import Kind, Step, Walk
 Parsed = TypeVar("Parsed")
 COLUMNS: Final = ("at mark", "from mark", "rule", "does, by itself", "gains or loses", "equity left", "left")
 PERCENT: Final = "%"
+GIVEN: Final = "given"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Told:
     """What a command line says about the position; empty: the accounts are read."""
 
     symbol: str | None
+    venue: str
     side: str
     quantity: str | None
     entry: str | None
@@ -85,6 +87,9 @@ def explain(
     config: ConfigOption = None,
     account: AccountOption = None,
     symbol: Annotated[str | None, typer.Option(help="With a quantity: the position given; else only this one.")] = None,
+    venue: Annotated[str, typer.Option(help="Its venue, for rules that match one; --account names its account.")] = (
+        "bitmart"
+    ),
     side: Annotated[str, typer.Option(help="long or short.")] = "long",
     quantity: Annotated[str | None, typer.Option(help="Contracts.")] = None,
     entry: Annotated[str | None, typer.Option(help="Entry price.")] = None,
@@ -110,6 +115,7 @@ def explain(
     """Show at which mark each rule fires, what it does there, and the way down and up. Sends no order."""
     told = Told(
         symbol=symbol,
+        venue=venue,
         side=side,
         quantity=quantity,
         entry=entry,
@@ -150,7 +156,7 @@ def _explain(
     elif snapshot is not None:
         reads = [_made(each, clock.now()) for each in read_snapshot(snapshot) if account in (None, each.name)]
     else:
-        reads = [_made(_given(told), clock.now())]
+        reads = [_made(_given(told, account), clock.now())]
     symbols = (told.symbol,) if told.symbol is not None else ()
     found = [story for read in reads for story in stories(policy, read.state, read.now, symbols)]
     assumed = tuple(text for read in reads for text in read.assumed)
@@ -184,7 +190,7 @@ async def _read(settings: Settings, name: str | None, clock: SystemClock) -> lis
 # What a command line says
 
 
-def _given(told: Told) -> GivenAccount:
+def _given(told: Told, account: str | None) -> GivenAccount:
     if told.symbol is None or told.quantity is None or told.entry is None:
         raise typer.BadParameter("a given position needs --symbol, --quantity and --entry")
     given = Given(
@@ -203,7 +209,8 @@ def _given(told: Told) -> GivenAccount:
         maintenance_rate=_number("--maintenance", told.maintenance),
         fee=FEE if (fee := _number("--fee", told.fee)) is None else fee,
     )
-    return GivenAccount(equity=_number("--equity", told.equity), positions=[given])
+    named = account if account is not None else GIVEN
+    return GivenAccount(name=named, venue=told.venue, equity=_number("--equity", told.equity), positions=[given])
 
 
 def _one_of(name: str, text: str, kind: Callable[[str], Parsed]) -> Parsed:

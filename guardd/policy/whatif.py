@@ -6,8 +6,8 @@ frames, exactly as the daemon would see it.
 """
 
 from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Final
 
@@ -18,7 +18,7 @@ from guardd.model.instant import Instant
 from guardd.model.names import MarginMode, PositionKey, Symbol
 from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent, Reading, is_value
-from guardd.model.state import AccountState, Held
+from guardd.model.state import AccountState, Held, Pending, RuleProgress, StreamState
 from guardd.policy.confirm import Confirmation
 from guardd.policy.memory import Memory
 from guardd.risk.backing import backing, last_mark, leg_of
@@ -28,6 +28,9 @@ from guardd.risk.reproduction import preferred, reproduced_bases
 
 INSTANT_S: Final = 0.001
 """Every change comes a millisecond after the one before."""
+
+
+MUTABLE: Final = (Held, Pending, RuleProgress, StreamState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,14 +182,27 @@ class World:
 
 def world(state: AccountState, now: Instant) -> World:
     """A copy of the account that goes on from here, its positions shown at CONFIRM and its figures fresh."""
-    memory, copy = Memory(), deepcopy(state)
-    memory.show(copy)
-    made = World(state=copy, memory=memory, confirmation=Confirmation(), now=now)
-    for key in sorted(copy.held):
-        mark = last_mark(copy, copy.held[key])
-        if is_value(mark):
-            made.move(key.symbol, mark)
+    memory, copied = Memory(), _copied(state)
+    memory.show(copied)
+    made = World(state=copied, memory=memory, confirmation=Confirmation(), now=now)
+    made.wait(INSTANT_S)
     return made
+
+
+def _copied(state: AccountState) -> AccountState:
+    """What folding changes is copied, what is frozen is shared."""
+    copied = copy(state)
+    for each in fields(state):
+        value = getattr(state, each.name)
+        match value:
+            case dict():
+                found = {key: copy(held) if isinstance(held, MUTABLE) else held for key, held in value.items()}
+                setattr(copied, each.name, found)
+            case set() | list():
+                setattr(copied, each.name, type(value)(value))
+            case _:
+                pass
+    return copied
 
 
 # Figures carried on
