@@ -13,9 +13,10 @@ from guardd.execution.approve import ApprovedIntent, NeedsRead, approve
 from guardd.execution.closing import closing_steps, unfinished_reductions
 from guardd.execution.entries import cancel_entries, cancel_every_entry, entries_left
 from guardd.execution.executor import Executor
+from guardd.execution.fired import finish_fired
 from guardd.execution.levering import lever_steps
 from guardd.execution.proposal import Bounds, FiredStop, Leash, Note, Proposal, SoftwareStop, Steps
-from guardd.execution.reconcile import finish_fired, reconcile
+from guardd.execution.reconcile import reconcile
 from guardd.execution.refusal import QUIET, Refusal, RefusalKind
 from guardd.execution.sweep import sweep
 from guardd.model.decision import (

@@ -15,6 +15,7 @@ from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
 from guardd.execution.refusal import No, Refusal, RefusalKind
 from guardd.execution.resting import (
     is_missing_stop,
+    lists_are_older,
     makes_room,
     made_by_us,
     own_plans,
@@ -443,6 +444,8 @@ def _judge_ending(proposal: Proposal, write: CancelOrder, state: AccountState, n
         return write
     if state.plans_at is None or now.seconds_since(state.plans_at) > PLANS_AGE_S_MAX:
         return No(kind=RefusalKind.UNCONFIRMED, why="I3: the plan list is too old to end a stop on")
+    if lists_are_older(state, state.held[write.key]):
+        return No(kind=RefusalKind.UNCONFIRMED, why="I3: the quantity changed since the plan orders were asked for")
     ending = {write.order_id} | {
         pending.intent.write.order_id
         for pending in state.in_flight(write.key)

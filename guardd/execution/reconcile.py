@@ -34,6 +34,7 @@ from guardd.execution.resting import (
     adequate,
     as_tight,
     covered,
+    lists_are_older,
     makes_room,
     near_enough,
     placed_for,
@@ -43,10 +44,10 @@ from guardd.execution.resting import (
 )
 from guardd.execution.windows import reason_of
 from guardd.model.capabilities import Capabilities
-from guardd.model.decision import Close, Protect, Reduce, finish_name
+from guardd.model.decision import Protect, finish_name
 from guardd.model.footing import FilledTranche
 from guardd.model.instant import Instant
-from guardd.model.intent import Action, ModifyProtection, PlaceProtection, Stage
+from guardd.model.intent import Action, CancelOrder, ModifyProtection, PlaceProtection, Stage
 from guardd.model.names import OrderId, PriceType, RuleName, Severity
 from guardd.model.order import PlanForm, PlanOrder, ProtectionKind
 from guardd.model.outcome import Reason
@@ -61,16 +62,10 @@ CONTESTED_FROM: Final = 2
 """Restored this often in ten minutes already: the next time somebody works against the guard."""
 CLOSE_ALONE_S: Final = 3.0
 """How long a close in flight is taken for the end of the position."""
-FIRED_FINISH_S: Final = 1.0
-"""A triggered stop has this long before the guard closes what it left."""
-
 FIGURES_AGREE_S: Final = 3.0
 """Position and plan list are read one after the other: a tranche that may have filled between is left as it is for so long."""
 READ_AFTER_S: Final = 0.1
 """A position that was answered so long after a list was asked for after it."""
-FIRED_TRANCHE_S: Final = 60.0
-"""What is held this long after a tranche fired may be what the user has added since: it is left alone."""
-
 TRANSIENT: Final = frozenset(
     {
         Reason.NOT_SENT,
@@ -128,23 +123,9 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
     parts.extend(_passed(slot, scene) for slot in unnamed_stops(protect, state, held))
     parts.append(_not_wanted(protect, left_over, scene))
     steps = _joined(parts, protect, scene)
+    if any(isinstance(each.write, CancelOrder) for each in steps.proposals) and lists_are_older(state, held):
+        steps = replace(steps, lists_first=True)
     return replace(steps, proposals=()) if _is_being_closed(scene) else steps
-
-
-def finish_fired(fired: FiredStop, state: AccountState, *, now: Instant) -> Close | Reduce | None:
-    """What closes the rest that a triggered stop left; None while it may still work, or when nothing is left."""
-    held = state.held.get(fired.key)
-    if held is None or held.episode.id != fired.episode or now.seconds_since(fired.at) < FIRED_FINISH_S:
-        return None
-    if held.read.seconds_since(fired.at) < FIRED_FINISH_S / 2 and not state.blocks:
-        return None
-    reason = f"stop {fired.order_id} fired {now.seconds_since(fired.at):.1f} s ago and left a rest"
-    if fired.size is None or fired.size >= fired.quantity_before:
-        return Close(key=fired.key, episode=fired.episode, rule=fired.rule, reason=reason)
-    rest = min(held.position.quantity - (fired.quantity_before - fired.size), fired.size)
-    if rest <= 0 or now.seconds_since(fired.at) > FIRED_TRANCHE_S:
-        return None
-    return Reduce(key=fired.key, episode=fired.episode, rule=fired.rule, size=rest, reason=reason)
 
 
 def _slot(slot: Slot, scene: _Scene) -> Steps:

@@ -12,7 +12,7 @@ from guardd.model.names import EpisodeId, PositionKey, RuleName, Side
 from guardd.model.order import PlanOrder, ProtectionKind, RestingOrder
 from guardd.model.outcome import Reason
 from guardd.model.reading import is_value
-from guardd.model.state import AccountState, Finished
+from guardd.model.state import AccountState, Finished, Held
 
 MOVE_RATIO_MIN: Final = Decimal("0.001")
 """A stop moves from 0.1 % on (interfaces.md 2.4)."""
@@ -99,6 +99,11 @@ def adequate(plan: PlanOrder, wanted_trigger: Decimal, bounds: Bounds) -> bool:
     if is_value(limit) and (plan.trigger_price - limit) * sign <= 0:
         return False
     return as_tight(plan.trigger_price, wanted_trigger, plan.key.side)
+
+
+def lists_are_older(state: AccountState, held: Held) -> bool:
+    """The quantity changed after the plan orders were asked for: one of those listed may have fired since."""
+    return state.plans_started is None or state.plans_started.mono_ns < held.changed.mono_ns
 
 
 def stands_in_for(

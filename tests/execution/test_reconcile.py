@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from guardd.execution.closing import closing_steps
+from guardd.execution.fired import finish_fired
 from guardd.execution.proposal import Bounds, FiredStop
-from guardd.execution.reconcile import finish_fired, reconcile
+from guardd.execution.reconcile import reconcile
 from guardd.model.decision import Close, Reduce
 from guardd.model.event import MarkSeen, OperatorSpoke, OperatorWord, Source
 from guardd.model.intent import Action, CancelOrder, ModifyProtection, PlaceProtection, Stage
