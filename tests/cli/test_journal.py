@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from guardd.cli.exits import Exit
 from guardd.clock import ManualClock
 from guardd.journal.sqlite import FILE_NAME, SqliteJournal
 from guardd.model.event import IntentMoved
+from guardd.model.highwater import HighWater
 from guardd.model.intent import Intent, Stage
 from guardd.model.names import AccountName
 from guardd.model.outcome import Accepted
@@ -29,6 +31,9 @@ async def written(data_dir: Path) -> Intent:
     journal.note(IntentMoved(at=clock.now(), intent=meant, stage=Stage.ACCEPTED, outcome=accepted))
     journal.note(IntentMoved(at=clock.now(), intent=meant, stage=Stage.VERIFIED, detail="filled as meant"))
     journal.note_word(AccountName(meant.account), "halt", "for lunch", clock.now())
+    for high in (None, Decimal("1042.11")):
+        water = HighWater(currency="USDT", day=20_000, high=high, wallets=(("USDT", Decimal(1000)),), settled_ms=0)
+        journal.note_high_water(AccountName(meant.account), water, clock.now())
     await journal.close()
     return meant
 
@@ -43,6 +48,8 @@ def test_records_are_listed_oldest_first_with_their_words(alone: Desktop, meant:
     shown = flat(result.stdout)
     assert result.exit_code == Exit.DONE
     assert shown.index(f"{meant.action} by {meant.rule}") < shown.index("filled as meant") < shown.index("for lunch")
+    assert "the day's high of USDT is not known yet" in shown
+    assert "the day's high of USDT is 1042.11" in shown
     only = json.loads(alone.run("journal", "list", "--kind", "word", "--json").stdout)
     assert [record["subject"] for record in only] == ["halt"]
     assert only[0]["at"].endswith("Z")
