@@ -12,7 +12,7 @@ from rich.text import Text
 from guardd.cli.exits import Exit, guarded
 from guardd.cli.given import JsonOption
 from guardd.cli.show import Json, print_json, print_line, print_table
-from guardd.cli.stage.rehearsal import Played, Probed, kills, rehearse
+from guardd.cli.stage.rehearsal import Gauntlet, Played, Probed, rehearse
 from guardd.clock import SystemClock
 from guardd.daemon.wiring import policy_from
 from guardd.errors import ConfigurationError
@@ -98,10 +98,10 @@ async def _play(result: Tested, mutated_text: str | None, only: str | None) -> N
         result.durations_s.append((clock.monotonic_ns() - began_ns) / NS_PER_S)
     if mutated_text is None or not result.passed:
         return
-    probes = [probed.probe for played in result.played for probed in played.probed]
+    gauntlet = Gauntlet(chosen, [probed.probe for played in result.played for probed in played.probed])
     for mutant in mutants(mutated_text, result.policy):
         began_ns = clock.monotonic_ns()
-        killed_by = await kills(mutant, chosen, probes)
+        killed_by = await gauntlet.ended_by(mutant)
         duration_s = (clock.monotonic_ns() - began_ns) / NS_PER_S
         result.tried.append(Tried(mutant=mutant, killed_by=killed_by, duration_s=duration_s))
 

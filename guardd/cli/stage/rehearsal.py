@@ -1,11 +1,13 @@
 """What is done with cases: each is played and judged, its probes are replayed, and every mutant of the policy is tried."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
 from guardd.cli.stage.play import play
+from guardd.model.names import RuleName
 from guardd.policy.cases.judge import Recording, Verdict, judge
 from guardd.policy.cases.language import Case
 from guardd.policy.cases.mutants import Mutant
@@ -54,28 +56,46 @@ async def play_probe(probe: Probe, policy: Policy) -> Recording:
     return await play(probe.case, policy, enough=lambda so_far, at_s: probe.fired(so_far))
 
 
-async def kills(mutant: Mutant, cases: Sequence[Case], probes: Sequence[Probe]) -> str:
-    """The name of the first case or probe that fails with this mutant; empty: it survives.
+class Gauntlet:
+    """Everything that a mutant has to get past: the cases, and the probes of its own rule.
 
-    What is about the same rule is tried first, the short before the long: most mutants end within a few steps.
+    What is about the same rule is tried first, what ended mutants of that rule before, and the short before the long: most mutants
+    end within a few steps.
     """
-    trials: list[tuple[bool, int, Case, Probe | None]] = [
-        (not _expects(case, mutant), case.steps, case, None) for case in cases
-    ]
-    trials += [(mutant.rule != probe.crossing.rule.name, probe.case.steps, probe.case, probe) for probe in probes]
-    for stranger, _, case, probe in sorted(trials, key=lambda trial: trial[:2]):
-        if probe is None:
-            recording = await play(case, mutant.policy, enough=partial(_failed, case))
-            if not judge(case, recording).passed:
-                return case.name
-        elif (not stranger or mutant.rule is None) and not probe.holds(await play_probe(probe, mutant.policy)):
-            return probe.name
-    return ""
+
+    def __init__(self, cases: Sequence[Case], probes: Sequence[Probe]) -> None:
+        self._trials: list[tuple[Case, Probe | None]] = [(case, None) for case in cases]
+        self._trials += [(probe.case, probe) for probe in probes]
+        self._ended: Counter[tuple[RuleName | None, str]] = Counter()
+
+    async def ended_by(self, mutant: Mutant) -> str:
+        """The name of the first case or probe that fails with this mutant; empty: it survives."""
+        for case, probe in sorted(self._trials, key=lambda trial: self._order(mutant, *trial)):
+            name = case.name if probe is None else probe.name
+            if await _fails(mutant, case, probe):
+                self._ended[mutant.rule, name] += 1
+                return name
+        return ""
+
+    def _order(self, mutant: Mutant, case: Case, probe: Probe | None) -> tuple[bool, int, int]:
+        name = case.name if probe is None else probe.name
+        return not _is_about(mutant, case, probe), -self._ended[mutant.rule, name], case.steps
+
+
+async def _fails(mutant: Mutant, case: Case, probe: Probe | None) -> bool:
+    if probe is None:
+        recording = await play(case, mutant.policy, enough=partial(_failed, case))
+        return not judge(case, recording).passed
+    mine = mutant.rule is None or _is_about(mutant, case, probe)
+    return mine and not probe.holds(await play_probe(probe, mutant.policy))
+
+
+def _is_about(mutant: Mutant, case: Case, probe: Probe | None) -> bool:
+    """A probe is its rule's alone; a case is about each rule that it expects something of."""
+    if probe is not None:
+        return mutant.rule == probe.crossing.rule.name
+    return any(expected.rule == mutant.rule for expected in case.decisions)
 
 
 def _failed(case: Case, so_far: Recording, at_s: Decimal) -> bool:
     return not judge(case, so_far, until_s=at_s).passed
-
-
-def _expects(case: Case, mutant: Mutant) -> bool:
-    return any(expected.rule == mutant.rule for expected in case.decisions)
