@@ -183,6 +183,15 @@ def test_a_leverage_that_leaves_the_rule_true_is_found() -> None:
     assert kinds(lever(10)) == set()
 
 
+def test_a_leverage_that_would_have_to_be_raised_is_told_where_the_rule_may_be_true() -> None:
+    def told(when: str) -> list[str]:
+        policy = policy_of(STOP, rule(when, "set_leverage: {to: 20}"))
+        return [each.text for each in findings(policy) if each.kind is Kind.NO_EFFECT]
+
+    assert told("{leverage: {above: 20}}") == []
+    assert told("{buffer_left: {below: 50%}}") == ["at 5× and 20× set_leverage to 20 does nothing: it never raises"]
+
+
 def test_no_more_is_allowed_to_be_moved_in_a_step_than_in_a_day() -> None:
     much = rule("{buffer_left: {below: 60%}}", "top_up: {amount: 900 USDT}", more="match: {margin_mode: cross}")
     assert Kind.LEASH in kinds(policy_of(STOP, much))

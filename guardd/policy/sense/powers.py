@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from guardd.model.capabilities import Capabilities
 from guardd.model.names import MarginMode
+from guardd.policy.conditions import Truth, Use, evaluate
 from guardd.policy.language import (
     STRENGTHENS,
     AddMarginBy,
     AddMarginUntil,
     CloseAll,
     LowerLeverage,
+    Metric,
     Policy,
     PolicyAction,
     PolicyRule,
@@ -91,13 +93,21 @@ def _levers(
         text = f"{word} is for {mode} positions: it does nothing for the others that this rule is about"
         yield Weight.INFO, Kind.NO_HELP, text, f"match margin_mode: {mode}, and a rule of their own for the others"
     if isinstance(action, LowerLeverage):
-        low = [each for each in on if each.case.leverage <= action.to]
-        if low and len(low) < len(on):
-            text = f"{where(low, on)} set_leverage to {action.to:f} does nothing: it never raises"
+        asked = [each for each in on if _may_be_true(rule, each)]
+        low = [each for each in asked if each.case.leverage <= action.to]
+        if low:
+            text = f"{where(low, asked)} set_leverage to {action.to:f} does nothing: it never raises"
             yield Weight.INFO, Kind.NO_EFFECT, text, "a lower leverage, or another action after it"
     for subject in subjects:
         if rule.match.account in (None, subject.account) and rule.match.venue in (None, subject.venue):
             yield from _lacking(action, subject)
+
+
+def _may_be_true(rule: PolicyRule, on: Modelled) -> bool:
+    """False where the leverage alone keeps the rule from it."""
+    return (
+        evaluate(rule.when, on.view.risk, Use.CLOSE, without=frozenset(Metric) - {Metric.LEVERAGE}) is not Truth.FALSE
+    )
 
 
 def _lacking(action: PolicyAction, subject: Subject) -> Iterator[Said]:
