@@ -21,6 +21,7 @@ from guardd.daemon.supervisor import Supervisor
 from guardd.errors import ConfigurationError
 from guardd.journal.memory import MemoryJournal
 from guardd.model.capabilities import Capabilities
+from guardd.model.event import OperatorWord
 from guardd.model.instant import MS_PER_S, Instant
 from guardd.model.names import AccountName, PositionMode, Symbol, VenueName
 from guardd.model.state import AccountState
@@ -95,6 +96,7 @@ class _Stage:
         self.clock = ManualClock(wall_ms=MIDNIGHT_MS + int(case.start_s * MS_PER_S) - BEFORE_S * MS_PER_S)
         self._hearing = Hearing(policy, self.clock)
         self._policy = policy
+        self._halted = False
         self._name = AccountName(case.owner.name)
         self._exchange = exchange_of(case, self.clock.now().wall_ms)
         self._exchange.subscribe(self._hearing.happened)
@@ -165,7 +167,11 @@ class _Stage:
     def step(self, number: int) -> None:
         """The faults, openings, prices and money of one step, in this order; then the frames that tell of them."""
         now_ms = self.clock.now().wall_ms
-        self._venue.suffer(self._troubles(number))
+        troubles = self._troubles(number)
+        self._venue.suffer(troubles)
+        if (Trouble.HALTED in troubles) is not self._halted:
+            self._halted = not self._halted
+            self._account.speak(OperatorWord.HALT if self._halted else OperatorWord.RESUME, "as the case says")
         for holding in self.case.holdings:
             if number > 0 and self.case.step_at(holding.opens_s) == number:
                 self._try(lambda holding=holding: hold(self._exchange, self.case, holding, number, now_ms))  # type: ignore[misc]
@@ -177,6 +183,10 @@ class _Stage:
         self._venue.unknown = frozenset(Symbol(track.of) for track in marks if track.stale_at(number))
         for track in marks:
             move(self._exchange, self.case, track.of, number, now_ms)
+        for track in self.case.tracks:
+            rate = track.samples[number] if number < len(track.samples) else Gap.MISSING
+            if track.kind is TrackKind.FUNDING and not isinstance(rate, Gap):
+                self._exchange.settle_funding(track.of, rate, now_ms)
         self._bring_money(number, now_ms)
         for track in marks:
             frames = self.case.track(TrackKind.FRAME, track.of)

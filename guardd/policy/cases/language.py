@@ -91,11 +91,13 @@ class TrackKind(StrEnum):
     """What the stream says instead of the mark: a bad price."""
     EQUITY = "equity"
     WALLET = "wallet"
+    FUNDING = "funding"
+    """A settlement in this step at this rate: a long pays that share of its notional, a short receives it."""
     FAULT = "fault"
 
 
 class Trouble(StrEnum):
-    """A fault of the venue that a series of 0 and 1 switches."""
+    """A fault of the venue, or the operator's halt, that a series of 0 and 1 switches."""
 
     UNREADABLE_POSITIONS = "unreadable_positions"
     UNREADABLE_BALANCE = "unreadable_balance"
@@ -110,6 +112,8 @@ class Trouble(StrEnum):
     """Writes are carried out, and no answer comes."""
     LOST = "lost"
     """Writes are not carried out, and no answer comes."""
+    HALTED = "halted"
+    """The operator said `halt`; 0 is `resume`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -402,6 +402,7 @@ _POSSIBLE: Final[Mapping[TrackKind, str]] = {
     TrackKind.FRAME: "prices above zero, and _ where it says the mark",
     TrackKind.EQUITY: "amounts above zero, and _ where it follows the prices",
     TrackKind.WALLET: "amounts above zero, and _ where nothing changes it",
+    TrackKind.FUNDING: "rates such as 0.0001 or -0.01, and _ where nothing is settled",
     TrackKind.FAULT: "0 (well) and 1 (the fault)",
 }
 
@@ -414,6 +415,8 @@ def _impossible(sample: Sample, kind: TrackKind) -> bool:
             return not isinstance(sample, Gap) and sample <= 0
         case TrackKind.INDEX | TrackKind.LAST:
             return isinstance(sample, Gap) or sample <= 0
+        case TrackKind.FUNDING:
+            return sample is Gap.STALE or (not isinstance(sample, Gap) and abs(sample) >= 1)
         case TrackKind.FRAME | TrackKind.EQUITY | TrackKind.WALLET:
             return sample is Gap.STALE or (not isinstance(sample, Gap) and sample <= 0)
 

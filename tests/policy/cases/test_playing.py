@@ -139,6 +139,24 @@ async def test_cross_positions_share_the_account_and_money_may_leave_it() -> Non
     assert min(made.at_s for made in recording.made) >= D(3), "the balance is read every two seconds"
 
 
+async def test_while_halted_only_a_close_acts() -> None:
+    series = 'series: [{mark: BTCUSDT, values: "90000x1 88100x7 86500x2"}, {fault: halted, values: "1"}]'
+    recording = await play(case(f"{HELD}\n{series}"), policy(EASE, CLOSE))
+    assert brief(recording) == [(D(10), "last", "close")]
+    resumed = series.replace('"1"', '"1x5 0"')
+    recording = await play(case(f"{HELD}\n{resumed}"), policy(EASE, CLOSE))
+    assert brief(recording)[0] == (D(6), "ease", "reduce")
+
+
+async def test_funding_is_paid_out_of_the_margin_of_an_isolated_position() -> None:
+    """2 % of 90000 is 1800 of a margin of 4500: liquidation comes nearer, and nothing else has moved."""
+    series = 'series: [{mark: BTCUSDT, values: "90000x4"}, {funding: BTCUSDT, values: "_x2 0.02"}]'
+    near = "- {name: near, when: {distance_to_liquidation: {below: 3%}}, then: [notify: {}]}"
+    recording = await play(case(f"{HELD}\n{series}"), policy(near))
+    assert [made.rule for made in recording.made] == ["near"]
+    assert D(2) <= recording.made[0].at_s < D(4)
+
+
 async def test_levers_are_played_where_the_venue_has_them() -> None:
     add = "- {name: lift, when: {buffer_left: {below: 60%}}, then: [add_margin: {amount: 500 USDT}]}"
     lower = "- {name: slow, when: {buffer_left: {below: 60%}}, then: [set_leverage: {to: 10}]}"
