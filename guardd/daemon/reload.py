@@ -65,9 +65,11 @@ class PolicyReload:
         states: Callable[[], Iterable[AccountState]],
         clock: Clock,
         ears: Ears,
+        seen: str,
         pinned: bool = False,
     ) -> None:
-        """`pinned`: CONFIRM named one policy; a changed file alone never puts another in its place."""
+        """`seen`: the file's fingerprint, taken before it was first read. `pinned`: CONFIRM named one policy, and a changed file
+        alone never puts another in its place."""
         self._path = path
         self._current = current
         self._adopt = adopt
@@ -76,7 +78,7 @@ class PolicyReload:
         self._ears = ears
         self._pinned = pinned
         self._asked = asyncio.Event()
-        self._seen = _fingerprint(path)
+        self._seen = seen
         self._waiting: str | None = None
         """What the file was on the last look, while it is other than what was read."""
         self._count = 0
@@ -108,7 +110,7 @@ class PolicyReload:
 
     async def look(self) -> None:
         """One look at the file."""
-        found = await asyncio.to_thread(_fingerprint, self._path)
+        found = await asyncio.to_thread(fingerprint, self._path)
         if found == self._seen:
             self._waiting = None
         elif found != self._waiting:
@@ -128,7 +130,7 @@ class PolicyReload:
     async def reload(self) -> None:
         """Read the file now; adopt what it says if it is whole, tell what came of it."""
         self._count += 1
-        self._seen = await asyncio.to_thread(_fingerprint, self._path)
+        self._seen = await asyncio.to_thread(fingerprint, self._path)
         try:
             text = await asyncio.to_thread(policy_text, self._path)
             policy = await asyncio.to_thread(load_policy, text, source=str(self._path))
@@ -192,7 +194,7 @@ def _listed(told: list[str], of: int) -> str:
     return "; ".join(told) + more
 
 
-def _fingerprint(path: Path) -> str:
+def fingerprint(path: Path) -> str:
     """Of what the path leads to; empty where nothing can be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()

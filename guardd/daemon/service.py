@@ -15,7 +15,7 @@ from guardd import __version__
 from guardd.clock import Clock
 from guardd.config import Mode, Secrets, Settings, account_name, is_loopback
 from guardd.daemon.account import GuardedAccount
-from guardd.daemon.reload import Ears, PolicyReload
+from guardd.daemon.reload import Ears, PolicyReload, fingerprint
 from guardd.daemon.schedule import Schedule
 from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.systemd import Notifier as ServiceManager
@@ -66,6 +66,7 @@ class Service:
         self._gate = gate
         self._clock = clock
         self._announce = announce
+        seen = fingerprint(settings.policy)
         self._policy = policy_from(settings.policy)
         self._manager = ServiceManager(os.environ)
         self._supervisor = Supervisor(clock)
@@ -99,6 +100,7 @@ class Service:
             states=lambda: [account.guard.state for account in self._accounts],
             clock=clock,
             ears=Ears(said=self._said, count=self._metrics.policy_reload, reloading=self._reloading),
+            seen=seen,
             pinned=gate.word is not None and gate.word != CONFIRM,
         )
 

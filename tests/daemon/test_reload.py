@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guardd.clock import ManualClock
-from guardd.daemon.reload import Ears, Outcome, PolicyReload
+from guardd.daemon.reload import Ears, Outcome, PolicyReload, fingerprint
 from guardd.daemon.wiring import policy_from
 from guardd.model.names import Severity
 from guardd.model.state import AccountState
@@ -27,6 +27,7 @@ class Desk:
         self.path = place / "policy.yaml"
         if not self.path.exists():
             self.path.write_text(TRIM)
+        seen = fingerprint(self.path)
         self.policy = policy_from(self.path)
         self.adopted: list[Policy] = []
         self.told: list[tuple[Severity, str]] = []
@@ -40,6 +41,7 @@ class Desk:
             states=lambda: states,
             clock=ManualClock(),
             ears=Ears(said=self._said, count=self.outcomes.append, reloading=self.manager.append),
+            seen=seen,
             pinned=pinned,
         )
 
