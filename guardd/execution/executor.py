@@ -18,7 +18,16 @@ from guardd.journal.base import Journal
 from guardd.model.event import Event, InstrumentsRead, IntentMoved
 from guardd.model.facts import IntentStaged, Listener, Said
 from guardd.model.instant import NS_PER_S
-from guardd.model.intent import LEVERS, CancelOrder, CloseAtMarket, Intent, PlaceProtection, Stage
+from guardd.model.intent import (
+    LEVERS,
+    AddMargin,
+    CancelOrder,
+    CloseAtMarket,
+    Intent,
+    PlaceProtection,
+    Stage,
+    TransferToFutures,
+)
 from guardd.model.names import AccountName, ClientId, OrderId, PositionMode, Severity
 from guardd.model.order import OrderUpdate
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
@@ -271,8 +280,8 @@ class Executor:
         )
 
     def _end_unknown(self, intent: Intent, finding: Finding) -> None:
-        """Unknown leads to failed only by way of accepted (the table `NEXT`): it did arrive, and came to nothing."""
-        if finding.stage is Stage.FAILED:
+        """An order that failed did arrive, and came to nothing; of money that left no trace nobody can say so."""
+        if finding.stage is Stage.FAILED and not isinstance(intent.write, AddMargin | TransferToFutures):
             self._move(intent, Stage.ACCEPTED, order_id=finding.order_id, detail=finding.detail)
         self._end(intent, finding)
 

@@ -220,7 +220,7 @@ async def look(intent: Intent, order_id: OrderId | None, reader: Reader, *, thor
         case AddMargin():
             return await _look_at_margin(intent, write, reader, thorough=thorough)
         case TransferToFutures():
-            return await _look_at_transfer(intent, write, reader)
+            return await _look_at_transfer(intent, write, reader, thorough=thorough)
         case _:
             assert_never(write)
 
@@ -351,8 +351,13 @@ async def _look_at_margin(intent: Intent, write: AddMargin, reader: Reader, *, t
     return await _recorded(intent, write, reader)
 
 
-async def _look_at_transfer(intent: Intent, write: TransferToFutures, reader: Reader) -> Finding:
-    return await _recorded(intent, write, reader)
+async def _look_at_transfer(intent: Intent, write: TransferToFutures, reader: Reader, *, thorough: bool) -> Finding:
+    """By the venue's records. A key that may not read them has the venue's own word, where it said that it took it."""
+    finding = await _recorded(intent, write, reader)
+    unreadable = finding.stage is Stage.UNKNOWN and finding.order_id is None
+    if unreadable and thorough and reader.was_accepted(intent) and await reader.balances() is not None:
+        return Finding(stage=Stage.VERIFIED, detail="the venue took it, and its records can't be read")
+    return finding
 
 
 async def _recorded(intent: Intent, write: MovesMoney, reader: Reader) -> Finding:

@@ -152,7 +152,8 @@ class Stage(StrEnum):
     UNKNOWN = "unknown"
     VERIFIED = "verified"
     FAILED = "failed"
-    """Accepted, but reading back showed that it doesn't stand (a stop that is not listed, an order cancelled unfilled)."""
+    """Accepted, but reading back showed that it doesn't stand (a stop that is not listed, an order cancelled unfilled). Also money
+    whose outcome was unknown and that left no trace: it never goes again under its id."""
     VOID = "void"
     """Was unknown; two authoritative reads showed that it never arrived. May be sent again under the same client id."""
 
@@ -161,7 +162,7 @@ NEXT: Final[dict[Stage, frozenset[Stage]]] = {
     Stage.DECIDED: frozenset({Stage.REFUSED, Stage.JOURNALLED}),
     Stage.JOURNALLED: frozenset({Stage.SENT, Stage.REJECTED, Stage.UNKNOWN}),
     Stage.SENT: frozenset({Stage.ACCEPTED, Stage.REJECTED, Stage.UNKNOWN}),
-    Stage.UNKNOWN: frozenset({Stage.ACCEPTED, Stage.VERIFIED, Stage.REJECTED, Stage.VOID}),
+    Stage.UNKNOWN: frozenset({Stage.ACCEPTED, Stage.VERIFIED, Stage.REJECTED, Stage.FAILED, Stage.VOID}),
     Stage.ACCEPTED: frozenset({Stage.VERIFIED, Stage.FAILED, Stage.UNKNOWN}),
     Stage.VOID: frozenset({Stage.JOURNALLED}),
     Stage.REFUSED: frozenset(),

@@ -253,7 +253,7 @@ def tried_before(
         return False
     steps = _steps(action, state, rule, episode, since)
     once = isinstance(action, LowerLeverage) or (isinstance(action, TopUp) and not state.capabilities.spot_balance)
-    return bool(steps) if once else Stage.VOID in steps.values()
+    return bool(steps) if once else Stage.FAILED in steps.values()
 
 
 def _steps(

@@ -96,6 +96,7 @@ class FakeVenue:
         self.records: list[MoneyRecord] = []
         """Transfers and margin additions; as if the venue were still at them while not `records_done`."""
         self.records_done = True
+        self.records_fail = False
         self._late: list[tuple[Write, ClientId]] = []
         self._number = 0
 
@@ -181,6 +182,8 @@ class FakeVenue:
 
     async def money_moved(self, write: MovesMoney, *, since_ms: int) -> tuple[MoneyRecord, ...]:
         await self._read("money_moved")
+        if self.records_fail:
+            raise VenueUnreachable("money_moved: the key may not read it")
         return tuple(replace(each, done=self.records_done) for each in self.records if each.at_ms >= since_ms)
 
     async def position_mode(self) -> PositionMode:
@@ -218,7 +221,10 @@ class FakeVenue:
             case ModifyProtection():
                 if write.order_id not in self.plans:
                     return Rejected(reason=Reason.ORDER_GONE, code="2", text="no such order")
-                self.plans[write.order_id] = replace(self.plans[write.order_id], trigger_price=write.trigger_price)
+                changed = replace(self.plans[write.order_id], trigger_price=write.trigger_price)
+                if self.capabilities.modify_size and changed.size is not None and write.size is not None:
+                    changed = replace(changed, size=write.size)
+                self.plans[write.order_id] = changed
                 return self._accepted(write.order_id)
             case CancelOrder():
                 if self.plans.pop(write.order_id, None) is None and self.resting.pop(write.order_id, None) is None:

@@ -224,18 +224,22 @@ async def test_I07_I16_a_lost_move_stays_unknown_for_ten_seconds_keeps_its_like_
     again = replace(decision, rule=RuleName("other"))
     assert refused(bench, again) is RefusalKind.IN_FLIGHT
     await bench.settle(12)
-    assert bench.stages(intent)[-1] is Stage.VOID
+    assert bench.stages(intent)[-1] is Stage.FAILED
     assert topped_up(bench.state, bench.now) == decision.amount
     assert len(bench.venue.sent) == 1
 
 
-async def test_I07_a_void_move_that_is_asked_for_again_goes_under_its_own_id(bench: Bench) -> None:
+async def test_I07_money_never_goes_twice_under_one_id_and_a_late_one_counts_beside_the_next(bench: Bench) -> None:
     await hold(bench, crossed())
-    bench.venue.script.append(Answer.UNKNOWN_LOST)
+    bench.venue.script.append(Answer.UNKNOWN_LATE)
     first = go(bench, TOP_UP)
     await bench.settle(25)
     await hold(bench, crossed())
-    assert go(bench, TOP_UP).id == first.id
+    second = go(bench, TOP_UP)
+    assert second.id != first.id
+    bench.venue.late()
+    await bench.settle(3)
+    assert topped_up(bench.state, bench.now) == sum(record.amount for record in bench.venue.records) == 200
 
 
 async def test_a_move_that_is_accepted_and_never_shows_has_failed_and_counts(bench: Bench) -> None:
@@ -255,7 +259,7 @@ async def test_I07_the_record_of_an_earlier_transfer_is_no_evidence_for_a_later_
     second = go(bench, TOP_UP)
     await bench.settle(25)
     assert len(bench.venue.records) == 1
-    assert bench.stages(second)[-1] is Stage.VOID
+    assert bench.stages(second)[-1] is Stage.FAILED
 
 
 async def test_a_record_that_the_venue_is_still_at_settles_nothing_yet(bench: Bench) -> None:
@@ -279,13 +283,27 @@ async def test_records_that_cant_be_read_are_no_evidence_of_absence(bench: Bench
     assert bench.stages(intent)[-1] is Stage.UNKNOWN
 
 
+@pytest.mark.parametrize(("answer", "stage"), [(Answer.ACCEPT, Stage.VERIFIED), (Answer.UNKNOWN_DONE, Stage.UNKNOWN)])
+async def test_where_records_cant_be_read_the_venues_own_word_counts_and_nothing_less(
+    bench: Bench, answer: Answer, stage: Stage
+) -> None:
+    await hold(bench, crossed())
+    bench.venue.records_fail = True
+    bench.venue.script.append(answer)
+    intent = go(bench, TOP_UP)
+    await bench.settle(2.1)
+    assert bench.stages(intent)[-1] is stage
+    await bench.settle(30)
+    assert bench.stages(intent)[-1] is stage
+
+
 async def test_margin_that_changed_with_the_quantity_is_no_evidence_of_an_addition(bench: Bench) -> None:
     bench.venue.script.append(Answer.UNKNOWN_LOST)
     intent = go(bench, ADD)
     bench.venue.rows[LONG] = isolated(quantity=120, venue_ms=bench.now.wall_ms + 1)
     bench.venue.rows[LONG] = replace(bench.venue.rows[LONG], margin=D(2_400))
     await bench.settle(25)
-    assert bench.stages(intent)[-1] is Stage.VOID
+    assert bench.stages(intent)[-1] is Stage.FAILED
 
 
 async def test_a_refusal_for_the_balance_reads_the_balance_before_it_is_settled(bench: Bench) -> None:

@@ -49,7 +49,7 @@ words = st.text(min_size=1, max_size=20)
 
 
 def test_I07_unknown_is_left_only_by_evidence_and_never_straight_to_a_second_send() -> None:
-    assert NEXT[Stage.UNKNOWN] == {Stage.ACCEPTED, Stage.VERIFIED, Stage.REJECTED, Stage.VOID}
+    assert NEXT[Stage.UNKNOWN] == {Stage.ACCEPTED, Stage.VERIFIED, Stage.REJECTED, Stage.FAILED, Stage.VOID}
     assert Stage.UNKNOWN not in FINISHED
 
 

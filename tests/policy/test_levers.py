@@ -245,7 +245,7 @@ def test_I07_money_that_was_asked_for_and_never_seen_isnt_asked_for_again_in_the
     crossed = then.startswith("top_up")
     on = here(then, cross() if crossed else LONG, when=CROSS_DANGER if crossed else DANGER, spot=True)
     near = "89000" if crossed else NEAR
-    send(on, lever(on, near), *UNKNOWN, Stage.VOID)
+    send(on, lever(on, near), *UNKNOWN, Stage.FAILED)
     on.wait(60)
     assert "was tried once in this breach" in refusals(on, near)[0]
 
