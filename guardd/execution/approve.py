@@ -382,10 +382,13 @@ def _judge_modify(
     trigger = _towards_mark(write.trigger_price, write.key, write.kind, instrument)
     if no := _misplaced(trigger, write.key, write.kind, bounds):
         return no
-    if write.kind is ProtectionKind.STOP_LOSS and (trigger - plan.trigger_price) * write.key.side.sign <= 0:
+    size = None if write.size is None else min(instrument.size_down(write.size), held.position.quantity)
+    if size is not None and size < instrument.min_size:
+        return No(kind=RefusalKind.TOO_SMALL, why=f"size {write.size} is below the venue's {instrument.min_size}")
+    tighter = (trigger - plan.trigger_price) * write.key.side.sign
+    if write.kind is ProtectionKind.STOP_LOSS and (tighter < 0 or (tighter == 0 and size == plan.size)):
         why = f"I11: from {plan.trigger_price} to {trigger} leads away from the price"
         return No(kind=RefusalKind.RATCHET, why=why)
-    size = None if write.size is None else min(instrument.size_down(write.size), held.position.quantity)
     return replace(write, trigger_price=trigger, size=size)
 
 

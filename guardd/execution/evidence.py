@@ -115,7 +115,9 @@ def differs_from(plan: PlanOrder, write: PlaceProtection | ModifyProtection) -> 
         return f"listed with a limit price {plan.execution_price}"
     wanted = write.position_size if isinstance(write, PlaceProtection) and write.form is PlanForm.PLAN else None
     size = write.size if write.size is not None else wanted
-    if plan.size is not None and size is not None and plan.size < size:
+    if plan.size is None or size is None or plan.size == size:
+        return ""
+    if plan.size < size or isinstance(write, ModifyProtection):
         return f"listed with size {plan.size}, not {size}"
     return ""
 

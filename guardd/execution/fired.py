@@ -6,10 +6,8 @@ from typing import Final
 from guardd.execution.proposal import FiredStop
 from guardd.model.decision import Close, Reduce
 from guardd.model.instant import Instant
-from guardd.model.intent import PlaceProtection
-from guardd.model.names import OrderId
-from guardd.model.state import AccountState, Finished, Held
-from guardd.risk.tranches import closed_for
+from guardd.model.state import AccountState, Held
+from guardd.risk.tranches import closed_for, order_of, share_of
 
 FIRED_FINISH_S: Final = 1.0
 """A triggered stop has this long before the guard closes what it left."""
@@ -38,18 +36,14 @@ def _rest_of(fired: FiredStop, state: AccountState, held: Held) -> Decimal | Non
 
     The push that tells of its trigger may come before the position's or after it: the quantity says nothing by itself.
     """
-    placing = next((each for each in reversed(state.finished) if _placed_it(each, fired.order_id)), None)
-    write = placing.intent.write if placing is not None else None
-    if placing is None or not isinstance(write, PlaceProtection):
+    placing = next((each for each in reversed(state.finished) if order_of(each) == fired.order_id), None)
+    if placing is None:
         if fired.size is None or fired.size >= fired.quantity_before:
             return None
         return min(held.position.quantity - (fired.quantity_before - fired.size), fired.size)
-    if write.size is None or write.size >= write.position_size:
+    share = share_of(placing)
+    if share is None:
         return None
     slot = placing.intent.rule
     others = {each.slot: each for each in held.episode.footing.filled if each.slot != slot}
-    return min(write.size - closed_for(slot, placing, state, held, others), held.position.quantity)
-
-
-def _placed_it(finished: Finished, order_id: OrderId) -> bool:
-    return finished.order_id == order_id and isinstance(finished.intent.write, PlaceProtection)
+    return min(share - closed_for(slot, placing, state, held, others), held.position.quantity)

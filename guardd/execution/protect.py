@@ -188,8 +188,17 @@ def place(
     )
 
 
-def modify(slot: Slot, held: Held, plan: PlanOrder, *, trigger: Decimal, reason: str, restores: str = "") -> Proposal:
-    """Move a resting order of the slot."""
+def modify(
+    slot: Slot,
+    held: Held,
+    plan: PlanOrder,
+    *,
+    trigger: Decimal,
+    reason: str,
+    restores: str = "",
+    size: Decimal | None = None,
+) -> Proposal:
+    """Move a resting order of the slot. `size`: to another size too."""
     write = ModifyProtection(
         key=held.key,
         order_id=plan.order_id,
@@ -197,9 +206,11 @@ def modify(slot: Slot, held: Held, plan: PlanOrder, *, trigger: Decimal, reason:
         form=plan.form,
         trigger_price=trigger,
         price_type=slot.wanted.price_type,
-        size=plan.size,
+        size=plan.size if size is None else size,
     )
-    return _proposal(slot, held, write, lane=Lane.ORDINARY, reason=reason, restores=restores)
+    urgent = size is not None and slot.kind is ProtectionKind.STOP_LOSS
+    lane = Lane.EMERGENCY if urgent else Lane.ORDINARY
+    return _proposal(slot, held, write, lane=lane, reason=reason, restores=restores)
 
 
 def end(

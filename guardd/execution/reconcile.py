@@ -144,7 +144,11 @@ def _slot(slot: Slot, scene: _Scene) -> Steps:
     if not _size_fits(best, slot, scene.held):
         if _may_have_filled(best, slot, scene):
             return Steps(lists_first=True)
-        return _replace(slot, best, scene, why=f"it covers {best.size} of {slot.size or scene.held.position.quantity}")
+        why = f"it covers {best.size} of {slot.size or scene.held.position.quantity}"
+        if slot.size is not None and best.size is not None and _can_resize(slot, scene):
+            trigger = slot.wanted.trigger_price
+            return Steps(proposals=(modify(slot, scene.held, best, trigger=trigger, reason=why, size=slot.size),))
+        return _replace(slot, best, scene, why=why)
     return _move(slot, best, scene)
 
 
@@ -396,6 +400,11 @@ def _can_modify(slot: Slot, scene: _Scene) -> bool:
         if isinstance(finished.intent.write, ModifyProtection) and _was_refused(finished):
             return False
     return True
+
+
+def _can_resize(slot: Slot, scene: _Scene) -> bool:
+    """Where tranches share what is held a second one beside the first finds no room: the venue changes the size itself."""
+    return scene.state.capabilities.modify_size and _can_modify(slot, scene)
 
 
 def _was_refused(finished: Finished) -> bool:

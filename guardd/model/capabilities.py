@@ -13,6 +13,8 @@ class Capabilities:
     """Takes a plain reduce-only conditional order as a last form of stop."""
     modify_protection: bool
     """Can move a resting stop without ending it."""
+    modify_size: bool = False
+    """Can give a resting stop for a size another one without ending it."""
     several_whole_stops: bool
     """Lets two whole-position stops of one kind rest on one position at once."""
     client_id_on_plan: bool

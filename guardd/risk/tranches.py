@@ -10,8 +10,16 @@ from typing import Final
 
 from guardd.model.decision import finish_name, finished_slot
 from guardd.model.footing import FilledTranche
-from guardd.model.intent import INPUT_RESTORES, Action, CancelOrder, CloseAtMarket, PlaceProtection, Stage
-from guardd.model.names import RuleName
+from guardd.model.intent import (
+    INPUT_RESTORES,
+    Action,
+    CancelOrder,
+    CloseAtMarket,
+    ModifyProtection,
+    PlaceProtection,
+    Stage,
+)
+from guardd.model.names import OrderId, RuleName
 from guardd.model.state import AccountState, Finished, Held
 
 ZERO: Final = Decimal(0)
@@ -25,11 +33,11 @@ def filled_tranches(
     """The tranches that are done, by slot: those known and those that the state shows now."""
     done = {**known, **_finished_by_us(state, held, known)}
     for placed in sorted(_placed(state, held), key=lambda placed: _fires_first(placed, state)):
-        slot, size = placed.intent.rule, _size(placed)
-        if slot in done or size is None or placed.order_id in state.plans or _ended_by_us(placed, state):
+        slot, size, order_id = placed.intent.rule, share_of(placed), order_of(placed)
+        if slot in done or size is None or order_id in state.plans or _ended_by_us(order_id, state):
             continue
         closed = closed_for(slot, placed, state, held, done)
-        fired = placed.order_id in state.fired and closed > 0
+        fired = order_id in state.fired and closed > 0
         if fired or closed >= size:
             now_closed = held.position.closed_quantity
             done[slot] = FilledTranche(slot=slot, size=min(closed, size), closed=now_closed)
@@ -48,7 +56,7 @@ def _finished_by_us(
         if slot is None or slot in known or finished.intent.episode != held.episode.id or not finished.filled:
             continue
         last = placed.get(slot)
-        if last is not None and (not _ended_by_us(last, state) or last.at.mono_ns > finished.at.mono_ns):
+        if last is not None and (not _ended_by_us(order_of(last), state) or last.at.mono_ns > finished.at.mono_ns):
             continue
         size = finished.filled + (found[slot].size if slot in found else ZERO)
         closed = max(held.position.closed_quantity, finished.intent.closed_before + finished.filled)
@@ -57,21 +65,39 @@ def _finished_by_us(
 
 
 def _placed(state: AccountState, held: Held) -> list[Finished]:
-    """The newest verified order of each slot of this life, and the one before it where it may have fired while it was replaced."""
+    """The newest verified order of each slot of this life, as it was placed or last changed; and the one before it where it may
+    have fired while it was replaced."""
     last: dict[RuleName, Finished] = {}
     found: list[Finished] = []
     for finished in state.finished:
         intent = finished.intent
-        if intent.episode != held.episode.id or finished.stage is not Stage.VERIFIED:
-            continue
-        if not isinstance(intent.write, PlaceProtection) or finished.order_id is None:
+        if intent.episode != held.episode.id or finished.stage is not Stage.VERIFIED or order_of(finished) is None:
             continue
         before = last.get(intent.rule)
-        replaced = all(name != INPUT_RESTORES for name, _ in intent.inputs)
+        replaced = isinstance(intent.write, PlaceProtection) and all(
+            name != INPUT_RESTORES for name, _ in intent.inputs
+        )
         if before is not None and replaced and held.read.seconds_since(intent.decided) <= REPLACED_WITHIN_S:
             found.append(before)
         last[intent.rule] = finished
     return [*found, *last.values()]
+
+
+def order_of(finished: Finished) -> OrderId | None:
+    """The protective order that an intent placed or changed; None for any other intent."""
+    write = finished.intent.write
+    if isinstance(write, ModifyProtection):
+        return finished.order_id or write.order_id
+    return finished.order_id if isinstance(write, PlaceProtection) else None
+
+
+def share_of(finished: Finished) -> Decimal | None:
+    """How much of the position an order was for when it was placed or last changed; None: all of it, in whatever form it rests."""
+    write = finished.intent.write
+    if not isinstance(write, PlaceProtection | ModifyProtection) or write.size is None:
+        return None
+    held = write.position_size if isinstance(write, PlaceProtection) else finished.intent.quantity_before
+    return write.size if write.size < held else None
 
 
 def _last_placed(state: AccountState, held: Held) -> dict[RuleName, Finished]:
@@ -81,26 +107,18 @@ def _last_placed(state: AccountState, held: Held) -> dict[RuleName, Finished]:
 def _fires_first(placed: Finished, state: AccountState) -> tuple[bool, bool, Decimal]:
     """Those that a push showed to have fired first; then stops from the tightest on, then take-profits from the nearest on."""
     write = placed.intent.write
-    if not isinstance(write, PlaceProtection):
+    if not isinstance(write, PlaceProtection | ModifyProtection):
         return True, True, ZERO
     stop = placed.intent.action is Action.STOP_LOSS
     nearest = -write.key.side.sign if stop else write.key.side.sign
-    return placed.order_id not in state.fired, not stop, nearest * write.trigger_price
+    return order_of(placed) not in state.fired, not stop, nearest * write.trigger_price
 
 
-def _size(placed: Finished) -> Decimal | None:
-    """Of an order for a part of the position; one for all of it is no tranche, in whatever form it rests."""
-    write = placed.intent.write
-    if not isinstance(write, PlaceProtection) or write.size is None or write.size >= write.position_size:
-        return None
-    return write.size
-
-
-def _ended_by_us(placed: Finished, state: AccountState) -> bool:
+def _ended_by_us(order_id: OrderId | None, state: AccountState) -> bool:
     return any(
         isinstance(finished.intent.write, CancelOrder)
         and finished.stage is Stage.VERIFIED
-        and finished.intent.write.order_id == placed.order_id
+        and finished.intent.write.order_id == order_id
         for finished in state.finished
     )
 
@@ -111,7 +129,7 @@ def closed_for(
     """Contracts closed since this order was decided that nobody else accounts for: neither another close of ours nor a tranche."""
     since = placed.intent.closed_before
     closed = held.position.closed_quantity - since
-    finishing = (finish_name(slot), RuleName(f"fired/{placed.order_id}"))
+    finishing = (finish_name(slot), RuleName(f"fired/{order_of(placed)}"))
     for finished in state.finished:
         intent = finished.intent
         if intent.episode != held.episode.id or not isinstance(intent.write, CloseAtMarket):

@@ -1,6 +1,7 @@
 """C50-C69: resting protection, from its placing to its trigger. Milestone "stops"."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -343,6 +344,63 @@ async def test_C65_after_our_close_the_stop_that_is_left_can_be_cancelled_by_its
         for plan in await on.plans():
             accepted(await on.send(on.cancel(key, plan.order_id)))
         assert on.live_plans() == []
+
+
+@both_sides
+@both_modes
+async def test_C68_the_tranches_of_a_ladder_rest_side_by_side_and_the_one_that_fires_leaves_the_others(
+    bench: Bench, hedge: bool, side: str
+) -> None:
+    async with stand(bench, hedge=hedge) as on:
+        able(on, "sized_protection")
+        key = key_of(on, side)
+        on.hold(key, 6)
+        rungs = [("gd1near", 3, 2), ("gd1far", 6, 4), ("gd1gain", -3, 1), ("gd1more", -6, 5)]
+        for name, percent, hundredths in rungs:
+            stop = percent > 0
+            write = on.stop(
+                key,
+                on.against(key, percent),
+                form=PlanForm.SIZED,
+                hundredths=hundredths,
+                kind=ProtectionKind.STOP_LOSS if stop else ProtectionKind.TAKE_PROFIT,
+                price_type=PriceType.MARK if stop else PriceType.LAST,
+            )
+            accepted(await on.send(write, name))
+        listed = {plan.client_id: (plan.trigger_price, plan.size) for plan in await on.plans()}
+        expected = {name: (on.against(key, percent), on.size(key, size)) for name, percent, size in rungs}
+        assert listed == expected
+        on.set_price(on.btc, on.against(key, -4))
+        assert on.held(key) == 5
+        assert {plan.client_id for plan in await on.plans()} == {"gd1near", "gd1far", "gd1more"}
+        on.set_price(on.btc, on.against(key, 8))
+        assert on.held(key) == 3
+        assert {plan.client_id for plan in await on.plans()} == {"gd1far", "gd1more"}
+
+
+@both_sides
+async def test_C69_I03_a_tranche_is_given_another_size_in_its_place_or_beside_the_old_one_until_that_ends(
+    bench: Bench, side: str
+) -> None:
+    async with stand(bench) as on:
+        able(on, "sized_protection")
+        key = key_of(on, side)
+        on.hold(key, 6)
+        for name, percent, hundredths in (("gd1first", 3, 3), ("gd1second", 6, 3)):
+            write = on.stop(key, on.against(key, percent), form=PlanForm.SIZED, hundredths=hundredths)
+            accepted(await on.send(write, name))
+        on.lessen(key, 2)
+        (old,) = [plan for plan in await on.plans() if plan.client_id == "gd1second"]
+        if on.venue.capabilities.modify_size:
+            write = moved(on, key, old.order_id, on.against(key, 6), PlanForm.SIZED)
+            accepted(await on.send(replace(write, size=on.size(key, 1)), "gd1smaller"))
+        else:
+            beside = on.stop(key, on.against(key, 6), form=PlanForm.SIZED, hundredths=1)
+            accepted(await on.send(beside, "gd1smaller"))
+            assert len(stops_of(on, key)) == 3
+            accepted(await on.send(on.cancel(key, old.order_id)))
+        left = {(plan.trigger_price, plan.size) for plan in await on.plans()}
+        assert left == {(on.against(key, 3), on.size(key, 3)), (on.against(key, 6), on.size(key, 1))}
 
 
 @pytest.mark.parametrize("places", [0, 1])

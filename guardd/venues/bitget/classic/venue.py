@@ -46,6 +46,7 @@ def capabilities(*, hedge: bool, spot: bool = False) -> Capabilities:
         sized_protection=True,
         plan_protection=hedge,
         modify_protection=True,
+        modify_size=True,  # sized ones of a kind may not come to more than is held (12.2): none finds room beside the old one
         several_whole_stops=False,  # one pos_loss and one pos_profit a position side (12.2)
         client_id_on_plan=True,
         add_margin=True,
