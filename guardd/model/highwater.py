@@ -114,7 +114,8 @@ def tell(book: Book, flows: Iterable[Flow], *, asked_ms: int) -> Turned:
     if book.water is None or sighting is None or book.counted or sighting.doubt:
         return Turned(book=book)
     room = sighting.room if asked_ms >= sighting.started_ms else ZERO
-    return _count(book, sighting, book.water, flows, room=room)
+    turned = _count(book, sighting, book.water, flows, room=room)
+    return replace(turned, ask=False)  # what it doesn't show yet is asked for with the next account read
 
 
 def _first(book: Book, sighting: Sighting, day: int, currency: str) -> Turned:

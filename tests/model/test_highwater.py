@@ -49,7 +49,7 @@ class Account:
 
     def tell(self) -> None:
         turned = tell(self.book, self.known(), asked_ms=self.now_ms)
-        self.book, self.journal = turned.book, turned.note or self.journal
+        self.book, self.journal, self.asked = turned.book, turned.note or self.journal, turned.ask
 
     def known(self) -> list[Flow]:
         """As the ledger answers when it is asked from the first unsettled row on."""
@@ -148,6 +148,9 @@ def test_a_step_is_unknown_until_the_ledger_explains_it() -> None:
     assert account.drawdown is None
     assert account.asked
     assert "-300 USDT" in account.book.why
+    account.tell()
+    assert account.drawdown is None
+    assert not account.asked, "a ledger that doesn't show it yet is asked again with the next account read, not at once"
     account.ledger.append(late)
     account.tell()
     assert known(account) == 0
