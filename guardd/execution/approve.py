@@ -16,8 +16,8 @@ from guardd.execution.refusal import No, Refusal, RefusalKind
 from guardd.execution.resting import (
     is_missing_stop,
     lists_are_older,
-    makes_room,
     made_by_us,
+    makes_room,
     own_plans,
     placed_for,
     stands_as_asked,
