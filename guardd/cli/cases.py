@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os.path import normpath
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -81,7 +82,7 @@ def results_of(file: Path, policy: Path | None = None, *, mutate: bool = False, 
     cases = load_cases(_text_of(file), source=str(file))
     if policy is None and cases.policy is None:
         raise ConfigurationError(f"{file}: found no `policy`, expected one there or as --policy FILE")
-    path = policy if policy is not None else file.parent / str(cases.policy)
+    path = policy if policy is not None else Path(normpath(file.parent / str(cases.policy)))
     result = Tested(file=cases, policy=policy_from(path))
     asyncio.run(_play(result, _text_of(path) if mutate else None, only))
     return result
