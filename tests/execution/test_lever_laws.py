@@ -1,6 +1,7 @@
 """Whatever the venue answers, loses or does late, and wherever the guard is killed: caps hold, nothing goes beside its like."""
 
 import asyncio
+import os
 from dataclasses import replace
 from decimal import Decimal
 
@@ -36,7 +37,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=int(os.environ.get("GUARDD_LEVER_EXAMPLES", "60")), deadline=None)
 @given(st.lists(steps, min_size=6, max_size=16))
 def test_I07_I16_the_cap_holds_and_no_two_of_a_kind_are_under_way(plan: list[tuple[str, object]]) -> None:
     asyncio.run(_play(plan))
