@@ -124,7 +124,9 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
     parts.append(_not_wanted(protect, left_over, scene))
     steps = _joined(parts, protect, scene)
     if any(isinstance(each.write, CancelOrder) for each in steps.proposals) and lists_are_older(state, held):
-        steps = replace(steps, lists_first=True)
+        # What is listed may have fired since: nothing ends on it (I3), and `approve` would let nothing end.
+        standing = tuple(each for each in steps.proposals if not isinstance(each.write, CancelOrder))
+        steps = replace(steps, proposals=standing, lists_first=True)
     return replace(steps, proposals=()) if _is_being_closed(scene) else steps
 
 

@@ -9,7 +9,7 @@ from guardd.daemon.hands import Hands
 from guardd.daemon.reader import ReadKind
 from guardd.daemon.telling import Teller
 from guardd.execution.proposal import Bounds
-from guardd.model.decision import OnUnprotected
+from guardd.model.decision import OnUnprotected, Reduce, finish_name
 from guardd.model.facts import Fact
 from guardd.model.intent import CloseAtMarket
 from guardd.model.names import EpisodeId
@@ -118,3 +118,39 @@ async def test_the_minute_without_a_stop_is_counted_for_each_life_by_itself(scen
 
 def _closes(scene: Scene) -> list[CloseAtMarket]:
     return [sent.write for sent in scene.bench.venue.sent if isinstance(sent.write, CloseAtMarket)]
+
+
+# Tranches
+
+
+async def test_of_two_tranches_that_the_guard_keeps_itself_the_one_that_is_passed_stays_beside_the_other(
+    scene: Scene,
+) -> None:
+    near, far = wanted("94", size=50, tranche=0), wanted("90", size=50, tranche=1)
+    scene.bench.venue.script.extend([Reason.TRIGGER_TOO_FAR] * 4)
+    scene.hands.act((protect(near, far),), now=scene.bench.now)
+    await scene.bench.settle(0.5)
+    scene.hands.act((protect(near, far),), now=scene.bench.now)
+    scene.mark = D(93)
+    scene.hands.act((protect(far),), now=scene.bench.now)
+    kept = {stop.slot: stop.size for stop in scene.hands.software_stops[LONG]}
+    assert kept == {"rest/stop_loss/0": D(50), "rest/stop_loss/1": D(50)}
+
+
+async def test_a_tranche_that_the_guard_closed_itself_is_done_and_not_closed_again(scene: Scene) -> None:
+    near = wanted("94", size=50, tranche=0)
+    scene.bench.venue.script.extend([Reason.TRIGGER_TOO_FAR] * 3)
+    scene.hands.act((protect(near),), now=scene.bench.now)
+    await scene.bench.settle(0.5)
+    scene.hands.act((protect(near),), now=scene.bench.now)
+    scene.mark = D(93)
+    [stop] = scene.hands.software_stops[LONG]
+    scene.bench.venue.script.clear()
+    name = finish_name(stop.slot)
+    close = Reduce(key=LONG, episode=EPISODE, rule=name, size=D(50), reason="its price was reached")
+    scene.hands.act((close,), now=scene.bench.now)
+    await scene.bench.settle(5)
+    await scene.bench.read()
+    assert scene.bench.state.held[LONG].position.quantity == 50
+    scene.hands.act((protect(),), now=scene.bench.now)
+    assert scene.hands.software_stops[LONG] == ()
