@@ -4,6 +4,7 @@ A mutant that survives here is a number that no case of its file holds. The whol
 guardd policy test --mutate config/policies/tests/*.cases.yaml
 """
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -30,6 +31,26 @@ def test_a_ready_policy_says_whom_it_suits_and_what_it_does_at_three_leverages(n
     assert "For whom:" in said
     assert all(word in said for word in ("at 5×", "at 20×", "at 50×"))
     assert f"tests/{name}.cases.yaml" in said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_prices_in_a_ready_policys_comment_are_those_of_its_thresholds(name: str) -> None:
+    """Of a long that liquidates where (1 − 1/leverage) of the entry no longer covers maintenance 0.5 % and a fee of 0.06 %."""
+    text = (READY / f"{name}.yaml").read_text()
+    rows = re.findall(r"^# +([a-z-]+) +(\d+) % +(-[\d.]+) % +(-[\d.]+) % +(-[\d.]+) %", text, re.MULTILINE)
+    floor = re.search(r"from_entry: -(\d+)%", text)
+    checked = 0
+    for row, left, *said in rows:
+        for leverage, move in zip(LEVERAGES, said, strict=True):
+            end = (1 - 1 / leverage) / (1 - Decimal("0.0056")) - 1
+            there = end * (100 - int(left))
+            if row == "stop" and floor is not None:
+                there = max(there, -Decimal(floor[1]))
+            assert abs(there - Decimal(move)) <= Decimal("0.06"), (row, leverage, there)
+            checked += 1
+        metric = "liquidation_buffer" if row == "stop" else "buffer_left"
+        assert row == "liquidation" or re.search(rf"{metric}: ({{below: )?{left}%", text), row
+    assert checked >= 6 or name == "take-profit-ladder"
 
 
 @pytest.mark.parametrize("name", NAMES)
