@@ -21,8 +21,8 @@ from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held, Pending, RuleProgress, StreamState
 from guardd.policy.confirm import Confirmation
 from guardd.policy.memory import Memory
-from guardd.risk.backing import backing, last_mark, leg_of
-from guardd.risk.ground import ground
+from guardd.risk.backing import Backing, backing, last_mark, leg_of
+from guardd.risk.ground import ground, whole_account
 from guardd.risk.liquidation import ZERO, Basis, Leg
 from guardd.risk.reproduction import preferred, reproduced_bases
 
@@ -216,7 +216,7 @@ class _Figures:
     legs: Mapping[PositionKey, Leg]
     bases: Mapping[PositionKey, Basis]
     numbers: Mapping[PositionKey, Reading]
-    """Our own liquidation prices."""
+    """Our own liquidation prices, of those for which the venue gives one."""
     asked: Mapping[str, tuple[Decimal, Decimal]]
     """Of each balance: what our sums ask of it, and what stands against that."""
 
@@ -226,12 +226,14 @@ def _figures(state: AccountState, now: Instant) -> _Figures:
     legs: dict[PositionKey, Leg] = {}
     bases: dict[PositionKey, Basis] = {}
     numbers: dict[PositionKey, Reading] = {}
+    wholes: dict[str, Backing] = {}
     for key, held in state.held.items():
         leg, mark = leg_of(state, held), last_mark(state, held)
         if leg is not None and is_value(mark):
             marks[key.symbol], legs[key] = mark, leg
             bases[key] = preferred(reproduced_bases(held.position, leg, state.balance_behind(key.symbol))) or Basis.MARK
-            numbers[key] = ground(state, held, now=now).near_liquidation
+            if is_value(held.position.liquidation_price):
+                numbers[key] = ground(state, held, now=now, whole=_whole(wholes, state, held)).near_liquidation
     asked: dict[str, tuple[Decimal, Decimal]] = {}
     for currency, balance in state.balances.items():
         behind = backing(state, balance, marks={}, quantities={}).balance
@@ -240,6 +242,16 @@ def _figures(state: AccountState, now: Instant) -> _Figures:
             mine = [key for key in cross if state.balance_behind(key.symbol) is balance]
             asked[currency] = (sum((legs[key].burden(marks[key.symbol], Basis.MARK) for key in mine), ZERO), behind)
     return _Figures(marks, legs, bases, numbers, asked)
+
+
+def _whole(wholes: dict[str, Backing], state: AccountState, held: Held) -> Backing | None:
+    """The sums behind a cross position, made once for each balance."""
+    balance = state.balance_behind(held.key.symbol)
+    if held.position.margin_mode is not MarginMode.CROSS or balance is None:
+        return None
+    if balance.currency not in wholes:
+        wholes[balance.currency] = whole_account(state, held.key.symbol)
+    return wholes[balance.currency]
 
 
 def _carried(state: AccountState, held: Held, row: Position, before: _Figures) -> Position:
