@@ -60,9 +60,9 @@ class Eyes:
         return {flow.kind for flow in await self.on.venue.ledger(since_ms=since_ms)}
 
 
-def wealth(on: Stand) -> Decimal:
-    query = on.exchange.query
-    return query.pool(UID).equity if on.bench.family == "unified" else query.balance(UID).equity
+def wealth(on: Stand, eyes: Eyes) -> Decimal:
+    query, balance = on.exchange.query, eyes.state.balance_behind(on.btc)
+    return query.pool(UID).equity if balance is not None and balance.pooled else query.balance(UID).equity
 
 
 async def passed(on: Stand, ms: int = 20) -> None:
@@ -84,11 +84,11 @@ async def test_C140_what_trading_and_funding_took_raises_the_drawdown(bench: Ben
         eyes = Eyes(on)
         await eyes.open()
         assert eyes.drawdown == 0
-        start = wealth(on)
+        start = wealth(on, eyes)
         lose(on)
         on.exchange.settle_funding(on.btc, Decimal("0.001"), on.server.now_ms())
         await eyes.look()
-        assert eyes.drawdown == pytest.approx(1 - wealth(on) / start, abs=Decimal("0.001"))
+        assert eyes.drawdown == pytest.approx(1 - wealth(on, eyes) / start, abs=Decimal("0.001"))
         assert {FlowKind.PNL, FlowKind.FEE, FlowKind.FUNDING} <= await eyes.kinds()
 
 
