@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from guardd.clock import SystemClock
-from guardd.errors import CredentialsError, VenueRefused, VenueUnreachable
+from guardd.errors import CredentialsError, VenueBusy, VenueRefused
 from guardd.model.facts import Fact, RequestFinished, RequestResult, Said
 from guardd.model.intent import CloseAtMarket
 from guardd.model.names import AccountName, ClientId, PositionKey, PositionMode, Severity, Side, Symbol
@@ -150,7 +150,7 @@ async def test_an_account_that_its_owner_switches_is_told_once_and_its_calls_end
 async def test_an_account_in_conversion_is_not_opened_and_sends_nothing_when_it_begins_under_way() -> None:
     async with stand("unified") as on:
         on.faults.add(FaultKind.CONVERTING)
-        with pytest.raises(VenueUnreachable, match="switching"):
+        with pytest.raises(VenueBusy, match="switching"):
             await on.venue.open()
         on.faults.clear()
         await on.venue.open()
