@@ -98,6 +98,17 @@ def _verify(config: Path | None, *, as_json: bool) -> int:
 # One record in words
 
 
+def _footing_text(footing: Mapping[str, object]) -> str:
+    """What its protection stands on: why a record follows another."""
+    best = [f"best mark {each.get('mark')} (rule {each.get('rule')})" for each in _listed(footing.get("best"))]
+    filled = [f"tranche {each.get('slot')} filled" for each in _listed(footing.get("filled"))]
+    return "".join(f", {text}" for text in (*best, *filled))
+
+
+def _listed(value: object) -> list[Mapping[str, object]]:
+    return [_mapping(each) for each in value] if isinstance(value, list) else []
+
+
 def _text_of(record: Record) -> str:
     """One sentence of what the record says."""
     body = record.body
@@ -111,7 +122,8 @@ def _text_of(record: Record) -> str:
             return ", ".join(part for part in parts if part)
         case RecordKind.EPISODE:
             episode = _mapping(body.get("episode"))
-            return f"{'ended' if body.get('ended') else 'under guard'}, at most {episode.get('largest_quantity')} contracts"
+            word = "ended" if body.get("ended") else "under guard"
+            return f"{word}, at most {episode.get('largest_quantity')} contracts{_footing_text(_mapping(episode.get('footing')))}"
         case RecordKind.WORD:
             return f"{body.get('word')}: {body.get('why')}"
         case RecordKind.RULE:

@@ -101,14 +101,23 @@ def _position_line(view: View) -> str:
 
 def _protection_lines(view: View, state: AccountState) -> list[str]:
     true = tuple(rule for rule in view.rules if view.truth_on_last_values(rule, Use.WARN) is Truth.TRUE)
-    found = wanted_protection(true, state, view.held, view.risk, view.instrument, EpisodeMemory(), blind=False)
+    risk = view.risk
+    found = wanted_protection(
+        true, state, view.held, risk, view.instrument, EpisodeMemory(), blind=False, reached=risk.mark
+    )
     words = {ProtectionKind.STOP_LOSS: "a stop", ProtectionKind.TAKE_PROFIT: "a take-profit"}
     lines = [
-        f"{words[order.kind]} shall rest at {plain(order.trigger_price)} ({order.price_type} price, rule {order.rule})"
+        f"{words[order.kind]}{_of(order.size)} shall rest at {plain(order.trigger_price)} "
+        f"({order.price_type} price, rule {order.rule})"
         for order in found.protect.wanted
     ]
+    lines += [f"partly unprotected: {found.partly}"] if found.partly else []
     lines += [f"no stop can be placed: {why}" for why in found.protect.impossible]
     return lines or ["no rule asks for a stop"]
+
+
+def _of(size: Decimal | None) -> str:
+    return "" if size is None else f" for {plain(size)} contracts"
 
 
 def _rule_lines(view: View) -> list[str]:
