@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardd.errors import InvariantBroken
-from guardd.model.event import OrderPushed, OrdersRead
+from guardd.model.event import OrderPushed, OrdersRead, Pulse
 from guardd.model.fold import fold
 from guardd.model.intent import (
     FINISHED,
@@ -298,3 +298,24 @@ def update(
         average_price=D(95000),
         venue_ms=START.wall_ms,
     )
+
+
+def test_of_a_life_that_lasts_the_newest_protection_of_each_slot_and_every_close_count_beyond_the_day() -> None:
+    """By them a stop that vanishes is known to have fired, and a tranche that filled from one that somebody cancelled."""
+    state = account(row())
+    placing = PlaceProtection(
+        key=key(), kind=ProtectionKind.STOP_LOSS, form=PlanForm.WHOLE, trigger_price=D(85000), price_type=PriceType.MARK,
+        size=None, position_size=D(100), leverage=D(10), margin_mode=MarginMode.ISOLATED,
+    )  # fmt: skip
+    verified = [
+        *(intent_of(state, placing, Action.STOP_LOSS, step=step) for step in (0, 1)),
+        *(close_intent(state, step=step) for step in (2, 3)),
+    ]
+    for intent in verified:
+        for stage in (*SENT, Stage.ACCEPTED, Stage.VERIFIED):
+            moved_to(state, intent, stage)
+    fold(state, Pulse(at=later(25 * 3600)))
+    assert [each.intent.step for each in state.finished] == [1, 2, 3]
+    state.held.clear()
+    fold(state, Pulse(at=later(25 * 3600)))
+    assert state.finished == []
