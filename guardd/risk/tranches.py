@@ -31,6 +31,8 @@ def filled_tranches(
     state: AccountState, held: Held, known: Mapping[RuleName, FilledTranche]
 ) -> dict[RuleName, FilledTranche]:
     """The tranches that are done, by slot: those known and those that the state shows now."""
+    if not any(_is_of_a_tranche(finished, held) for finished in state.finished):  # the path of every decision
+        return dict(known)
     done = {**known, **_finished_by_us(state, held, known)}
     for placed in sorted(_placed(state, held), key=lambda placed: _fires_first(placed, state)):
         slot, size, order_id = placed.intent.rule, share_of(placed), order_of(placed)
@@ -42,6 +44,13 @@ def filled_tranches(
             now_closed = held.position.closed_quantity
             done[slot] = FilledTranche(slot=slot, size=min(closed, size), closed=now_closed)
     return done
+
+
+def _is_of_a_tranche(finished: Finished, held: Held) -> bool:
+    intent = finished.intent
+    if intent.episode != held.episode.id:
+        return False
+    return share_of(finished) is not None or finished_slot(intent.rule) is not None
 
 
 def _finished_by_us(

@@ -52,9 +52,7 @@ def _price(rules: tuple[PolicyRule, ...], on: Modelled, kind: ProtectionKind) ->
     """Marks in the order in which they are reached; the one at which the sizes wanted make up the whole."""
     view = on.view
     risk, memory = view.risk, EpisodeMemory()
-    found = wanted_protection(
-        rules, on.state, view.held, risk, view.instrument, memory, blind=False, reached=risk.mark
-    )
+    found = wanted_protection(rules, on.state, view.held, risk, view.instrument, memory, blind=False, reached=risk.mark)
     sign = on.case.side.sign if kind is ProtectionKind.STOP_LOSS else -on.case.side.sign
     left = view.risk.quantity
     for order in sorted(found.protect.wanted, key=lambda order: -sign * order.trigger_price):
