@@ -297,7 +297,9 @@ async def test_marks_of_an_open_episode_outlive_the_day_and_those_of_an_ended_on
     bench.clock.pass_time(48 * HOUR_S)
     memory = await bench.memory()
     assert [mark.episode for mark in memory.rule_marks] == ["e1"]
-    assert [each.intent.episode for each in memory.recent] == ["e1"], "what was closed of a life counts as long as it lasts"
+    assert [each.intent.episode for each in memory.recent] == ["e1"], (
+        "what was closed of a life counts as long as it lasts"
+    )
     assert len(memory.client_ids) == 2
 
 
