@@ -4,7 +4,7 @@ None is never below and always above. Unknown makes a comparison unknown; `all`,
 decides nothing that the others don't decide already.
 """
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final, assert_never
@@ -30,6 +30,8 @@ class Use(StrEnum):
     """A reduce or close: only a number that may justify it."""
 
 
+_SIGNIFICANT: Final = Context(prec=20)
+"""A figure that stands still at its threshold isn't past it by what divisions leave in the last of their 28 digits."""
 AGELESS: Final = frozenset({Metric.DATA_AGE})
 """What is known while everything else is too old to be believed."""
 
@@ -68,8 +70,8 @@ def compare(leaf: Compare, risk: PositionRisk, use: Use) -> Truth:
         case Absent.NONE:
             return _truth(leaf.sense is Sense.ABOVE)
         case Decimal():
-            below = reading < leaf.threshold
-            return _truth(below if leaf.sense is Sense.BELOW else reading > leaf.threshold)
+            figure = _SIGNIFICANT.plus(reading)
+            return _truth(figure < leaf.threshold if leaf.sense is Sense.BELOW else figure > leaf.threshold)
         case _:
             assert_never(reading)
 

@@ -302,7 +302,8 @@ def _resting(view: View, memory: Memory | None, state: AccountState) -> Iterator
     )
     for order in found.protect.wanted:
         yield _of_order(order, view)
-    nowhere = (*found.protect.impossible, *found.notes)
+    partly = (found.partly,) if found.partly else ()
+    nowhere = (*found.protect.impossible, *partly, *found.notes)
     for text in nowhere:
         name, _, why = text.partition(": ")
         yield RuleTrigger(

@@ -19,7 +19,7 @@ from guardd.policy.memory import Memory
 from guardd.policy.triggers import RuleTrigger, When, triggers
 from tests.model.accounts import START, D, account, instrument, key, later, row
 from tests.policy.guarded import VERIFIED, acts, cross, guarded, policy_of, rule
-from tests.policy.trigger_law import run
+from tests.policy.trigger_law import Tally, check_case, run
 
 LONG = row(venue_liquidation=D(81000))
 TRIM = rule("{distance_to_liquidation: {below: 5%}}", "reduce: {by: 25%}", name="trim")
@@ -46,6 +46,12 @@ def test_a_rule_fires_on_one_side_of_its_price_and_nowhere_before_it() -> None:
     tally = run(seed=1, positions=200)
     assert tally.found[When.AT] > 50
     assert {"linear", "inverse"} == {kind.split()[0] for kind in tally.kinds}
+
+
+@pytest.mark.parametrize(("seed", "case"), [(1, 35225)])
+def test_an_account_that_once_broke_the_law_keeps_it(seed: int, case: int) -> None:
+    """An even inverse hedge whose ratio stands at its threshold: the 28th digit of a division was past it at some marks."""
+    check_case(seed, case, Tally())
 
 
 # Each answer
