@@ -263,7 +263,8 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
     fired = gone.order_id in scene.state.fired
     if slot.kind is ProtectionKind.STOP_LOSS and (fired or _fired_unseen(slot, scene)):
         return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
-    if (fired or slot.wanted.size is not None) and _position_is_older(scene):
+    can_wait = slot.kind is ProtectionKind.TAKE_PROFIT or slot.wanted.size is not None
+    if can_wait and _position_is_older(scene):
         return Steps(position_first=True)
     if fired:
         return _place_missing(slot, scene, reason=f"its {slot.kind} was triggered and closed nothing")

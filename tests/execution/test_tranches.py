@@ -124,6 +124,18 @@ async def test_a_take_profit_that_was_triggered_and_closed_nothing_is_placed_aga
     assert (steps.notes, steps.contested, steps.fired) == ((), "", ())
 
 
+async def test_a_take_profit_that_is_gone_is_not_put_back_before_a_read_shows_that_it_did_not_close_everything(
+    bench: Bench,
+) -> None:
+    whole = wanted("110", kind=TP)
+    await bench.protect(whole)
+    bench.venue.plans.clear()
+    bench.clock.pass_time(1)
+    bench.post(await bench.venue.orders())
+    steps = reconcile(protect(whole), bench.state, BOUNDS, now=bench.now)
+    assert (steps.proposals, steps.notes, steps.position_first) == ((), (), True)
+
+
 @pytest.mark.parametrize("position_first", [True, False])
 async def test_what_a_fired_tranche_left_is_reckoned_alike_whichever_push_comes_first(
     bench: Bench, position_first: bool
