@@ -216,7 +216,7 @@ def no_close_turned_or_enlarged_a_position(made: Stage) -> None:
             assert before * after >= 0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**32))
 def test_every_coin_and_the_pool_obey_their_laws_after_every_step(seed: int) -> None:
     def laws(made: Stage, held: Held) -> None:
