@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from guardd.cli.cases import Tested, results_of
+from guardd.cli import cases
 from guardd.daemon.wiring import policy_from
 from guardd.policy.check import Bench, Weight, findings
 from guardd.policy.language import Notify
@@ -69,19 +69,19 @@ def test_the_one_that_only_observes_has_no_action_but_telling() -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in MUTATED])
 def test_every_case_passes_with_its_probes(name: str) -> None:
-    hold(results_of(READY / "tests" / f"{name}.cases.yaml"))
+    hold(cases.results_of(READY / "tests" / f"{name}.cases.yaml"))
 
 
 @pytest.mark.timeout(300)  # some thirty mutants, each played until a case or probe fails
 @pytest.mark.parametrize("name", MUTATED)
 def test_every_case_passes_with_its_probes_and_no_mutant_survives(name: str) -> None:
-    result = results_of(READY / "tests" / f"{name}.cases.yaml", mutate=True)
+    result = cases.results_of(READY / "tests" / f"{name}.cases.yaml", mutate=True)
     hold(result)
     assert [f"{each.mutant.place.line}: {each.mutant.what}" for each in result.survivors] == []
     assert len(result.tried) >= 20
 
 
-def hold(result: Tested) -> None:
+def hold(result: cases.Tested) -> None:
     wrong = [pairing for played in result.played for pairing in played.verdict.pairings if pairing.wrong]
     assert wrong == []
     assert [each.probe.name for played in result.played for each in played.probed if not each.holds] == []
