@@ -25,7 +25,7 @@ from guardd.model.intent import (
     Write,
 )
 from guardd.model.names import ClientId, MarginMode, OrderId, PositionKey, PositionMode
-from guardd.model.order import PlanForm
+from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected
 from guardd.venues.bitget.api import Api
 from guardd.venues.bitget.endpoint import Endpoint
@@ -158,6 +158,8 @@ class Writes:
         self, write: PlaceProtection, client_id: ClientId, mode: PositionMode, category: Category, errand: _Errand
     ) -> Outcome:
         listed = await _looked(self._reads.strategies(category, self._look_s(errand)))
+        if isinstance(listed, Rejected) and write.kind is ProtectionKind.TAKE_PROFIT:
+            return listed  # nothing hurries: it goes onto the stop's object once the list can be read
         if isinstance(listed, Rejected):
             # Nobody can tell whether an owner's take-profit rests: an order for the size held replaces none.
             sized = replace(write, form=PlanForm.SIZED, size=write.position_size)

@@ -238,6 +238,14 @@ async def test_where_the_list_cant_be_read_a_stop_for_the_size_held_replaces_nob
     assert request.body["clientOid"] == "gd1abc-sp"
 
 
+async def test_where_the_list_cant_be_read_a_take_profit_waits_for_it() -> None:
+    on = await holding()
+    on.network.on("unfilled-strategy-orders", TIMED_OUT)
+    outcome = await on.send(protection(PlanForm.WHOLE, kind=ProtectionKind.TAKE_PROFIT))
+    assert isinstance(outcome, Rejected)
+    assert on.network.writes == []
+
+
 @pytest.mark.parametrize("code", ["25200", "400172", "40808"])
 async def test_in_one_way_mode_a_stop_refused_for_a_parameter_is_tried_without_its_side(code: str) -> None:
     on = await holding(mode="one_way_mode")
