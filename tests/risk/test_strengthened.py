@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from guardd.model.names import MarginMode, Side
@@ -38,12 +38,16 @@ def standing(side: Side, mode: MarginMode, leverage: int, away: int, quantity: i
     return on, assess_on(on, mark=mark)
 
 
+@example((Side.LONG, MarginMode.ISOLATED, 38, 1, 415, 11386))
 @given(drawn)
 def test_I15_more_behind_a_position_never_brings_its_end_nearer(
     figures: tuple[Side, MarginMode, int, int, int, int],
 ) -> None:
     *where, cents = figures
     on, before = standing(*where)
+    ours = on.near_liquidation
+    assume(ours is Absent.NONE or (is_value(ours) and where[0].sign * (before.mark - ours) > 0))
+    # Past our own price the venue's alone is seen: ours, once it is on its side again, may be the nearer one.
     after = assess_on(with_more_behind(on, Decimal(cents) / 100), mark=before.mark)
     for name in ("distance_to_liquidation", "closing_distance_to_liquidation", "buffer_left"):
         was, now = getattr(before, name), getattr(after, name)
