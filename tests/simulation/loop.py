@@ -5,7 +5,7 @@ When no task can run, time jumps to the next timer. Nothing here reads the machi
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
 from guardd.model.instant import MS_PER_S, NS_PER_MS, NS_PER_S, Instant
@@ -35,13 +35,46 @@ class _Skipping(selectors.SelectSelector):
         return []
 
 
+class _Watched(Coroutine[Any, Any, Any]):
+    """A coroutine that tells each time it stops at an await."""
+
+    def __init__(self, inner: Coroutine[Any, Any, Any], stopped: Callable[[], None]) -> None:
+        self._inner, self._stopped = inner, stopped
+
+    def send(self, value: Any) -> Any:
+        waits_for = self._inner.send(value)
+        self._stopped()
+        return waits_for
+
+    def throw(self, *error: Any) -> Any:
+        waits_for = self._inner.throw(*error)
+        self._stopped()
+        return waits_for
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._inner.__await__()
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`now_s` moves by timers alone. `turns` counts the loop's rounds: a measure of work that no machine changes."""
+    """`now_s` moves by timers alone. `turns` counts the loop's rounds: a measure of work that no machine changes.
+
+    `on_await` is told the name of each task of the guard's hands that stops at an await: that is where it can be killed.
+    """
 
     def __init__(self) -> None:
         self.now_s = BEGINS_S
         self.turns = 0
+        self.on_await: Callable[[str], None] | None = None
         super().__init__(_Skipping(self._skip))
+
+    def create_task(self, coro: Any, *, name: str | None = None, context: Any = None) -> Any:
+        told = self.on_await
+        if told is not None and name is not None and ("/intent " in name or "/resolve " in name):
+            coro = _Watched(coro, lambda: told(name))
+        return super().create_task(coro, name=name, context=context)
 
     def time(self) -> float:
         return self.now_s

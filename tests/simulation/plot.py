@@ -90,6 +90,8 @@ class Plot:
     kills: tuple[float, ...]
     seconds: float
     tick_s: float
+    kill_at_await: int | None = None
+    """Kill it where its hands stop at an await for the so-manieth time."""
 
     def without(self, strikes: set[int]) -> "Plot":
         """The same without some of its strikes: for finding the ones that matter."""

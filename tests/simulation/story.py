@@ -56,6 +56,10 @@ class Told:
     strikes: dict[str, int]
     open_breach: bool
     requests: int
+    awaits: int
+    """Where the guard's hands could have been killed: each await of an intent's way, in all lives together."""
+    left: list[str]
+    """What is held and what rests at the end."""
     tails: list[str] = field(default_factory=list)
     tape: list[str] = field(default_factory=list)
 
@@ -110,6 +114,8 @@ class _Story:
         self.struck: dict[str, int] = {}
         self.tails: list[str] = []
         self.starts: dict[str, Decimal] = {}
+        self.awaits = 0
+        loop.on_await = self._awaits
 
     async def run(self) -> Told:
         self._open_positions()
@@ -139,6 +145,8 @@ class _Story:
             strikes={**self.struck, "lost": self.weather.lost},
             open_breach=self.checks.open_breach,
             requests=len(self.room.server.stamps.requests),
+            awaits=self.awaits,
+            left=self._left(),
             tails=self.tails,
             tape=self._tape(),
         )
@@ -302,13 +310,19 @@ class _Story:
         for at_s in self.plot.kills:
             await self._until(at_s)
             guard = self.guard
-            if guard is None:
-                continue
-            onto = self.home / f"data-{next(self.lives)}"
-            self.tails.append(guard.kill(onto).value)
-            self.guard = None
-            await asyncio.sleep(self.chance.choice((0.05, 0.5, 3.0, 20.0)))
-            self._start(onto)
+            if guard is not None:
+                self._kill(guard, down_s=self.chance.choice((0.05, 0.5, 3.0, 20.0)))
+
+    def _awaits(self, task: str) -> None:
+        self.awaits += 1
+        if self.guard is not None and self.awaits == self.plot.kill_at_await:
+            self._kill(self.guard, down_s=0.05)
+
+    def _kill(self, guard: Process, *, down_s: float) -> None:
+        onto = self.home / f"data-{next(self.lives)}"
+        self.tails.append(guard.kill(onto).value)
+        self.guard = None
+        self.loop.call_later(down_s, self._start, onto)
 
     def _start(self, data: Path) -> None:
         if data.name == "data-0":
@@ -341,6 +355,15 @@ class _Story:
         rows = [f"{(r.at_ms - self.checks.began_ms) / 1e3:.3f} {r.as_json()}" for r in self.exchange.ledger._rows]
         lines = [*self.told_facts, *stamps, *rows]
         return sorted(lines, key=lambda line: float(line.split(" ", 1)[0]))
+
+    def _left(self) -> list[str]:
+        """An order for exactly what is held is one for all of it."""
+        held = {(each.symbol, each.side): each.size for each in self.exchange.query.positions(UID) if each.size}
+        found = [f"{symbol} {side.value} {size}" for (symbol, side), size in held.items()]
+        for plan in self.exchange.query.open_plans(UID):
+            size = "whole" if plan.size is None or plan.size in held.values() else str(plan.size)
+            found.append(f"{plan.symbol} {plan.kind.value} {plan.side.value} {plan.trigger_price} {size}")
+        return sorted(found)
 
     def _mark(self, symbol: str) -> Decimal:
         quote = self.exchange.query.quote(symbol)

@@ -5,8 +5,13 @@ import sys
 
 import pytest
 
+from guardd.simulator.run import SimulatedVenue
+from tests.simulation.crash_points import killed, wrongs
 from tests.simulation.plot import drawn
 from tests.simulation.story import tell
+
+# A kill leaves what was not begun yet where it stood.
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 
 SHORT_S = 120.0
 
@@ -28,3 +33,12 @@ def test_the_same_seed_is_the_same_story_whatever_the_hash_seed() -> None:
         for seed in ("1", "2")
     ]
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("venue", list(SimulatedVenue))
+def test_I08_killed_at_an_await_of_its_hands_the_same_stands_in_the_end(venue: SimulatedVenue) -> None:
+    """Nine of them here; all: `python -m tests.simulation.crash_points`."""
+    whole = killed(venue, 0)
+    assert whole.awaits >= 30
+    assert whole.breaches == []
+    assert [line for at in range(1, whole.awaits + 1, whole.awaits // 9) for line in wrongs(killed(venue, at), whole)] == []
