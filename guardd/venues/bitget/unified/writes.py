@@ -2,10 +2,11 @@
 
 A second form is tried within the same deadline, and only after an answer that proves that the first did nothing. A strategy order
 may hold two legs: what is there is read before anything is placed beside it, changed or ended, and each leg that shall stay is said
-again.
+again. So the changes of one position's strategy orders go one after another: of two at once the later would undo the earlier.
 """
 
-from collections.abc import Coroutine, Iterable
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar, assert_never
@@ -69,6 +70,7 @@ class Writes:
         self._reads = reads
         self._clock = clock
         self._removals: dict[OrderId, int] = {}
+        self._turns: dict[PositionKey, asyncio.Lock] = {}
         self.funding_read = False
         """The key may read the funding side: what isn't there is never asked for."""
 
@@ -87,11 +89,17 @@ class Writes:
                 errand = _Errand(lane, f"{write.key} {write.kind}", ends_ns)
                 row = self._reads.rows.get(write.key)
                 mode = position_mode if row is None else row.position_mode
-                return await self._place(write, client_id, mode, barred, errand)
+                return await self._in_turn(
+                    write.key, errand, lambda: self._place(write, client_id, mode, barred, errand)
+                )
             case ModifyProtection():
-                return await self._modify(write, barred, _Errand(lane, f"{write.key} {write.kind}", ends_ns))
-            case CancelOrder():
+                errand = _Errand(lane, f"{write.key} {write.kind}", ends_ns)
+                return await self._in_turn(write.key, errand, lambda: self._modify(write, barred, errand))
+            case CancelOrder(kind=CancelKind.RESTING):
                 return await self._cancel(write, barred, _Errand(lane, f"{write.key} cancel", ends_ns))
+            case CancelOrder():
+                errand = _Errand(lane, f"{write.key} cancel", ends_ns)
+                return await self._in_turn(write.key, errand, lambda: self._cancel(write, barred, errand))
             case SetLeverage():
                 return await self._set_leverage(write, barred, _Errand(lane, f"{write.key} leverage", ends_ns))
             case AddMargin():
@@ -113,6 +121,21 @@ class Writes:
         if unguarded or category is Category.COIN:
             return _not_sent(Reason.UNSUPPORTED, unguarded or "Coin-M isn't guarded in a unified account")
         return category
+
+    async def _in_turn(
+        self, key: PositionKey, errand: _Errand, change: Callable[[], Coroutine[Any, Any, Outcome]]
+    ) -> Outcome:
+        """A stop and a take-profit that were decided together come as stop first: the other joins its object then."""
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._left_s(errand)):
+                await turn.acquire()
+        except TimeoutError:
+            return _not_sent(Reason.NOT_SENT, "another change of this position's stops was under way all the time")
+        try:
+            return await change()
+        finally:
+            turn.release()
 
     # Closes
 

@@ -240,6 +240,35 @@ async def test_I3_I13_stop_and_take_profit_share_an_object_and_end_apart(second:
         assert on.said("lost-leg") == []
 
 
+async def test_a_stop_and_a_take_profit_sent_at_once_share_an_object_stop_first() -> None:
+    async with stand() as on:
+        await hold(on)
+        stop, take = await asyncio.gather(placed(on, STOP, "gd1stop"), placed(on, TAKE, "gd1take"))
+        assert sorted(await plans(on)) == sorted([stop, take])
+        assert stop.partition(":")[0] == take.partition(":")[0]
+
+
+async def test_two_changes_of_one_object_at_once_don_t_undo_each_other() -> None:
+    async with stand() as on:
+        await hold(on)
+        stop, take = await placed(on, STOP, "gd1stop"), await placed(on, TAKE, "gd1take")
+
+        def moved(order_id: OrderId, to: int) -> ModifyProtection:
+            kind = ProtectionKind.STOP_LOSS if order_id == stop else ProtectionKind.TAKE_PROFIT
+            return ModifyProtection(
+                key=LONG_BTC,
+                order_id=order_id,
+                kind=kind,
+                form=PlanForm.WHOLE,
+                trigger_price=dec(to),
+                price_type=PriceType.MARK,
+                size=None,
+            )
+
+        await asyncio.gather(send(on, moved(stop, 86000), "gd1a"), send(on, moved(take, 96000), "gd1b"))
+        assert {each.trigger_price for each in (await plans(on)).values()} == {dec(86000), dec(96000)}
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 async def test_a_leg_is_moved_and_ended_while_the_other_stays_whatever_an_omitted_leg_means(keeps: bool) -> None:
     async with stand(options=Options(modify_keeps_legs=keeps)) as on:
