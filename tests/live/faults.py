@@ -299,7 +299,7 @@ CASES: Final = (
         wait_s=45,
         quick=False,
         told=("stream_down",),
-        told_within_s=32,
+        told_within_s=33,
     ),
     Case(
         name="cancel-without-data",

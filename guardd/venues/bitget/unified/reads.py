@@ -57,6 +57,12 @@ _Read = TypeVar("_Read")
 _Other = TypeVar("_Other")
 
 
+REFRESHED_ONE_BY_ONE_MAX: Final = 5
+"""More contracts than these are read by the lists of their categories: a handful of calls, however many are held."""
+TIERS_AT_ONCE: Final = 10
+TIERS_KEPT_S: Final = 600.0
+
+
 class Reads:
     """The reads of one account. It remembers which category a symbol is of, the rows of the last read of the positions, and the
     settings: what a write has to name."""
@@ -80,6 +86,8 @@ class Reads:
         self.rows: dict[PositionKey, HeldRow] = {}
         self.settings: Settings | None = None
         self._given: dict[Symbol, Instrument] = {}
+        self._tiers_read: dict[Symbol, tuple[int, tuple[MarginTier, ...]]] = {}
+        """With the monotonic ns at which each was read."""
         self.expected: dict[OrderId, tuple[Leg, ...]] = {}
         """Objects that we changed, and the legs they must have since: an owner's own must not get lost (10.1)."""
         self._entries: tuple[PlanOrder, ...] = ()
@@ -162,7 +170,7 @@ class Reads:
         """Contract and tiers of each symbol; Coin-M and dated ones with the reason why they aren't guarded."""
         wanted = sorted(set(symbols))
         known = [symbol for symbol in wanted if symbol in self.contracts]
-        if len(known) < len(wanted):
+        if len(known) < len(wanted) or len(wanted) > REFRESHED_ONE_BY_ONE_MAX:
             await self.load_contracts()
         else:
             await together(*(self._refresh(self.contracts[symbol]) for symbol in known))
@@ -171,7 +179,7 @@ class Reads:
             if symbol not in self.contracts:
                 self._tell(f"unguardable-{symbol}", f"{symbol} isn't a futures contract of this account: not guarded")
         guarded = [contract for contract in found if not contract.unguarded]
-        tiers = dict(zip(guarded, await together(*(self._tiers(contract) for contract in guarded)), strict=True))
+        tiers = await self._tiers_of(guarded)
         self.warnings.of_contracts(found, self._api.time.timestamp_ms())
         given = [contract.instrument(tiers.get(contract, ())) for contract in found]
         self._given |= {each.symbol: replace(each, unguarded=self.why_unguarded(each.symbol)) for each in given}
@@ -293,6 +301,20 @@ class Reads:
             found = ()
         self.contracts.pop(contract.symbol, None)
         self.contracts |= {each.symbol: each for each in found if each.symbol == contract.symbol}
+
+    async def _tiers_of(self, contracts: Sequence[Contract]) -> dict[Contract, tuple[MarginTier, ...]]:
+        """A call each: in small groups, which wait for the budget in turn; what was read a moment ago isn't asked for again when
+        a later group fails."""
+        now_ns = self._clock.monotonic_ns()
+        self._tiers_read = {
+            symbol: read for symbol, read in self._tiers_read.items() if now_ns - read[0] < TIERS_KEPT_S * NS_PER_S
+        }
+        missing = [contract for contract in contracts if contract.symbol not in self._tiers_read]
+        for start in range(0, len(missing), TIERS_AT_ONCE):
+            group = missing[start : start + TIERS_AT_ONCE]
+            for contract, tiers in zip(group, await together(*(self._tiers(each) for each in group)), strict=True):
+                self._tiers_read[contract.symbol] = (self._clock.monotonic_ns(), tiers)
+        return {contract: self._tiers_read[contract.symbol][1] for contract in contracts}
 
     async def _tiers(self, contract: Contract) -> tuple[MarginTier, ...]:
         query = (("category", contract.category.value), ("symbol", contract.symbol))

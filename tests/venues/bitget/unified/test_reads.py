@@ -264,6 +264,17 @@ async def test_a_contract_comes_with_its_tiers_and_coin_m_with_its_reason() -> N
     assert [request.query["symbol"] for request in on.network.sent("position-tier")] == ["BTCUSDT"]
 
 
+async def test_tiers_that_were_read_a_moment_ago_are_not_asked_for_again_and_later_they_are() -> None:
+    on = await opened()
+    on.network.on("position-tier", ok(samples.data("position_tier.json")))
+    first = await on.venue.instruments([BTC])
+    assert await on.venue.instruments([BTC]) == first
+    assert len(on.network.sent("position-tier")) == 1
+    on.clock.pass_time(601)
+    await on.venue.instruments([BTC])
+    assert len(on.network.sent("position-tier")) == 2
+
+
 async def test_an_unknown_symbol_is_looked_for_in_all_lists_left_out_and_told() -> None:
     on = await opened()
     on.network.on("position-tier", ok(samples.data("position_tier.json")))
