@@ -55,7 +55,9 @@ class Supervisor:
         self, name: str, coroutine: Coroutine[Any, Any, None], *, failed: Callable[[str], None]
     ) -> asyncio.Task[None]:
         """Run one piece of work to its end; a failure is told, never raised into a sibling, never repeated."""
-        return self._spawn(name, _tell_failure(name, coroutine, failed))
+        task = self._spawn(name, _tell_failure(name, coroutine, failed))
+        task.add_done_callback(lambda _: coroutine.close())  # one that was told to stop before it began
+        return task
 
     async def unless(self, stopping: asyncio.Event, name: str, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Do this to its end, and raise what it raises; false when `stopping` came first: then it was cut off where it stood."""

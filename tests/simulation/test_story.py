@@ -41,4 +41,6 @@ def test_I08_killed_at_an_await_of_its_hands_the_same_stands_in_the_end(venue: S
     whole = killed(venue, 0)
     assert whole.awaits >= 30
     assert whole.breaches == []
-    assert [line for at in range(1, whole.awaits + 1, whole.awaits // 9) for line in wrongs(killed(venue, at), whole)] == []
+    assert [
+        line for at in range(1, whole.awaits + 1, whole.awaits // 9) for line in wrongs(killed(venue, at), whole)
+    ] == []
