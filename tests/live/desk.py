@@ -274,7 +274,7 @@ class RunningGuard:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    async def ended(self, *, within_s: float = 20) -> int:
+    async def ended(self, *, within_s: float = 30) -> int:
         """Wait for its own end; the exit code."""
         code = await asyncio.wait_for(self.process.wait(), within_s)
         if self._reader is not None:
