@@ -1,4 +1,5 @@
-"""Why a position that a read lost may still be there (I6): an order that isn't ours rests on it, or its margin is still in use.
+"""Why a position that a read lost may still be there (I6): an order that isn't ours rests on it, its margin is still in use, or
+no coin of the pool behind it has moved: a close pays a fee and realises a profit or a loss.
 
 The margin in use was told with a balance, those of the other positions with their own rows, at other marks. They are compared as of
 the balance: what another position may have had then is subtracted in full, and where that can't be known the margin says nothing.
@@ -6,7 +7,8 @@ the balance: what another position may have had then is subtracted in full, and 
 
 from decimal import Decimal
 
-from guardd.model.account import Balance
+from guardd.model.account import Balance, Wallet
+from guardd.model.instant import Instant
 from guardd.model.names import MarginMode
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Held
@@ -26,10 +28,25 @@ def suspicion(state: AccountState, held: Held) -> str:
     margin, balance = held.position.margin, state.balance_behind(held.key.symbol)
     if balance is None or not is_value(margin) or margin_is_older(state, held):
         return ""
+    if held.wallets and _amounts(balance.wallets) == _amounts(held.wallets):
+        return "no fee of its close was paid"
     others = _others(state, held, balance)
     if others is not None and balance.position_margin - others >= margin / 2:
         return "its margin is still in use"
     return ""
+
+
+def wallets_until(state: AccountState, held: Held, shown: Instant) -> tuple[Wallet, ...]:
+    """The coins of the pool while it was held for sure: by the newest balance from before a read that showed it."""
+    balance = state.balance_behind(held.key.symbol)
+    if balance is None or not balance.pooled or state.balances_at is None:
+        return ()
+    return balance.wallets if state.balances_at.mono_ns <= shown.mono_ns else held.wallets
+
+
+def _amounts(wallets: tuple[Wallet, ...]) -> dict[str, Decimal]:
+    """The prices of coins move by themselves."""
+    return {each.coin: each.amount for each in wallets}
 
 
 def _others(state: AccountState, held: Held, balance: Balance) -> Decimal | None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final, assert_never
 
 from guardd.errors import InvariantBroken
-from guardd.model import doubt
+from guardd.model import doubt, lives
 from guardd.model.equity import balances_read, ledger_read
 from guardd.model.event import (
     BalancePushed,
@@ -54,9 +54,10 @@ from guardd.model.intent import (
 from guardd.model.names import OrderId, PositionKey, PositionMode, Symbol
 from guardd.model.order import OrderAction
 from guardd.model.outcome import Accepted
-from guardd.model.position import Episode, Position, PositionUpdate, episode_id
+from guardd.model.position import Position, PositionUpdate, episode_id
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import (
+    REMEMBERED_S,
     AccountState,
     Anchor,
     Finished,
@@ -70,15 +71,8 @@ from guardd.model.state import (
     lasting,
 )
 
-FLAT_CONFIRMED_AFTER_S: Final = 2.0
-"""Two reads at least this far apart confirm that a position is gone (interfaces.md 2.1)."""
-SUSPECT_CONFIRMED_AFTER_S: Final = 10.0
-SUSPECT_READS: Final = 3
-"""A read that lost a position whose margin is still in use, or that still has a stranger's order on it, needs this many reads
-over `SUSPECT_CONFIRMED_AFTER_S`: a leftover order may rest for ever, so it can't forbid belief for ever (I6)."""
 MARK_SILENT_S: Final = 3.0
 """A stream that was silent this long when the positions were asked for gives way to their marks (BitMart reference, 18.7)."""
-REMEMBERED_S: Final = 24 * 3600.0
 
 _NOTHING: Final = Folded()
 _EVERYTHING: Final = Folded(everything=True)
@@ -178,9 +172,9 @@ def _positions_read(state: AccountState, event: PositionsRead) -> Folded:
         news.extend(_row(state, row, event))
     for key in sorted(set(state.held) - seen):
         if state.position_mode is PositionMode.ONE_WAY and key._replace(side=key.side.opposite) in seen:
-            news.append(_end(state, state.held[key], "its sign changed"))
+            news.append(lives.end(state, state.held[key], "its sign changed"))
         else:
-            news.extend(_missing(state, state.held[key], event))
+            news.extend(lives.missing(state, state.held[key], event))
     state.positions_at = event.at
     return Folded(everything=True, news=tuple(news))
 
@@ -195,79 +189,22 @@ def _row(state: AccountState, row: Position, event: PositionsRead) -> list[News]
             state.marks[row.key.symbol] = rest_mark
     held = state.held.get(row.key)
     if held is None:
-        return [_begin(state, row, event.at)]
+        return [lives.begin(state, row, event.at)]
     if row.venue_ms < held.position.venue_ms:
         return [News(kind=NewsKind.READ_WANTED, key=row.key, text="a read older than what is known")]
     news: list[News] = []
     if row.opened_ms is not None and episode_id(row.key, row.opened_ms) != held.episode.id:
-        news.append(_end(state, held, "closed and opened again between two reads"))
-        return [*news, _begin(state, row, event.at)]
+        news.append(lives.end(state, held, "closed and opened again between two reads"))
+        return [*news, lives.begin(state, row, event.at)]
     if row.quantity != held.position.quantity:
         held.changed = event.at
-        _note_quantity(held, row.quantity, event.at)
+        lives.note_quantity(held, row.quantity, event.at)
     held.position, held.read = row, event.at
     held.missing_since, held.missing_reads, held.close_seen = None, 0, None
+    held.wallets = doubt.wallets_until(state, held, event.started)
     if row.quantity > held.episode.largest_quantity:
-        news.append(_grow(held, state))
+        news.append(lives.grow(held, state))
     return news
-
-
-def _begin(state: AccountState, row: Position, at: Instant) -> News:
-    opened_ms = row.opened_ms if row.opened_ms is not None else at.wall_ms
-    episode = Episode(
-        id=episode_id(row.key, opened_ms),
-        key=row.key,
-        first_seen_ms=at.wall_ms,
-        largest_quantity=row.quantity,
-        largest_notional=_notional(state, row),
-    )
-    if (known := state.remembered.pop(episode.id, None)) is not None:
-        episode = replace(
-            known,
-            largest_quantity=max(known.largest_quantity, episode.largest_quantity),
-            largest_notional=max(known.largest_notional, episode.largest_notional),
-        )
-    state.held[row.key] = Held(position=row, episode=episode, read=at, changed=at, begun=at)
-    return News(kind=NewsKind.EPISODE_BEGAN, key=row.key, episode=episode)
-
-
-def _grow(held: Held, state: AccountState) -> News:
-    position = held.position
-    held.episode = replace(
-        held.episode,
-        largest_quantity=position.quantity,
-        largest_notional=max(held.episode.largest_notional, _notional(state, position)),
-    )
-    return News(kind=NewsKind.EPISODE_CHANGED, key=position.key, episode=held.episode)
-
-
-def _end(state: AccountState, held: Held, text: str) -> News:
-    state.held.pop(held.key, None)
-    fired = [order_id for order_id, key in state.fired.items() if key == held.key and order_id in state.own_order_ids]
-    state.fired = {order_id: key for order_id, key in state.fired.items() if key != held.key}
-    state.pushed_quantities.pop(held.key, None)
-    for progress_key in [key for key in state.progress if key[0] == held.episode.id]:
-        del state.progress[progress_key]
-    order_id = fired[-1] if fired else None
-    return News(kind=NewsKind.EPISODE_ENDED, key=held.key, episode=held.episode, order_id=order_id, text=text)
-
-
-def _missing(state: AccountState, held: Held, event: PositionsRead) -> list[News]:
-    """A read did not show a position: believed when a push said so too, or when later reads agree (I6)."""
-    if held.close_seen is not None and event.started.mono_ns >= held.close_seen.mono_ns:
-        return [_end(state, held, "the venue's push and a read agree that it is gone")]
-    if held.missing_since is None:
-        held.missing_since, held.missing_reads = event.started, 1
-        return [News(kind=NewsKind.READ_WANTED, key=held.key, text="missing from a read")]
-    held.missing_reads += 1
-    waited_s = event.started.seconds_since(held.missing_since)
-    suspicion = doubt.suspicion(state, held)
-    if suspicion and not (waited_s >= SUSPECT_CONFIRMED_AFTER_S and held.missing_reads >= SUSPECT_READS):
-        return [News(kind=NewsKind.POSITION_SUSPECT, key=held.key, text=suspicion)]
-    unsure = waited_s < SUSPECT_CONFIRMED_AFTER_S and doubt.margin_is_older(state, held)
-    if waited_s < FLAT_CONFIRMED_AFTER_S or unsure:
-        return [News(kind=NewsKind.READ_WANTED, key=held.key, text="missing from a read")]
-    return [_end(state, held, f"{held.missing_reads} reads agree that it is gone")]
 
 
 def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
@@ -303,7 +240,7 @@ def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
 
 def _changed_by_push(state: AccountState, held: Held, update: PositionUpdate, at: Instant) -> list[News]:
     """A new quantity makes the venue's figures of the old one unknown until a read brings them (L and quantity of one snapshot)."""
-    _note_quantity(held, update.quantity, at)
+    lives.note_quantity(held, update.quantity, at)
     held.position = replace(
         held.position,
         quantity=update.quantity,
@@ -319,22 +256,8 @@ def _changed_by_push(state: AccountState, held: Held, update: PositionUpdate, at
     held.changed = at
     news = [News(kind=NewsKind.READ_WANTED, key=update.key, text="the quantity changed")]
     if update.quantity > held.episode.largest_quantity:
-        news.append(_grow(held, state))
+        news.append(lives.grow(held, state))
     return news
-
-
-def _note_quantity(held: Held, quantity: Decimal, at: Instant) -> None:
-    """A quantity that ended later and was no smaller says all that an earlier one does."""
-    ended = held.position.quantity
-    kept = [(until, had) for until, had in held.had if had > ended and at.seconds_since(until) <= REMEMBERED_S]
-    held.had = [(until, had) for until, had in (*kept, (at, ended)) if had > quantity]
-
-
-def _notional(state: AccountState, row: Position) -> Decimal:
-    if is_value(row.notional):
-        return row.notional
-    instrument = state.instruments.get(row.key.symbol)
-    return instrument.notional(row.quantity, row.entry_price) if instrument else Decimal(0)
 
 
 # Orders

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar
 
-from guardd.model.account import Balance
+from guardd.model.account import Balance, Wallet
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import BlockKind, MarkSeen, StreamName
 from guardd.model.flow import Flow
@@ -37,6 +37,7 @@ from guardd.model.order import OrderAction, PlanOrder, RestingOrder
 from guardd.model.outcome import Outcome
 from guardd.model.position import Episode, Position
 
+REMEMBERED_S: Final = 24 * 3600.0
 PROBED_WITHIN_S: Final = 2.0
 """So long after a block's time its probe has been answered: by then it moved on, or it is gone."""
 
@@ -62,6 +63,8 @@ class Held:
     """Larger quantities than now that it had, each with the moment it ended: the limits ask for the hour's largest."""
     close_seen: Instant | None = None
     """A push said that it is gone; one read that agrees confirms it."""
+    wallets: tuple[Wallet, ...] = ()
+    """The coins of the pool behind it, by a balance from before a read that showed it."""
 
     @property
     def key(self) -> PositionKey:
@@ -154,6 +157,15 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A position that nothing but reads without it ended: if one shows it again, it was never gone."""
+
+    held: Held
+    pushed: Pushed | None
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
     """An instrument's last mark when the balance behind it was told."""
 
@@ -210,6 +222,8 @@ class AccountState:
     pending: dict[ClientId, Pending] = field(default_factory=dict)
     remembered: dict[EpisodeId, Episode] = field(default_factory=dict)
     """Lives that an earlier run saw and that may go on: one that a read shows again is the same life (I8)."""
+    lost: dict[EpisodeId, Lost] = field(default_factory=dict)
+    """Those of the last minutes, for what the rules remember of them to be there if they come back."""
     finished: list[Finished] = field(default_factory=list)
     """The last 24 hours, oldest first."""
     progress: dict[tuple[EpisodeId, RuleName], RuleProgress] = field(default_factory=dict)

@@ -135,8 +135,8 @@ class Memory:
                     rule.next_action, rule.acted, rule.cancelled = 0, None, None
 
     def forget_ended(self, state: AccountState) -> None:
-        """Drop what belongs to episodes that are over."""
-        alive = {held.episode.id for held in state.held.values()}
+        """Drop what belongs to episodes that are over; a lost one may come back."""
+        alive = {held.episode.id for held in state.held.values()} | set(state.lost)
         for episode in [episode for episode in self.episodes if episode not in alive]:
             del self.episodes[episode]
 

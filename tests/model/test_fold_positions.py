@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from guardd.model.account import Wallet
 from guardd.model.event import (
     BalancePushed,
     BalanceRead,
@@ -19,11 +20,11 @@ from guardd.model.event import (
 from guardd.model.fold import fold
 from guardd.model.instant import Instant
 from guardd.model.intent import Stage
-from guardd.model.names import ClientId, MarginMode, OrderId, PositionMode, Side
+from guardd.model.names import ClientId, MarginMode, OrderId, PositionMode, RuleName, Side
 from guardd.model.order import OrderAction, OrderUpdate, RestingKind, RestingOrder
 from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent, Reading
-from guardd.model.state import AccountState, Folded, News, NewsKind
+from guardd.model.state import AccountState, Folded, News, NewsKind, RuleProgress
 from tests.model.accounts import BTC, ETH, OPENED_MS, START, D, account, balance, key, later, row, stop
 from tests.model.intents import close_intent, moved_to
 
@@ -177,6 +178,75 @@ def test_I06_a_pools_margin_is_that_of_cross_positions_and_of_orders_that_wait_t
     used(state, later(2), "900")
     news = read(state, later(4), replace(isolated, venue_ms=later(4).wall_ms))
     assert kinds(news) == [NewsKind.POSITION_SUSPECT if suspect else NewsKind.EPISODE_ENDED]
+
+
+@pytest.mark.parametrize(
+    ("paid", "price", "kind"),
+    [
+        ("0", "1", NewsKind.POSITION_SUSPECT),
+        ("0", "1.01", NewsKind.POSITION_SUSPECT),
+        ("0.54", "1", NewsKind.EPISODE_ENDED),
+    ],
+)
+def test_I06_an_isolated_position_of_a_pool_is_suspect_while_no_fee_of_its_close_was_paid(
+    paid: str, price: str, kind: NewsKind
+) -> None:
+    """Nothing that such an account shows tells of isolated margin in use; what its coins amount to does (a price may move)."""
+    state = account(row(mode=MarginMode.ISOLATED))
+    (known,) = state.balances.values()
+
+    def told(at: Instant, amount: Decimal, price: str) -> None:
+        pool = replace(
+            known, currency="USD", pooled=True, wallets=(Wallet(coin="USDT", amount=amount, price=D(price)),)
+        )
+        state.balances = {}
+        fold(state, BalanceRead(at=at, balances=(pool,)))
+
+    told(later(1), D(2000), "1")
+    read(state, later(2), row(mode=MarginMode.ISOLATED, venue_ms=later(2).wall_ms))
+    read(state, later(3))
+    told(later(4), D(2000) - D(paid), price)
+    assert kinds(read(state, later(6))) == [kind]
+    read(state, later(12))
+    assert kinds(read(state, later(14))) == ([NewsKind.EPISODE_ENDED] if paid == "0" else [])
+
+
+def test_I08_a_position_that_reads_alone_ended_and_one_shows_again_is_the_same_life() -> None:
+    state = account(row())
+    push(state, later(0.5), "100")
+    first = state.held[key()].begun
+    state.progress[state.held[key()].episode.id, RuleName("trim")] = RuleProgress(steps=1)
+    read(state, later(1))
+    used(state, later(2), "0")
+    assert kinds(read(state, later(4))) == [NewsKind.EPISODE_ENDED]
+    assert kinds(read(state, later(5), newer(later(5), "40"))) == [NewsKind.EPISODE_BEGAN]
+    held = state.held[key()]
+    assert (held.begun, held.position.quantity, held.episode.largest_quantity) == (first, D(40), D(100))
+    assert [progress.steps for progress in state.progress.values()] == [1]
+    assert state.pushed_quantities[key()].quantity == D(100)
+
+
+def test_a_position_that_a_push_closed_or_that_was_opened_anew_is_another_life() -> None:
+    state = account(row())
+    state.progress[state.held[key()].episode.id, RuleName("trim")] = RuleProgress(steps=1)
+    push(state, later(1), "0")
+    assert kinds(read(state, later(2))) == [NewsKind.EPISODE_ENDED]
+    assert not state.lost
+    assert not state.progress
+    read(state, later(3), newer(later(3), opened_ms=OPENED_MS + 5))
+    assert state.held[key()].begun == later(3.1)
+
+
+def test_what_a_lost_position_left_behind_is_forgotten_in_the_end() -> None:
+    state = account(row())
+    state.progress[state.held[key()].episode.id, RuleName("trim")] = RuleProgress(steps=1)
+    for began, at in ((0, 1), (700, 800)):
+        read(state, later(began), newer(later(began), opened_ms=OPENED_MS + began))
+        read(state, later(at))
+        used(state, later(at + 1), "0")
+        read(state, later(at + 3))
+    assert [lost.at for lost in state.lost.values()] == [later(700.1)]
+    assert not state.progress
 
 
 def test_I06_a_strangers_order_on_it_makes_it_suspect_but_not_for_ever() -> None:
