@@ -51,19 +51,21 @@ class Agenda:
         for piece in self._pieces():
             self._waiting[piece] = True
 
-    def compare(self) -> None:
-        """After a read: only what the read changed, other than the mark, is looked at anew."""
-        pieces = self._pieces()
+    def compare(self) -> bool:
+        """After a read: only what the read changed, other than the mark, is looked at anew. True: something did."""
+        pieces, changed = self._pieces(), False
         for piece, symbols in pieces.items():
             figures = self._figures_of(piece, symbols)
             if self._figures.get(piece) != figures:
                 self._figures[piece] = figures
-                self._waiting[piece] = True
+                self._waiting[piece] = changed = True
         for piece in [piece for piece in self._figures if piece not in pieces]:
             del self._figures[piece]
             self._looked_ns.pop(piece, None)
             self._due_ns.pop(piece, None)
             self._waiting.pop(piece, None)
+            changed = True
+        return changed
 
     def pulse(self, now: Instant) -> None:
         """Bring up what nobody has looked at for a while, and what time has ripened."""

@@ -28,6 +28,7 @@ from guardd.model.decision import Close, Decision, Protect, Reduce, finish_name
 from guardd.model.equity import ledger_from_ms
 from guardd.model.event import (
     BalanceRead,
+    ClockRead,
     Event,
     ForeignGuardSeen,
     LedgerRead,
@@ -63,8 +64,13 @@ from guardd.venues.base import Venue
 
 LISTS_WITHOUT_STREAM_S: Final = 3.0
 """Orders are read this often while the private stream is down (BitMart reference, 18.7)."""
-VIEW_EVERY_NS: Final = 250_000_000
-"""How often people and metrics see a new state of the account: what became of a breach is told well within a second (I21)."""
+VIEW_AT_REST_NS: Final = 750_000_000
+"""How often people and metrics see a new state of the account while nothing but marks and time moves; what happened is shown at
+the next pulse. So what time alone brings, and what became of a breach, is told within a second (I21)."""
+ROUTINE: Final = frozenset(
+    {Pulse, PositionsRead, BalanceRead, OrdersRead, LedgerRead, PositionModeRead, ClockRead, SnapshotFinished}
+)
+"""Events that come by the clock: they are worth a look of their own only when something in them changed."""
 REVIEW_WAITS_NS: Final = 20_000_000
 """How long a review waits for an order that is on its way: journal and send take a millisecond or two."""
 SOFTWARE_STOP: Final = RuleName("software-stop")
@@ -132,6 +138,9 @@ class Guard:
         self._follow_up = False
         self._flattening = False
         self._viewed_ns = 0
+        self._restless = False
+        """Something happened that people shall see at the next pulse: what is being settled in a moment isn't an alarm."""
+        self._shows = True
         self._adopt_leash()
 
     @property
@@ -164,12 +173,16 @@ class Guard:
     def absorb(self, event: Event) -> None:
         """Fold an event now; what follows from it is decided when the inbox is read next."""
         folded = fold(self.state, event)
+        changed = True
         if folded.everything and not isinstance(event, OperatorSpoke):
-            self._agenda.compare()
+            changed = self._agenda.compare()
         elif folded.everything:
             self._agenda.everything()
         else:
             self._agenda.changed(folded.symbols)
+            changed = bool(folded.symbols)
+        if changed or folded.news or type(event) not in ROUTINE:
+            self._restless = True
         if isinstance(event, OrderPushed):
             self.executor.heard(event.update)
         self._follow_up = True
@@ -248,6 +261,7 @@ class Guard:
             return
         if aim.crossed(frame.symbol, frame.mark) or self._confirmation.waiting(frame.symbol):
             self._decide(frame.at, symbols=aim.affected(frame.symbol), frame_ns=frame.at.mono_ns)
+            self._restless = True
             self._acted_ns = frame.at.mono_ns
             self._agenda.changed(frozenset({frame.symbol}))
         if self._hands.software_stops:
@@ -269,6 +283,7 @@ class Guard:
 
     def _pulse(self, now: Instant) -> None:
         self._on_pulse(now)
+        self._shows = self._restless or self._lookout.undecided
         self._agenda.pulse(now)
         if self._settlements.passed(now):
             self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.LEDGER)
@@ -380,6 +395,7 @@ class Guard:
 
     def _tell(self, decided: Decided, now: Instant) -> None:
         """After the acting: nobody's ears stand before an order (architecture, the reaction path)."""
+        self._restless |= bool(decided.told or decided.fired)
         for symbol in sorted(decided.ask_rest):
             self.reader.want_mark(symbol)
         if decided.read_first:
@@ -450,12 +466,13 @@ class Guard:
     # Showing
 
     def _publish(self, now: Instant) -> None:
-        if now.mono_ns - self._viewed_ns < VIEW_EVERY_NS:
+        if not self._shows and now.mono_ns - self._viewed_ns < VIEW_AT_REST_NS:
             return
-        self._viewed_ns = now.mono_ns
+        self._viewed_ns, self._restless, self._shows = now.mono_ns, False, False
         account_condition = self._condition(now)
         changed = self.view is None or self.view.condition is not account_condition[0]
-        look = self._lookout.look(self._policy, self._hands, now)
+        solved = self._watch.solved if self._watch is not None else {}
+        look = self._lookout.look(self._policy, self._hands, now, solved=solved)
         self.view = account_view(
             self.state,
             mode=Mode.ENFORCE if self.state.armed and not self.state.foreign_guard else Mode.OBSERVE,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from guardd.daemon.ahead import Ahead
 from guardd.daemon.hands import Hands
 from guardd.daemon.view import Seen
 from guardd.model.decision import Protect
@@ -16,8 +17,8 @@ from guardd.model.intent import Action
 from guardd.model.names import EpisodeId, PositionKey, Severity, Symbol
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
-from guardd.policy.explain import NextRule, next_rule, view_of
 from guardd.policy.language import Policy
+from guardd.policy.watch import Solved
 from guardd.risk.ages import ages_of, blind_on, limits
 from guardd.risk.assess import AccountRisk, PositionRisk, assess_accounts
 from guardd.risk.backing import last_mark
@@ -30,9 +31,6 @@ DRIFT_TOLD_FROM: Final = Decimal("0.02")
 REPLACED_WITHIN_S: Final = 0.5
 """While a stop or a close is on its way, a loss of protection is told only when it lasts: neither moving a stop nor one that goes
 with its position is an alarm, and I21 leaves a second."""
-LOOK_AHEAD_EVERY_NS: Final = 1_000_000_000
-LOOK_AHEAD_AT_ONCE: Final = 2
-"""Solving for the next rule takes milliseconds; a few positions at each look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +55,7 @@ class Lookout:
         self._protected: dict[PositionKey, bool] = {}
         self._lost: dict[PositionKey, Instant] = {}
         self._looked: Instant | None = None
-        self._ahead_ns: dict[PositionKey, int] = {}
-        self._next: dict[PositionKey, NextRule | None] = {}
+        self._ahead = Ahead(state)
         self._mismatches: tuple[Mismatch, ...] = ()
         self._cleared: set[EpisodeId] = set()
         """Episodes that a cross-check once found nothing against."""
@@ -114,18 +111,16 @@ class Lookout:
             found.extend(f"{key.symbol} {key.side}: {what}" for what in blind)
         return tuple(found)
 
-    def _look_ahead(self, policy: Policy, now: Instant) -> None:
-        """Which rule comes next for a few positions, and at which mark: for people, so the one that waited longest goes first."""
-        waiting = sorted(self._state.held, key=lambda key: (self._ahead_ns.get(key, 0), key))[:LOOK_AHEAD_AT_ONCE]
-        for key in waiting:
-            if now.mono_ns - self._ahead_ns.get(key, -LOOK_AHEAD_EVERY_NS) >= LOOK_AHEAD_EVERY_NS:
-                self._ahead_ns[key] = now.mono_ns
-                view = view_of(policy, self._state, key, now)
-                self._next[key] = next_rule(view) if view is not None else None
+    @property
+    def undecided(self) -> bool:
+        """A stop is gone and its replacement may be on its way: whether that is an alarm is to be told in a moment."""
+        return bool(self._lost)
 
-    def look(self, policy: Policy, hands: Hands, now: Instant) -> Look:
-        """Everything that is shown, as of now."""
-        self._look_ahead(policy, now)
+    def look(
+        self, policy: Policy, hands: Hands, now: Instant, *, solved: Mapping[PositionKey, Solved] | None = None
+    ) -> Look:
+        """Everything that is shown, as of now. `solved`: what the guard's watch knows of each position."""
+        self._ahead.look(policy, solved or {}, now)
         passed_s = now.seconds_since(self._looked) if self._looked is not None else 0.0
         self._looked = now
         seen: dict[PositionKey, Seen] = {}
@@ -143,13 +138,8 @@ class Lookout:
             wish = self._wanted.get(key)
             covered = cover(self._state, held, risk, wanted=wish.wanted if wish is not None else (), now=now)
             self._count_unprotected(key, protected=covered.protected, passed_s=passed_s)
-            ahead = self._next.get(key)
-            seen[key] = Seen(
-                risk=risk,
-                cover=covered,
-                next_rule=ahead.rule if ahead is not None else None,
-                next_rule_at=ahead.at_mark_price if ahead is not None else Absent.NONE,
-            )
+            next_rule, next_rule_at = self._ahead.of(risk)
+            seen[key] = Seen(risk=risk, cover=covered, next_rule=next_rule, next_rule_at=next_rule_at)
             alarms.extend(self._alarms(key, risk, covered, hands, now))
         self._forget()
         marks = {key.symbol: risk.mark for key, risk in self.risks.items()}
@@ -208,15 +198,8 @@ class Lookout:
     def _forget(self) -> None:
         gone = [key for key in self._unprotected_s if key not in self._state.held]
         for key in gone:
-            for kept in (
-                self._wanted,
-                self._unprotected_s,
-                self._protected,
-                self._lost,
-                self.risks,
-                self._next,
-                self._ahead_ns,
-            ):
+            self._ahead.forget(key)
+            for kept in (self._wanted, self._unprotected_s, self._protected, self._lost, self.risks):
                 kept.pop(key, None)
 
 

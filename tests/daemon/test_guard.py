@@ -92,6 +92,8 @@ class GuardBench:
         self.guard.absorb(OperatorSpoke(at=now, word=OperatorWord.CONFIRM, why="test"))
         self.guard.begin()
         await self.settle(3)
+        self.guard.inbox.post(Pulse(at=self.clock.now()))
+        await self.settle(0.01)
 
     async def read(self, mark: str = "100") -> None:
         self.venue.rows = {

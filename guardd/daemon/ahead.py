@@ -1,0 +1,80 @@
+"""Which rule comes next for each position, and at which mark: for people, so it is solved when its answer may have changed.
+
+Solving halves over the whole policy and takes milliseconds. The watch (`policy/watch.py`) knows when an answer may be another: as
+long as it keeps a position's interval, no figure of that position changed and no rule changed its mind.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from guardd.model.instant import NS_PER_S, Instant
+from guardd.model.names import MarginMode, PositionKey, RuleName
+from guardd.model.reading import Absent, Reading
+from guardd.model.state import AccountState
+from guardd.policy.crossings import UNMOVED_BY_MARK
+from guardd.policy.explain import NextRule, next_rule, view_of
+from guardd.policy.language import Metric, Policy, compared
+from guardd.policy.watch import Solved
+from guardd.risk.assess import PositionRisk
+
+CHANGED_EVERY_NS: Final = NS_PER_S
+DRIFTING_EVERY_NS: Final = 10 * NS_PER_S
+"""What moves slowly and without an edge (the rest of a cross account, time, a drawdown) shifts the mark that is shown by little."""
+AT_ONCE: Final = 2
+"""A few positions at each look: no review stands long before a price frame."""
+_BY_THEMSELVES: Final = UNMOVED_BY_MARK - {Metric.LEVERAGE}
+"""Metrics that are other than they were without a figure of the position having changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    rule: NextRule | None
+    at_present: bool
+    """The rule is true already: its mark is the present one, whatever that is."""
+    solved: Solved | None
+    since_ns: int
+
+
+class Ahead:
+    """Kept by one lookout."""
+
+    def __init__(self, state: AccountState) -> None:
+        self._state = state
+        self._found: dict[PositionKey, _Found] = {}
+
+    def look(self, policy: Policy, solved: Mapping[PositionKey, Solved], now: Instant) -> None:
+        """Solve for a few of those positions whose answer may be another; the one that waited longest goes first."""
+        drifts = bool(compared(policy) & _BY_THEMSELVES)
+        due = [key for key in self._state.held if self._is_due(key, solved.get(key), now, drifts=drifts)]
+        if len(due) > AT_ONCE:
+            due = sorted(due, key=lambda key: (self._since_ns(key), key))[:AT_ONCE]
+        for key in due:
+            view = view_of(policy, self._state, key, now)
+            rule = next_rule(view) if view is not None else None
+            at_present = rule is not None and view is not None and rule.at_mark_price == view.risk.mark
+            self._found[key] = _Found(rule=rule, at_present=at_present, solved=solved.get(key), since_ns=now.mono_ns)
+
+    def of(self, risk: PositionRisk) -> tuple[RuleName | None, Reading]:
+        """The rule that comes next for this position and its mark; none where no rule does, or it wasn't looked for yet."""
+        found = self._found.get(risk.key)
+        if found is None or found.rule is None:
+            return None, Absent.NONE
+        return found.rule.rule, risk.mark if found.at_present else found.rule.at_mark_price
+
+    def forget(self, key: PositionKey) -> None:
+        self._found.pop(key, None)
+
+    def _is_due(self, key: PositionKey, solved: Solved | None, now: Instant, *, drifts: bool) -> bool:
+        found = self._found.get(key)
+        if found is None:
+            return True
+        waited_ns = now.mono_ns - found.since_ns
+        if solved is not found.solved:
+            return waited_ns >= CHANGED_EVERY_NS
+        cross = self._state.held[key].position.margin_mode is MarginMode.CROSS
+        return (cross or drifts or solved is None) and waited_ns >= DRIFTING_EVERY_NS
+
+    def _since_ns(self, key: PositionKey) -> int:
+        found = self._found.get(key)
+        return found.since_ns if found is not None else 0

@@ -1,0 +1,84 @@
+"""The rule that comes next is solved when its answer may have changed, and not by the clock."""
+
+from decimal import Decimal
+
+from guardd.daemon.ahead import Ahead
+from guardd.model.reading import Absent
+from guardd.policy.explain import view_of
+from guardd.policy.language import Policy
+from guardd.policy.watch import Watch, watch
+from guardd.risk.assess import PositionRisk
+from tests.model.accounts import BTC, D, key, row
+from tests.policy.guarded import Guarded, cross, guarded, policy_of, rule
+
+WARN = rule("{profit_from_entry: {below: -5%}}", "notify: {}")
+OLD = rule("{all: [{profit_from_entry: {below: -5%}}, {position_age: {above: 1h}}]}", "notify: {}")
+LONG = row(venue_liquidation=D(81000))
+
+
+class Bench:
+    """One position, its watch and what is shown of it. After `swap` of the policy an answer that was solved anew is another."""
+
+    def __init__(self, policy: Policy, there: Guarded) -> None:
+        self.policy, self.there = policy, there
+        self.watch = watch(policy, there.state, now=there.now)
+        self.ahead = Ahead(there.state)
+
+    def look(self, *, after_s: float = 0.0, solved: Watch | None = None) -> Decimal | Absent:
+        self.there.now = self.there.now.later_by(after_s)
+        self.ahead.look(self.policy, (solved or self.watch).solved, self.there.now)
+        return self.ahead.of(self.risk())[1]
+
+    def risk(self) -> PositionRisk:
+        view = view_of(self.policy, self.there.state, key(), self.there.now)
+        assert view is not None
+        return view.risk
+
+    def swap(self, policy: Policy) -> None:
+        self.policy = policy
+
+
+def test_as_long_as_the_watch_holds_nothing_is_solved_again() -> None:
+    bench = Bench(policy_of(WARN), guarded(policy_of(WARN), LONG))
+    shown = bench.look()
+    assert shown == D("85499.9")
+    bench.swap(policy_of(rule("{profit_from_entry: {below: -6%}}", "notify: {}")))
+    assert bench.look(after_s=3_600) == shown
+
+
+def test_another_solution_of_the_watch_is_looked_at_within_a_second() -> None:
+    bench = Bench(policy_of(WARN), guarded(policy_of(WARN), LONG))
+    shown = bench.look()
+    bench.swap(policy_of(rule("{profit_from_entry: {below: -6%}}", "notify: {}")))
+    fresh = watch(bench.policy, bench.there.state, now=bench.there.now)
+    assert bench.look(after_s=0.5, solved=fresh) == shown
+    assert bench.look(after_s=0.5, solved=fresh) == D("84599.9")
+
+
+def test_what_moves_without_an_edge_is_looked_at_every_ten_seconds() -> None:
+    """A cross position feels the rest of its account; an age grows by itself."""
+    for text, position in ((WARN, cross()), (OLD, LONG)):
+        policy = policy_of(text)
+        bench = Bench(policy, guarded(policy, position))
+        shown = bench.look()
+        bench.swap(policy_of(text.replace("-5%", "-6%")))
+        assert bench.look(after_s=9.9) == shown
+        assert bench.look(after_s=0.1) != shown
+
+
+def test_a_rule_that_is_true_is_shown_at_the_present_mark_wherever_that_goes() -> None:
+    there = guarded(policy_of(WARN), LONG)
+    there.frame("85000", BTC)
+    bench = Bench(policy_of(WARN), there)
+    assert bench.look() == D("85000")
+    there.frame("84000", BTC)
+    assert bench.look() == D("84000")
+
+
+def test_before_the_first_look_nothing_is_said() -> None:
+    bench = Bench(policy_of(WARN), guarded(policy_of(WARN), LONG))
+    assert bench.ahead.of(bench.risk()) == (None, Absent.NONE)
+    bench.look()
+    assert bench.ahead.of(bench.risk())[0] == "r"
+    bench.ahead.forget(key())
+    assert bench.ahead.of(bench.risk()) == (None, Absent.NONE)
