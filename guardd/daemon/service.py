@@ -28,12 +28,13 @@ from guardd.journal.tape import Tape
 from guardd.model.event import OperatorWord
 from guardd.model.facts import Said
 from guardd.model.instant import NS_PER_MS, NS_PER_S, Instant
+from guardd.model.intent import Stage
 from guardd.model.names import AccountName, Severity
 from guardd.policy.check import Weight, bench_of, findings
 from guardd.policy.explain import describe
 from guardd.policy.language import Policy
 from guardd.telemetry.fanout import Fanout
-from guardd.telemetry.metrics import LastFrame, Metrics, TokensLeft
+from guardd.telemetry.metrics import LastFrame, Metrics, TokensLeft, UnknownSince
 from guardd.telemetry.narrate import Narrator
 from guardd.telemetry.notify import Notifier, Receiver
 
@@ -81,7 +82,14 @@ class Service:
         self._board = Board(
             accounts=names, mode=settings.mode, version=__version__, policy_digest=lambda: self._policy.digest
         )
-        self._metrics = Metrics(version=__version__, tokens=self._tokens, frames=self._frames)
+        self._journal: SqliteJournal | None = None
+        self._metrics = Metrics(
+            version=__version__,
+            tokens=self._tokens,
+            frames=self._frames,
+            unknowns=self._unknowns,
+            durable=lambda: self._journal is None or self._journal.failing is None,
+        )
         self._notifier = Notifier(
             receivers=[
                 Receiver(name=each.url, url=secrets.notify_url(each), min_severity=each.min_severity)
@@ -112,6 +120,7 @@ class Service:
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         journal = SqliteJournal.open(self._settings.data_dir, now=self._clock.now, listen=self._listener)
+        self._journal = journal
         tape = Tape(self._settings.data_dir)
         schedule = Schedule()
         try:
@@ -358,6 +367,14 @@ class Service:
             for stream, at_ns in each.venue.last_frame_ns().items()
             if at_ns
         ]
+
+    def _unknowns(self) -> list[UnknownSince]:
+        oldest: list[UnknownSince] = []
+        for each in self._accounts:
+            pending = each.guard.state.pending.values()
+            since = [intent.since.wall_ms for intent in pending if intent.stage is Stage.UNKNOWN]
+            oldest.append(UnknownSince(account=each.name, venue=each.venue.name, wall_ms=min(since, default=None)))
+        return oldest
 
     # Stop
 

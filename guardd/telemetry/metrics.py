@@ -77,6 +77,15 @@ class LastFrame:
     wall_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownSince:
+    """Since when an account's oldest write of unknown outcome is so, wall ms; None: there is none. Asked for at each scrape."""
+
+    account: AccountName
+    venue: VenueName
+    wall_ms: int | None
+
+
 class Metrics:
     """Every metric of guardd, in a registry of its own. Children are made once and kept: `labels()` costs a microsecond."""
 
@@ -86,11 +95,13 @@ class Metrics:
         version: str,
         tokens: Callable[[], Iterable[TokensLeft]] = lambda: (),
         frames: Callable[[], Iterable[LastFrame]] = lambda: (),
+        unknowns: Callable[[], Iterable[UnknownSince]] = lambda: (),
+        durable: Callable[[], bool] = lambda: True,
         process: bool = True,
     ) -> None:
         self.registry = CollectorRegistry()
         self._views = ViewCollector()
-        self._sampled = _Sampled(tokens=tokens, frames=frames)
+        self._sampled = _Sampled(tokens=tokens, frames=frames, unknowns=unknowns, durable=durable)
         if process:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
@@ -250,10 +261,17 @@ class _Sampled:
     """What is asked for at each scrape rather than told each time it changes."""
 
     def __init__(
-        self, *, tokens: Callable[[], Iterable[TokensLeft]], frames: Callable[[], Iterable[LastFrame]]
+        self,
+        *,
+        tokens: Callable[[], Iterable[TokensLeft]],
+        frames: Callable[[], Iterable[LastFrame]],
+        unknowns: Callable[[], Iterable[UnknownSince]],
+        durable: Callable[[], bool],
     ) -> None:
         self._tokens = tokens
         self._frames = frames
+        self._unknowns = unknowns
+        self._durable = durable
 
     def collect(self) -> Iterator[Metric]:
         tokens = GaugeMetricFamily(
@@ -272,6 +290,19 @@ class _Sampled:
         for last in self._frames():
             frames.add_metric((last.account, last.venue, last.stream), last.wall_ms / MS_PER_S)
         yield frames
+        unknowns = GaugeMetricFamily(
+            "guardd_unknown_outcome_since_timestamp_seconds",
+            "Since when the oldest write whose outcome is unknown is so; 0 when there is none.",
+            labels=ACCOUNT_LABELS,
+        )
+        for oldest in self._unknowns():
+            unknowns.add_metric((oldest.account, oldest.venue), (oldest.wall_ms or 0) / MS_PER_S)
+        yield unknowns
+        yield GaugeMetricFamily(
+            "guardd_journal_durable",
+            "0 while the journal can't be written: no order is sent then.",
+            int(self._durable()),
+        )
 
 
 _Metric = TypeVar("_Metric", Counter, Gauge, Histogram)

@@ -32,7 +32,7 @@ from guardd.model.names import RuleName, Side
 from guardd.model.outcome import Accepted, Unknown
 from guardd.model.reading import Absent
 from guardd.telemetry.exposition import SLICE_SAMPLES
-from guardd.telemetry.metrics import LastFrame, Metrics, TokensLeft
+from guardd.telemetry.metrics import LastFrame, Metrics, TokensLeft, UnknownSince
 from tests.telemetry.making import (
     BITMART,
     MAIN,
@@ -225,6 +225,23 @@ async def test_tokens_and_frames_are_asked_for_at_each_scrape() -> None:
     assert found["guardd_stream_last_frame_timestamp_seconds{stream=private}"] == 1_767_225_600.5
     left[0] = 1.0
     assert (await scrape(metrics))[name] == 1.0
+
+
+async def test_an_unknown_outcome_and_a_journal_that_fails_are_asked_for_at_each_scrape() -> None:
+    since: list[int | None] = [None]
+    metrics = Metrics(
+        version="1",
+        process=False,
+        unknowns=lambda: [UnknownSince(account=MAIN, venue=BITMART, wall_ms=since[0])],
+        durable=lambda: since[0] is None,
+    )
+    found = await scrape(metrics)
+    assert found["guardd_unknown_outcome_since_timestamp_seconds"] == 0.0
+    assert found["guardd_journal_durable"] == 1.0
+    since[0] = START.wall_ms + 250
+    found = await scrape(metrics)
+    assert found["guardd_unknown_outcome_since_timestamp_seconds"] == 1_767_225_600.25
+    assert found["guardd_journal_durable"] == 0.0
 
 
 async def test_the_process_and_the_platform_are_told_too() -> None:
