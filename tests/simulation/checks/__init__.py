@@ -1,27 +1,66 @@
-"""The invariants, by what the exchange knows. The guard's own opinion is never asked.
+"""The invariants of design/invariants.md, by what the exchange knows. The guard's own opinion is asked only where an invariant is
+about what it tells.
 
-`look` is called after everything that can change the exchange; `close_of_story` once at the end, when nothing has struck for a
-while. Each breach is a line: the invariant, the second, and what was found.
+`look` is called after everything that can change the exchange and at each price, `asked` after each request of the guard,
+`close_of_story` once at the end, when nothing has struck for a while. Each breach is a line: the invariant, the second, what was
+found. Safety is asked after every event; liveness only when nothing has struck for `WELL_FOR_S`.
+
+| id  | checker | what it sees |
+|-----|---------|--------------|
+| I1  | `Orders._order`, `_rests`, `_generations` | accepted orders and plans of ours reduce; sums against what is held |
+| I2  | `Orders._fill` | every fill of ours or of a plan of ours: never larger, never turned |
+| I3  | `Orders.settle` | a stop that the guard ended alone: the next, or a close, within one deadline |
+| I4  | `Orders._stop` | trigger, mark and liquidation price at the moment of acceptance |
+| I5  | `Orders._generations`, `Standing.close_of_story` | generations at every placing; exactly the protection at the end |
+| I6  | `Orders.settle`, `Standing._leftovers` | stops cancelled while the position is really held; what outlives a position |
+| I7  | `Orders._once`, `Requests._again` | client ids accepted twice; a write that goes again without a read since |
+| I8  | `crash_points` | what stands at the end with a kill at each await, against none |
+| I9  | `Oracle.judge_close` | a close is called for by a state no older than `stale_after` |
+| I10 | `Standing._breach_of`, `_bare`, `unexplained_s` | a breach undisturbed for 6 s and still held; a position bare for 5 s |
+| I11 | `Orders._ratchet` | each placed or moved stop against the tightest of its episode |
+| I12 | `Requests._budget` | arrivals in each bucket and window, by one life, against 95 % of the published rates |
+| I13 | `Orders._changed`, `_plan` | cancels and changes by requests of the guard of what isn't its own |
+| I14 | `Telling._second_instance`; with I1, I2 | what the later of two guards decides |
+| I15 | `Orders._steps_down` | distance to liquidation before and after each closing fill; net exposure of a hedge |
+| I16 | `Orders._money_moved` | transfers and margin by requests of the guard, summed over a day |
+| I17 | `Orders._setting` | leverage set by requests of the guard |
+| I18 | `Orders._on_grid`, `_refused` | prices and sizes of what was accepted, and refusals for their shape |
+| I20 | `Requests._durable`, `Telling.verify` | the SQLite file as a write leaves; chain, ids, decisions anew from their inputs |
+| I21 | `Telling._protection`, `blind` | bare positions shown as protected; a venue gone and nobody told |
+| I22 | `Requests.leaving`, `Telling._staged` | writes of an observed account; what is decided while halted or parked |
+| I25 | `Checks.stopped` | the stops before and after a stop of the guard |
+| I26 | `Telling._hush`, `_no_secret_in` | facts and the bytes of the data directory |
+| I27, I30 | `Requests.asked` | paths that the daemon must never ask; every order reduces (I1) |
+| I28 | `Oracle.judge_close` | a close on marks that never were, unless two bad frames agreed |
+| I29 | `Requests.closing` | positions read in this life no longer than 75 s before each reducing decision |
+
+Elsewhere: I19 (mypy, tests/test_house.py, tests/fuzz), I23 (tests/policy, tests/daemon/test_reload*: no story reloads), I24
+(tests/model, tests/execution on windows; here by stories whose clocks jump, through all of the above), I8 besides
+(tests/simulation/crash_points.py).
 """
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
-from guardd.model.intent import CLIENT_ID_PREFIX
+from guardd.model.facts import Fact
+from guardd.model.intent import Intent
 from guardd.simulator.engine import Exchange
 from guardd.simulator.ledger import LedgerRow, RowKind
-from guardd.simulator.orders import Plan, PositionSide, Side
-from guardd.simulator.records import PositionView
-from guardd.simulator.truth import exposure_increases, most_live_stops, repeated_client_ids, unprotected_spans
+from guardd.simulator.orders import PositionSide
+from guardd.simulator.stamps import RequestStamp
+from guardd.simulator.truth import unprotected_spans
+from guardd.venues.wire import WireRequest
+from tests.simulation.checks.ground import OURS, WELL_FOR_S, Case, Ground, Span
+from tests.simulation.checks.orders import Orders, tranches_of
+from tests.simulation.checks.requests import Requests
+from tests.simulation.checks.standing import Standing
+from tests.simulation.checks.telling import Telling
+from tests.simulation.oracle import Oracle, Verdict
 
-OURS: Final = CLIENT_ID_PREFIX
-ID_LETTERS: Final = 29
-WELL_FOR_S: Final = 12.0
-"""So long after the last strike, kill or deed a guard has read everything anew."""
-ACTS_WITHIN_S: Final = 6.0
-"""I10: the venue takes orders for 5 s, and a round trip."""
-PROTECTS_WITHIN_S: Final = 5.0
+__all__ = ["OURS", "WELL_FOR_S", "Case", "Checks", "Span", "Verdict"]
+
 GAP_LASTS_S: Final = 2.0
 
 
@@ -34,56 +73,129 @@ class Checks:
     last_percent: Decimal
     """`last-resort` closes a position whose loss from entry passed this."""
     began_ms: int
-    breaches: list[str] = field(default_factory=list)
-    disturbed_until: float = 0.0
-    """A strike stands, the guard is down, or the trader has just acted."""
-    _seen: int = 0
-    _tightest: dict[tuple[str, str, int], Decimal] = field(default_factory=dict)
-    _breach_since: dict[tuple[str, PositionSide], float] = field(default_factory=dict)
-    _bare_since: dict[tuple[str, PositionSide], float] = field(default_factory=dict)
-    _worst: dict[tuple[str, PositionSide], tuple[int, Decimal]] = field(default_factory=dict)
+    _case: Case | None = None
     gapped_at: float = -1e9
     liquidations: int = 0
-    closes: int = 0
-    open_breach: bool = False
-    well_s: float = 0.0
+    ground: Ground = field(init=False)
+    orders: Orders = field(init=False)
+    requests: Requests = field(init=False)
+    standing: Standing = field(init=False)
+    telling: Telling = field(init=False)
+    oracle: Oracle = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ground = Ground(self.exchange, self.uid)
+        self.orders = Orders(self.ground)
+        self.requests = Requests(self.ground)
+        self.standing = Standing(self.ground, self.last_percent)
+        self.telling = Telling(self.ground, self._closing)
+        self.oracle = Oracle(self.ground)
+        self.case = self._case
+
+    @property
+    def case(self) -> Case | None:
+        return self._case
+
+    @case.setter
+    def case(self, case: Case | None) -> None:
+        self._case = self.ground.case = case
+        self.oracle.policy = None if case is None else case.policy
+        self.orders.tranches = tranches_of(None if case is None else case.policy)
+
+    # What is found
+
+    @property
+    def breaches(self) -> list[str]:
+        return self.ground.breaches
+
+    @property
+    def spans(self) -> list[Span]:
+        """Faults that stand, and what each excuses; whoever strikes adds to it."""
+        return self.ground.spans
+
+    @property
+    def closes(self) -> int:
+        return self.orders.closes
+
+    @property
+    def open_breach(self) -> bool:
+        return self.standing.open_breach
+
+    @property
+    def decisions(self) -> int:
+        return self.telling.decisions
+
+    @property
+    def avoidable(self) -> int:
+        """Liquidations that a guard with perfect information would have prevented."""
+        return sum(each.avoidable for each in self.oracle.liquidations)
+
+    @property
+    def disturbed_until(self) -> float:
+        """Until then a strike stands, the guard is down, or the trader has just acted."""
+        return self.ground.disturbed_until
+
+    def disturb(self, until: float) -> None:
+        self.ground.disturbed_until = max(self.ground.disturbed_until, until)
 
     def gap(self, now: float) -> None:
         """A price jumped so far in one tick that no stop and no order could come between."""
         self.gapped_at = now
 
-    def disturb(self, until: float) -> None:
-        self.disturbed_until = max(self.disturbed_until, until)
+    # What happens
 
     def look(self, now: float, *, guarded: bool) -> None:
-        """`guarded`: a guard is up, armed, and has been for a while."""
-        rows = self.exchange.ledger._rows
-        while self._seen < len(rows):
-            row = rows[self._seen]
-            self._seen += 1
-            if row.uid == self.uid:
-                self._row(row, now)
-        well = guarded and now >= self.disturbed_until + WELL_FOR_S
-        for position in self.exchange.query.positions(self.uid):
-            self._position(position, now, well=well)
+        """`guarded`: a guard is up, armed, and has been for a while. What is new came of the market, the venue or the trader."""
+        self._take_in(now, by_guard=False)
+        self.ground.note_marks(now)
+        well = guarded and self.ground.quiet(now) and self._acts
+        self.standing.look(now, well=well)
+        self.telling.look(now, guarded=guarded and self._acts)
+        self.oracle.look(now)
+
+    def asked(self, stamp: RequestStamp, now: float, life: str = "") -> None:
+        """A request of the guard was judged just now: what is new came of it."""
+        self._take_in(now, by_guard=stamp.method != "GET")
+        self.requests.asked(stamp, now, life)
+
+    def leaving(self, request: WireRequest, data: Path, now: float) -> None:
+        """A guard hands a request to the wire."""
+        self.requests.leaving(request, data, now)
+
+    def heard(self, fact: Fact, now: float, life: str = "") -> None:
+        """A guard tells something."""
+        self.telling.heard(fact, now, life)
+
+    def begun(self, life: str, now: float) -> None:
+        """A guard starts."""
+        self._take_in(now, by_guard=False)
+        self.telling.begun(life, now)
+
+    def process_ended(self, data: Path, now: float, life: str = "") -> None:
+        """A guard was killed or has stopped; `data` is what the disk kept, which the next one will find."""
+        self.telling.ended(life or str(data), now)
+        self.telling.verify(data, now)
+
+    def gone(self, kind: str, from_s: float, until_s: float, now: float) -> None:
+        """The venue could not be reached at all in that time."""
+        case = self._case
+        if case is not None:
+            self.telling.blind(kind, from_s, until_s, case.policy.limits.stale_after_s, now)
+
+    def stopped(self, now: float) -> None:
+        """I25: a guard was told to stop and has stopped; its stops rest as they did at the last look."""
+        before = self._ours_resting()
+        self._take_in(now, by_guard=True)
+        for gone in sorted(before - self._ours_resting()):
+            self.ground.breach("I25", now, f"{gone} went with the guard")
 
     def close_of_story(self, now: float) -> None:
         """Everything has come right (I5, I6, I10)."""
-        ledger = self.exchange.ledger
-        for row in exposure_increases(ledger, self.uid, OURS):
-            self._breach("I2", now, f"a fill of ours enlarged: {_told(row)}")
-        for client_id in repeated_client_ids(ledger, self.uid, OURS):
-            self._breach("I7", now, f"{client_id} was accepted twice")
-        held = {(each.symbol, each.side): each for each in self.exchange.query.positions(self.uid) if each.size}
-        for key, position in held.items():
-            stops = [plan for plan in self._own(position.symbol, position.side) if plan.kind.value == "stop_loss"]
-            if len(stops) != 1:
-                self._breach("I5", now, f"{len(stops)} stops of ours rest on {key[0]} {key[1].value}")
-            if (most := most_live_stops(ledger, self.uid, key[0], key[1], client_id_prefix=OURS)) > 2:
-                self._breach("I5", now, f"{most} stops of ours rested at once on {key[0]} {key[1].value}")
-        for plan in self.exchange.query.open_plans(self.uid):
-            if plan.client_id.startswith(OURS) and not any(symbol == plan.symbol for symbol, _ in held):
-                self._breach("I6", now, f"{plan.client_id} outlives its position on {plan.symbol}")
+        self._take_in(now, by_guard=False)
+        if self._acts:
+            self.standing.close_of_story(now, tranches=self.orders.tranches)
+        elif self.requests.writes:
+            self.ground.breach("I22", now, f"{self.requests.writes} writes of an account that is only observed")
 
     def unprotected_ms(self, until_ms: int) -> int:
         """Of all positions together, whatever the reason."""
@@ -94,98 +206,43 @@ class Checks:
                 total += sum(end - start for start, end in spans)
         return total
 
-    # What happens
+    # How it is passed on
 
-    def _row(self, row: LedgerRow, now: float) -> None:
-        match row.kind:
-            case RowKind.ORDER_ACCEPTED if str(row.details["client_id"]).startswith(OURS):
-                if row.details["reduce"] is not True:
-                    self._breach("I1", now, f"an order of ours may open: {_told(row)}")
-            case RowKind.PLAN if str(row.details["client_id"]).startswith(OURS):
-                self._plan(row, now)
-            case RowKind.FILL if str(row.details["client_id"]).startswith(OURS) and not row.details["plan_id"]:
-                self.closes += 1
-            case RowKind.LIQUIDATED:
-                self.liquidations += 1
-                if now > self.disturbed_until + WELL_FOR_S and now - self.gapped_at > GAP_LASTS_S:
-                    self._breach("oracle", now, f"liquidated with nothing in the way: {_told(row)}")
-            case _:
-                pass
+    @property
+    def _acts(self) -> bool:
+        return self._case is None or self._case.acts
 
-    def _plan(self, row: LedgerRow, now: float) -> None:
-        if row.details["plan_kind"] != "stop_loss" or row.details["action"] not in {"placed", "modified"}:
-            return
-        long = row.details["side"] == "sell"
-        side = PositionSide.LONG if long else PositionSide.SHORT
-        trigger, mark = row.decimal("trigger_price"), row.decimal("mark")
-        position = next(
-            (each for each in self.exchange.query.positions(self.uid, row.symbol) if each.size and _is(each, side)),
-            None,
+    def _take_in(self, now: float, *, by_guard: bool) -> None:
+        def hear(row: LedgerRow) -> None:
+            self.orders.row(row, now, by_guard=by_guard)
+            self.oracle.row(row, now)
+            if row.kind is RowKind.LIQUIDATED:
+                self._liquidated(row, now)
+
+        self.ground.take_in(now, hear)
+        self.orders.settle(now)
+
+    def _liquidated(self, row: LedgerRow, now: float) -> None:
+        self.liquidations += 1
+        verdict = self.oracle.liquidated(
+            row,
+            now,
+            due_s=self.standing.due_s(set(str(row.details["symbols"]).split(",")), now),
+            well=self.ground.quiet(now) and self._acts,
+            gapped=now - self.gapped_at <= GAP_LASTS_S,
         )
-        if position is None:
-            return
-        sign = 1 if long else -1
-        if sign * (mark - trigger) <= 0:
-            self._breach("I4", now, f"a stop at {trigger} with the mark at {mark}: {_told(row)}")
-        bound = position.liquidation_price
-        if bound is not None and sign * (mark - bound) > 0 and sign * (trigger - bound) <= 0:
-            self._breach("I4", now, f"a stop at {trigger}, liquidation at {bound:.6g}: {_told(row)}")
-        key = (row.symbol, side.value, position.opened_ms)
-        known = self._tightest.get(key)
-        if known is not None and sign * (trigger - known) < 0:
-            self._breach("I11", now, f"a stop moved from {known} to {trigger}: {_told(row)}")
-        else:
-            self._tightest[key] = trigger
+        if verdict.avoidable:
+            self.ground.breach("oracle", now, f"an avoidable liquidation ({verdict.why}): {verdict.text}")
 
-    def _position(self, position: PositionView, now: float, *, well: bool) -> None:
-        key = (position.symbol, position.side)
-        if not position.size:
-            self._breach_since.pop(key, None)
-            self._bare_since.pop(key, None)
-            return
-        sign = 1 if _is(position, PositionSide.LONG) else -1
-        gain = sign * (position.mark_price - position.entry_price) / position.entry_price * 100
-        if gain < self.last_percent and not self._hedged(position):
-            self.open_breach = True
-            since = self._breach_since.setdefault(key, now)
-            if not well:
-                self._breach_since[key] = now
-            elif now - since > ACTS_WITHIN_S:
-                self._breach(
-                    "I10", now, f"{key[0]} {key[1].value} at {gain:.2f} % for {now - since:.1f} s and still held"
-                )
-                self._breach_since[key] = now + 1e9
-        else:
-            self._breach_since.pop(key, None)
-        if any(plan.kind.value == "stop_loss" for plan in self.exchange.query.open_plans(self.uid, position.symbol)):
-            self._bare_since.pop(key, None)
-            return
-        since = self._bare_since.setdefault(key, now)
-        if not well:
-            self._bare_since[key] = now
-        elif now - since > PROTECTS_WITHIN_S:
-            self._breach("I10", now, f"{key[0]} {key[1].value} without any stop for {now - since:.1f} s")
-            self._bare_since[key] = now + 1e9
+    def _closing(self, intent: Intent, now: float, life: str) -> None:
+        self.orders.closing_at[str(intent.key.symbol), PositionSide(intent.key.side.value)] = now
+        self.requests.closing(now, life)
+        self.oracle.judge_close(intent, now)
 
-    def _hedged(self, position: PositionView) -> bool:
-        """The other leg is held too: closing this one alone may raise the net exposure (I15)."""
-        return sum(bool(each.size) for each in self.exchange.query.positions(self.uid, position.symbol)) > 1
-
-    def _own(self, symbol: str, side: PositionSide) -> list[Plan]:
-        """Ours by their client id, or by that of the pair that they belong to."""
-        closing = Side.SELL if side is PositionSide.LONG else Side.BUY
-        plans = self.exchange.query.open_plans(self.uid, symbol)
-        pairs = {plan.pair_id for plan in plans if plan.client_id.startswith(OURS)}
-        return [plan for plan in plans if plan.pair_id in pairs and plan.side is closing]
-
-    def _breach(self, which: str, now: float, text: str) -> None:
-        self.breaches.append(f"{which} at {now:.2f} s: {text}")
-
-
-def _is(position: PositionView, side: PositionSide) -> bool:
-    return position.side is side
-
-
-def _told(row: LedgerRow) -> str:
-    kept = {name: value for name, value in row.details.items() if value not in (None, "", False)}
-    return f"{row.kind.value} {row.symbol} {kept}"
+    def _ours_resting(self) -> set[str]:
+        return {
+            f"{each.plan_id} on {symbol}"
+            for (symbol, _), there in self.ground.resting.items()
+            for each in there.values()
+            if each.ours
+        }

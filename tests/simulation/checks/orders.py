@@ -1,0 +1,295 @@
+"""What the guard's orders did to the account: I1 to I7, I11, I13, I15 to I18. Asked of each ledger row as it is written."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from guardd.policy.language import Policy, StopLoss, TrailStop
+from guardd.simulator.ledger import LedgerRow, RowKind
+from guardd.simulator.orders import PositionSide
+from guardd.simulator.refusals import RefusalReason
+from tests.simulation.checks.ground import OURS, WHOLE, ZERO, Ground, LegKey, Resting, told
+
+NEAR: Final = Decimal("0.001")
+SHAPE: Final = {RefusalReason.PRICE_PRECISION, RefusalReason.SIZE_PRECISION}
+"""I18: what a venue says of a price or size that is off its grid."""
+RESIZED_WITHIN_S: Final = 20.0
+"""A quantity that shrank is known to the guard, and its orders re-sized, within a reconciliation and two requests."""
+GRID_KNOWN_S: Final = 90.0
+"""A contract that changed is known again within the reads of a minute."""
+SEEN_S: Final = 3.0
+"""A decision and its request's way: the mark that a stop was right for may be that old when it arrives."""
+GAP_S: Final = 6.0
+"""Where a venue forbids two stops at once the gap is one request's deadline (I3)."""
+VOLUME_S: Final = 30.0
+"""A close that waits for volume has been tried within so long."""
+DAY_S: Final = 86_400.0
+
+
+@dataclass(slots=True)
+class Orders:
+    """`row` for each row; `by_guard`: the row came of a request of the guard, not of the trader, the market or the venue."""
+
+    ground: Ground
+    tranches: int = 1
+    closes: int = 0
+    stops: int = 0
+    most_stops: int = 0
+    closing_at: dict[LegKey, float] = field(default_factory=dict)
+    """When the guard last meant to make a leg smaller."""
+    _plans_owner: dict[str, str] = field(default_factory=dict)
+    _tightest: dict[tuple[str, PositionSide, int], Decimal] = field(default_factory=dict)
+    _accepted: set[str] = field(default_factory=set)
+    _leverage: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    _money: list[tuple[float, Decimal]] = field(default_factory=list)
+    _gaps: dict[LegKey, tuple[float, str]] = field(default_factory=dict)
+    """Legs whose stop the guard itself ended without another there, since when."""
+
+    def row(self, row: LedgerRow, now: float, *, by_guard: bool) -> None:
+        match row.kind:
+            case RowKind.ORDER_ACCEPTED if _ours(row):
+                self._order(row, now)
+            case RowKind.PLAN:
+                self._plan(row, now, by_guard=by_guard)
+            case RowKind.FILL:
+                self._fill(row, now)
+            case RowKind.ORDER_CHANGED if by_guard:
+                self._changed(row, now)
+            case RowKind.SETTING:
+                self._setting(row, now, by_guard=by_guard)
+            case RowKind.FLOW if by_guard and row.details["flow"] == "transfer":
+                self._money_moved(row.decimal("amount"), now, row)
+            case RowKind.REFUSED if by_guard:
+                self._refused(row, now)
+            case _:
+                pass
+
+    def settle(self, now: float) -> None:
+        """After all rows of one request or price: what may not stand between two of them."""
+        if not self._gaps:
+            return
+        for key, (since, text) in list(self._gaps.items()):
+            leg = self.ground.legs.get(key)
+            if leg is None or not leg.size or self.ground.covered(key) > 0 or leg.shrank_at >= since:
+                del self._gaps[key]
+            elif now - since > GAP_S:
+                del self._gaps[key]
+                self.ground.breach("I3", now, f"{now - since:.1f} s without a stop that the guard had ended: {text}")
+
+    # Orders
+
+    def _order(self, row: LedgerRow, now: float) -> None:
+        if row.details["reduce"] is not True:
+            self.ground.breach("I1", now, f"an order of ours may open: {told(row)}")
+        self._once(str(row.details["client_id"]), row, now)
+        self._on_grid(row, now)
+        side = PositionSide.LONG if row.details["side"] == "sell" else PositionSide.SHORT
+        held = self._held((row.symbol, side))
+        rests = sum(
+            (each.rest for each in self.ground.working.values() if (each.symbol, each.side) == (row.symbol, side)), ZERO
+        )
+        if rests > held:
+            self.ground.breach("I1", now, f"closes of {rests} are under way against {held} held: {told(row)}")
+
+    def _once(self, client_id: str, row: LedgerRow, now: float) -> None:
+        if client_id in self._accepted:
+            self.ground.breach("I7", now, f"{client_id} was accepted twice: {told(row)}")
+        self._accepted.add(client_id)
+
+    def _fill(self, row: LedgerRow, now: float) -> None:
+        mine = _ours(row)
+        owner = row.details["client_id"] if mine else self._plans_owner.get(str(row.details["plan_id"]), "")
+        if not str(owner).startswith(OURS):
+            return
+        before, after = row.decimal("before"), row.decimal("after")
+        if abs(after) > abs(before) or before * after < 0:
+            self.ground.breach("I2", now, f"a fill of ours enlarged or turned the position: {told(row)}")
+        if not mine:
+            self.stops += 1
+            return
+        self.closes += 1
+        self._steps_down(row, now)
+
+    def _steps_down(self, row: LedgerRow, now: float) -> None:
+        """I15, of one closing fill: the net exposure of a cross hedge doesn't grow, and what is left is no nearer to its end."""
+        if row.details["net"]:
+            side = PositionSide.LONG if row.decimal("before") > 0 else PositionSide.SHORT
+        else:
+            side = PositionSide(str(row.details["position_side"]))
+        key = (row.symbol, side)
+        other = self._held((row.symbol, side.opposite))
+        before, after = abs(row.decimal("before")), abs(row.decimal("after"))
+        left = self.ground.position(key)
+        if (
+            other
+            and left is not None
+            and left.margin_mode.value == "cross"
+            and abs(after - other) > abs(before - other)
+        ):
+            self.ground.breach(
+                "I15", now, f"the net exposure grew from {before - other} to {after - other}: {told(row)}"
+            )
+        if not after or other or row.details.get("liquidation_price") is None:
+            return
+        view = self.ground.exchange.query.position(self.ground.uid, row.symbol, side)
+        if view is None or view.liquidation_price is None or not view.size:
+            return
+        mark, then = row.decimal("mark"), row.decimal("liquidation_price")
+        was, is_now = side.sign * (mark - then) / mark, side.sign * (mark - view.liquidation_price) / mark
+        if is_now < was - NEAR:
+            self.ground.breach(
+                "I15", now, f"the distance to liquidation fell from {was:.5f} to {is_now:.5f}: {told(row)}"
+            )
+
+    def _changed(self, row: LedgerRow, now: float) -> None:
+        """I13: of other people's orders only entries go, and closes that hold the volume of one of ours."""
+        if row.details["action"] != "cancel" or row.details["cause"] != "user" or _ours(row):
+            return
+        if row.details["plan_id"] or not row.details["reduce"]:
+            return
+        side = PositionSide.LONG if row.details["side"] == "sell" else PositionSide.SHORT
+        if now - self.closing_at.get((row.symbol, side), -1e9) > VOLUME_S:
+            self.ground.breach("I13", now, f"the guard cancelled a close that isn't its own: {told(row)}")
+
+    # Plans
+
+    def _plan(self, row: LedgerRow, now: float, *, by_guard: bool) -> None:
+        owner = self.ground.owner_of(row)
+        plan_id, action = str(row.details["plan_id"]), str(row.details["action"])
+        self._plans_owner[plan_id] = owner
+        if not owner.startswith(OURS):
+            if by_guard and action in {"cancelled", "modified"} and row.details["reduce"]:
+                self.ground.breach("I13", now, f"the guard changed a plan that isn't its own: {told(row)}")
+            return
+        key = (row.symbol, PositionSide(str(row.details["position_side"])))
+        match action:
+            case "placed":
+                if row.details["client_id"]:
+                    self._once(f"{row.details['client_id']}/{row.details['plan_kind']}", row, now)
+                self._rests(row, key, now, by_guard=by_guard)
+            case "modified":
+                self._rests(row, key, now, by_guard=by_guard)
+            case "cancelled" if by_guard and row.details["protects"] and self._held(key):
+                self._gaps.setdefault(key, (now, told(row)))
+            case _:
+                pass
+
+    def _rests(self, row: LedgerRow, key: LegKey, now: float, *, by_guard: bool) -> None:
+        """A protective order of ours came to rest or was moved. What the exchange itself re-sizes is its own affair."""
+        if row.details["reduce"] is not True:
+            self.ground.breach("I1", now, f"a plan of ours may open: {told(row)}")
+        if not by_guard and row.details["action"] == "modified":
+            return
+        self._on_grid(row, now)
+        mine = [each for each in self.ground.resting.get(key, {}).values() if each.ours]
+        self._generations(row, key, mine, now)
+        if row.details["plan_kind"] != "take_profit" and row.details["protects"]:
+            self._stop(row, key, now)
+
+    def _generations(self, row: LedgerRow, key: LegKey, mine: list[Resting], now: float) -> None:
+        """I1 and I5: no order above what is held, two generations of one kind at most."""
+        kind = "take_profit" if row.details["plan_kind"] == "take_profit" else "stop"
+        same = [each for each in mine if (each.kind == "take_profit") == (kind == "take_profit")]
+        leg = self.ground.legs.get(key)
+        held = leg.size if leg is not None else ZERO
+        if kind == "stop":
+            self.most_stops = max(self.most_stops, len(same))
+        whole = [min(each.size, held) for each in same]
+        if len(same) > 2 * self.tranches or sum(whole, ZERO) > 2 * held:
+            self.ground.breach("I5", now, f"{len(same)} {kind}s of ours rest at once on {key[0]} {key[1]}: {told(row)}")
+        size = WHOLE if row.details["size"] is None else row.decimal("size")
+        settled = leg is not None and now - leg.shrank_at > RESIZED_WITHIN_S and self.ground.quiet(now)
+        if size is not WHOLE and size > held and settled:
+            self.ground.breach("I1", now, f"a {kind} of {size} against {held} held: {told(row)}")
+
+    def _stop(self, row: LedgerRow, key: LegKey, now: float) -> None:
+        side = key[1]
+        position = self.ground.position(key)
+        if position is None or not position.size:
+            return
+        trigger = row.decimal("trigger_price")
+        recent = [row.decimal("mark"), *self.ground.marks_since(row.symbol, now - SEEN_S)]
+        if all(side.sign * (mark - trigger) <= 0 for mark in recent):
+            self.ground.breach("I4", now, f"a stop at {trigger} with the mark at {recent[0]}: {told(row)}")
+        view = self.ground.exchange.query.position(self.ground.uid, *key)
+        bound = view.liquidation_price if view is not None else None
+        if (
+            bound is not None
+            and side.sign * (recent[0] - bound) > 0
+            and side.sign * (trigger - bound) <= 0
+            and self.ground.quiet(now, for_s=SEEN_S)
+        ):
+            self.ground.breach("I4", now, f"a stop at {trigger}, liquidation at {bound:.6g}: {told(row)}")
+        self._ratchet(row, key, position.opened_ms, trigger, now)
+
+    def _ratchet(self, row: LedgerRow, key: LegKey, opened_ms: int, trigger: Decimal, now: float) -> None:
+        """I11. Of a ladder the tranches stand apart: there only the tightest of all is asked about."""
+        episode = (*key, opened_ms)
+        known = self._tightest.get(episode)
+        others = [each.trigger for each in self.ground.stops(key, ours=True) if each.plan_id != row.details["plan_id"]]
+        tightest = max([trigger, *others]) if key[1] is PositionSide.LONG else min([trigger, *others])
+        new = tightest if self.tranches > 1 else trigger
+        if known is not None and key[1].sign * (new - known) < 0:
+            self.ground.breach("I11", now, f"a stop moved from {known} to {new}: {told(row)}")
+        else:
+            self._tightest[episode] = new
+
+    # Grids, levers, money
+
+    def _on_grid(self, row: LedgerRow, now: float) -> None:
+        """I18."""
+        contract = self.ground.exchange.query.contract(row.symbol)
+        if now - self.ground.contracts_changed_at < GRID_KNOWN_S:
+            return
+        size = row.details["size"]
+        price = row.details["trigger_price"] if row.kind is RowKind.PLAN else row.details["price"]
+        if size is not None and Decimal(str(size)) % contract.step:
+            self.ground.breach("I18", now, f"a size off the step of {contract.step}: {told(row)}")
+        if price is not None and Decimal(str(price)) % contract.tick:
+            self.ground.breach("I18", now, f"a price off the tick of {contract.tick}: {told(row)}")
+
+    def _refused(self, row: LedgerRow, now: float) -> None:
+        shape = row.details["reason"] in {each.value for each in SHAPE}
+        if shape and now - self.ground.contracts_changed_at >= GRID_KNOWN_S:
+            self.ground.breach("I18", now, f"refused for its shape: {told(row)}")
+
+    def _setting(self, row: LedgerRow, now: float, *, by_guard: bool) -> None:
+        if "long_leverage" in row.details:
+            new = (row.decimal("long_leverage"), row.decimal("short_leverage"))
+            old = self._leverage.get(row.symbol)
+            self._leverage[row.symbol] = new
+            if by_guard and old is not None and any(now_is > was for now_is, was in zip(new, old, strict=True)):
+                self.ground.breach("I17", now, f"the guard raised the leverage from {old}: {told(row)}")
+        elif by_guard and "added_margin" in row.details and not row.details.get("automatic"):
+            self._money_moved(row.decimal("added_margin"), now, row)
+        elif by_guard and "position_mode" in row.details:
+            self.ground.breach("I30", now, f"the guard changed the position mode: {told(row)}")
+
+    def _money_moved(self, amount: Decimal, now: float, row: LedgerRow) -> None:
+        """I16."""
+        if amount < 0:
+            self.ground.breach("I16", now, f"the guard took money away: {told(row)}")
+        self._money = [each for each in self._money if now - each[0] < DAY_S] + [(now, amount)]
+        cap = self.policy.limits.top_up_per_day if self.policy is not None else None
+        total = sum((each for _, each in self._money), ZERO)
+        if cap is not None and total > cap:
+            self.ground.breach("I16", now, f"{total} moved in a day, {cap} allowed: {told(row)}")
+
+    def _held(self, key: LegKey) -> Decimal:
+        leg = self.ground.legs.get(key)
+        return leg.size if leg is not None else ZERO
+
+    @property
+    def policy(self) -> Policy | None:
+        return self.ground.case.policy if self.ground.case is not None else None
+
+
+def tranches_of(policy: Policy | None) -> int:
+    """How many stops of one generation a policy may ask for on one leg."""
+    if policy is None:
+        return 1
+    return max(sum(isinstance(each, StopLoss | TrailStop) for rule in policy.rules for each in rule.then), 1)
+
+
+def _ours(row: LedgerRow) -> bool:
+    return str(row.details["client_id"]).startswith(OURS)

@@ -1,0 +1,162 @@
+"""What the guard asked of the venue: I7, I12, I20, I22, I27, I29, I30. By its requests, as they leave and as they arrive."""
+
+import re
+import sqlite3
+from collections import deque
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from guardd.journal.sqlite import FILE_NAME
+from guardd.simulator.dialects.bitget.endpoints import ENDPOINTS as CLASSIC
+from guardd.simulator.dialects.bitget_common.endpoints import OVERALL
+from guardd.simulator.dialects.bitget_unified.endpoints import ENDPOINTS as UNIFIED
+from guardd.simulator.dialects.bitmart.endpoints import ENDPOINTS as BITMART
+from guardd.simulator.limits import Rate
+from guardd.simulator.run import SimulatedVenue
+from guardd.simulator.stamps import RequestStamp
+from guardd.venues.limiter import EMERGENCY_SHARE
+from guardd.venues.wire import WireRequest
+from tests.simulation.checks.ground import Ground
+
+OUR_ID: Final = re.compile(r"gd1[a-z2-7]{26}")
+RATES: Final[Mapping[SimulatedVenue, Mapping[tuple[str, str], Rate]]] = {
+    SimulatedVenue.BITMART: {call: each.rate for call, each in BITMART.items()},
+    SimulatedVenue.BITGET: {call: each.rate for call, each in CLASSIC.items()},
+    SimulatedVenue.BITGET_UNIFIED: {call: each.rate for call, each in UNIFIED.items()},
+}
+READS_BY_POST: Final = ("/account/v1/transfer-contract-list",)
+NEVER: Final = (
+    "cancel-all",  # I27, I30: timed or without an id, and BitMart's cancel-all-after
+    "cancel-orders",
+    "countdown-cancel-all",
+    "batch-cancel",
+    "cancel-symbol-order",
+    "close-all",
+    "close-positions",
+    "position-mode",
+    "switch",
+)
+MAY_STAND: Final = frozenset({"/contract/private/get-position-mode"})
+POSITIONS: Final = ("position-v2", "/position/all-position", "/position/current-position")
+PROVES_FAMILY: Final = frozenset(
+    {"/api/v2/mix/account/accounts", "/api/v3/account/info", "/api/v3/account/settings", "/api/v2/public/time"}
+)
+"""Asked of both families of Bitget to learn which one an account is (UTA reference, 2)."""
+DEFINITE: Final = frozenset({403, 418, 429})
+"""What certainly didn't execute: a 403 page stands before the venue, the others are its own."""
+CROSS_CHECKED_WITHIN_S: Final = 75.0
+"""I29: again each 60 s, and the time of a read that is late."""
+
+
+@dataclass(slots=True)
+class _Life:
+    """What one guard has asked."""
+
+    read_at: float = -1e9
+    sent: dict[str, float] = field(default_factory=dict)
+    """By client id, when its last write left."""
+    reads: deque[float] = field(default_factory=lambda: deque(maxlen=64))
+    windows: dict[str, deque[float]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Requests:
+    """`leaving` and `asked` for each request of the account's guards; `life` tells them apart."""
+
+    ground: Ground
+    writes: int = 0
+    requests: int = 0
+    _lives: dict[str, _Life] = field(default_factory=dict)
+    _answers: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """By client id: when its last write arrived, and the status that it got."""
+
+    def leaving(self, request: WireRequest, data: Path, now: float) -> None:
+        """It is about to be handed to the wire."""
+        path = request.url.split("?", 1)[0].split("/", 3)[-1]
+        if request.method == "GET" or any(each.endswith(path) for each in READS_BY_POST):
+            return
+        self.writes += 1
+        case = self.ground.case
+        if case is not None and not case.acts:
+            self.ground.breach("I22", now, f"a signed write of an account that is only observed: {path}")
+        text = request.url + (request.body or b"").decode(errors="replace")
+        self._durable(text, path, data, now)
+
+    def asked(self, stamp: RequestStamp, now: float, life: str) -> None:
+        """It has arrived, and was judged."""
+        self.requests += 1
+        mine = self._lives.setdefault(life, _Life())
+        self._budget(stamp, now, mine)
+        if stamp.method == "GET" or stamp.path in READS_BY_POST:
+            if stamp.status == 200:
+                mine.reads.append(now)
+                if any(each in stamp.path for each in POSITIONS):
+                    mine.read_at = now
+            return
+        if any(word in stamp.path for word in NEVER) and stamp.path not in MAY_STAND:
+            self.ground.breach("I30", now, f"{stamp.method} {stamp.path} is never asked by the daemon")
+        for client_id in OUR_ID.findall(stamp.body):
+            self._again(client_id, stamp, now, mine)
+
+    def closing(self, now: float, life: str) -> None:
+        """The guard means to make a position smaller."""
+        mine = self._lives.setdefault(life, _Life())
+        if now - mine.read_at > CROSS_CHECKED_WITHIN_S and self.ground.quiet(now):
+            self.ground.breach("I29", now, f"a close, and positions were read {now - mine.read_at:.0f} s ago")
+
+    def _again(self, client_id: str, stamp: RequestStamp, now: float, mine: _Life) -> None:
+        """I7: a write goes a second time only after a definite refusal, or after a read since the first one."""
+        before = self._answers.get(client_id)
+        self._answers[client_id] = (now, stamp.status)
+        if before is None or before[1] in DEFINITE:
+            return
+        if not any(before[0] <= at for at in mine.reads):
+            self.ground.breach(
+                "I7", now, f"{client_id} goes again without a read; the first one at {before[0]:.2f} s got {before[1]}"
+            )
+
+    def _durable(self, text: str, path: str, data: Path, now: float) -> None:
+        """I20: what is on the disk at this moment, by another connection than the guard's own."""
+        stages = committed(data)
+        found = OUR_ID.findall(text)
+        for client_id in found:
+            if client_id not in stages:
+                self.ground.breach("I20", now, f"{path}: {client_id} leaves and the journal doesn't hold it")
+            elif stages[client_id] in {"refused", "rejected", "verified", "failed", "void"}:
+                self.ground.breach("I20", now, f"{path}: {client_id} leaves, {stages[client_id]} in the journal")
+        if not found and not any(stage in {"journalled", "sent", "accepted", "unknown"} for stage in stages.values()):
+            self.ground.breach("I20", now, f"{path} leaves and the journal holds nothing that is under way")
+
+    def _budget(self, stamp: RequestStamp, now: float, mine: _Life) -> None:
+        """I12, by one life: what a guard that was killed had asked, its successor can't know."""
+        case = self.ground.case
+        if case is None:
+            return
+        rate = RATES[case.venue].get((stamp.method, stamp.path))
+        if rate is None and stamp.method == "GET" and stamp.path in PROVES_FAMILY:
+            return
+        if rate is None:
+            self.ground.breach("I30", now, f"{stamp.method} {stamp.path} is no call of {case.venue}")
+            return
+        self._count(mine, stamp.path, rate.count, rate.window_s, now)
+        if case.venue is not SimulatedVenue.BITMART:
+            self._count(mine, "overall", OVERALL.count, OVERALL.window_s, now)
+
+    def _count(self, mine: _Life, name: str, calls: int, window_s: int, now: float) -> None:
+        window = mine.windows.setdefault(name, deque())
+        window.append(now)
+        while window[0] <= now - window_s:
+            window.popleft()
+        allowed = max(int(EMERGENCY_SHARE * calls), 1)
+        if len(window) > allowed:
+            self.ground.breach("I12", now, f"{len(window)} calls of {name} in {window_s} s, {allowed} allowed")
+
+
+def committed(data: Path) -> dict[str, str]:
+    """The stage of every intent that a data directory's journal holds durably."""
+    uri = f"{(data / FILE_NAME).resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        return dict(connection.execute("SELECT id, stage FROM intent"))

@@ -1,0 +1,220 @@
+"""What the guard tells: I9, I20 (decisions follow from their inputs), I21, I22, I26. By its facts, held against what is true."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Final
+
+from guardd.journal.canonical import decoded
+from guardd.journal.entry import RecordKind
+from guardd.journal.reading import JournalReader
+from guardd.model.account import AccountCondition
+from guardd.model.facts import AccountView, Fact, IntentStaged, Refused, RequestFinished, RuleFired, Said, StreamChanged
+from guardd.model.intent import Action, Intent, Stage, client_id
+from guardd.model.names import Severity
+from guardd.policy.language import AllOf, AnyOf, Compare, Condition, Metric, Not, Policy, Sense
+from guardd.simulator.orders import PositionSide
+from tests.simulation.checks.ground import Ground, LegKey
+
+REDUCES: Final = frozenset({Action.REDUCE, Action.CLOSE})
+MAY: Final = {
+    AccountCondition.HALTED: frozenset({Action.STOP_LOSS, Action.CLOSE}),
+    AccountCondition.PARKED: frozenset({Action.STOP_LOSS}),
+}
+"""What may be decided where not everything may (I22, interfaces.md section 4)."""
+SEES_BARE_WITHIN_S: Final = 61.0
+"""`protected` is 0 once the plan orders that were read are a minute old (interfaces.md 2.3 Ages), and is told within 1 s (I21)."""
+BLIND_TOLD_WITHIN_S: Final = 2.0
+"""I21's second, and the pulse that notices."""
+
+
+@dataclass(slots=True)
+class _Life:
+    """What one guard has shown of itself."""
+
+    began: float
+    ended: float | None = None
+    view: AccountView | None = None
+    view_at: float = -1e9
+    condition_since: float = -1e9
+    alarmed_at: float = -1e9
+    """It last said something that isn't mere information."""
+    foreign_at_start: bool = False
+
+
+@dataclass(slots=True)
+class Telling:
+    """`heard` for each fact. `on_close` is told each closing intent when it is durable, before it leaves."""
+
+    ground: Ground
+    on_close: Callable[[Intent, float, str], None]
+    decisions: int = 0
+    lives: dict[str, _Life] = field(default_factory=dict)
+    _bare_since: dict[LegKey, float] = field(default_factory=dict)
+
+    def begun(self, life: str, now: float) -> None:
+        rests = any(each.ours for there in self.ground.resting.values() for each in there.values())
+        self.lives[life] = _Life(began=now, foreign_at_start=rests)
+
+    def ended(self, life: str, now: float) -> None:
+        known = self.lives.get(life)
+        if known is not None:
+            known.ended = now
+
+    def heard(self, fact: Fact, now: float, life: str) -> None:
+        mine = self.lives.setdefault(life, _Life(began=now))
+        match fact:
+            case RequestFinished():
+                return  # the most by far; its endpoint is a name of ours, its detail is in what follows from it
+            case IntentStaged():
+                self._staged(fact, now, life, mine)
+            case AccountView():
+                if mine.view is None or mine.view.condition is not fact.condition:
+                    mine.condition_since = now
+                mine.view, mine.view_at = fact, now
+            case Said(severity=severity):
+                if severity is not Severity.INFO:
+                    mine.alarmed_at = now
+                self._hush(fact.text + fact.edge, now)
+            case RuleFired():
+                self._hush(fact.text, now)
+            case Refused() | StreamChanged():
+                self._hush(fact.why, now)
+            case _:
+                pass
+
+    def look(self, now: float, *, guarded: bool) -> None:
+        """I21: a loss of protection, and blindness, show in what is told in time. Asked at each price."""
+        if not guarded:
+            self._bare_since.clear()
+            return
+        alive = [each for each in self.lives.values() if each.ended is None and each.view is not None]
+        if len(alive) != 1:
+            return
+        mine = alive[0]
+        self._protection(mine, now)
+
+    def _protection(self, mine: _Life, now: float) -> None:
+        for key, position in self.ground.held():
+            if self.ground.covered(key) > 0:
+                self._bare_since.pop(key, None)
+                continue
+            since = self._bare_since.setdefault(key, now)
+            if now - since <= SEES_BARE_WITHIN_S or now - mine.began <= SEES_BARE_WITHIN_S or mine.view is None:
+                continue
+            shown = next((each for each in mine.view.positions if _is(each.key, key)), None)
+            if shown is not None and shown.protected:
+                what = f"{key[0]} {key[1]} has had no stop for {now - since:.0f} s and is shown as protected"
+                self.ground.breach("I21", now, f"{what} ({position.size} held)")
+                self._bare_since[key] = now + 1e9
+
+    def blind(self, span_kind: str, begins: float, ends: float, stale_after_s: float, now: float) -> None:
+        """I21: the venue was gone from `begins` to `ends`, longer than data may be old: somebody was told meanwhile."""
+        by = begins + stale_after_s + BLIND_TOLD_WITHIN_S
+        if ends < by:
+            return
+        for life in self.lives.values():
+            if life.began > begins - 2 * stale_after_s or (life.ended is not None and life.ended < by):
+                continue
+            if life.view is not None and life.view.positions and not begins <= life.alarmed_at <= now:
+                self.ground.breach("I21", now, f"{span_kind} for {ends - begins:.0f} s and nobody was told")
+
+    # Decisions
+
+    def _staged(self, fact: IntentStaged, now: float, life: str, mine: _Life) -> None:
+        intent = fact.intent
+        if fact.stage is not Stage.JOURNALLED:
+            return
+        self.decisions += 1
+        condition = mine.view.condition if mine.view is not None else AccountCondition.LIVE
+        settled = now - mine.condition_since > 1.0 and mine.view_at >= mine.condition_since
+        if settled and intent.action not in MAY.get(condition, frozenset(Action)):
+            self.ground.breach("I22", now, f"{intent.action} of {intent.rule} while {condition}")
+        self._second_instance(intent, now, life)
+        if intent.action in REDUCES:
+            self.on_close(intent, now, life)
+
+    def _second_instance(self, intent: Intent, now: float, life: str) -> None:
+        """I14: who starts later, beside orders that its journal doesn't know, only looks on from 10 s on."""
+        mine = self.lives[life]
+        first = min((each.began for each in self.lives.values() if each.ended is None), default=mine.began)
+        if mine.began > first and mine.foreign_at_start and now - mine.began > 10.0 and now - first > 20.0:
+            self.ground.breach("I14", now, f"the later of two instances means {intent.action} ({intent.rule})")
+
+    # At the end of a life
+
+    def verify(self, data: Path, now: float) -> None:
+        """I20 and I26, of a data directory as it was left: the chain, each decision anew from its inputs, no secret."""
+        with JournalReader.open(data) as journal:
+            for verdict in journal.verify():
+                if verdict.problem is not None:
+                    self.ground.breach("I20", now, f"{data.name}, {verdict.account}: {verdict.problem}")
+            records = journal.list(kind=RecordKind.INTENT, limit=100_000)
+        case = self.ground.case
+        for record in records:
+            intent = decoded(Intent, record.body["intent"])
+            if intent.id != client_id(intent.account, intent.episode, intent.rule, intent.step):
+                self.ground.breach("I20", now, f"{intent.id} isn't the id of {intent.rule} step {intent.step}")
+            if case is not None and intent.account == case.account and not follows(case.policy, intent):
+                self.ground.breach(
+                    "I20", now, f"{intent.id} of {intent.rule} doesn't follow from its inputs {intent.inputs}"
+                )
+        self._no_secret_in(data, now)
+
+    def _no_secret_in(self, data: Path, now: float) -> None:
+        secrets = self.ground.case.secrets if self.ground.case is not None else ()
+        if not secrets:
+            return
+        for file in sorted(data.iterdir()):
+            if file.is_file() and any(secret.encode() in file.read_bytes() for secret in secrets):
+                self.ground.breach("I26", now, f"{file.name} holds a secret")
+
+    def _hush(self, text: str, now: float) -> None:
+        if self.ground.case is not None and any(secret in text for secret in self.ground.case.secrets):
+            self.ground.breach("I26", now, "a fact holds a secret")
+
+
+def follows(policy: Policy, intent: Intent) -> bool:
+    """Whether a closing intent's rule is true of the figures that it was decided on. Others, and a stop's own close, pass."""
+    rule = next((each for each in policy.rules if each.name == intent.rule), None)
+    if intent.action not in REDUCES or rule is None or rule.when is None or not rule.reduces:
+        return True
+    return _true(rule.when, dict(intent.inputs)) is not False
+
+
+def _true(condition: Condition, inputs: dict[str, str]) -> bool | None:
+    match condition:
+        case Compare():
+            return _compare(condition, inputs)
+        case Not(part=part):
+            answer = _true(part, inputs)
+            return None if answer is None else not answer
+        case AllOf(parts=parts):
+            answers = [_true(part, inputs) for part in parts]
+            return False if False in answers else None if None in answers else True
+        case AnyOf(parts=parts):
+            answers = [_true(part, inputs) for part in parts]
+            return True if True in answers else None if None in answers else False
+
+
+def _compare(leaf: Compare, inputs: dict[str, str]) -> bool | None:
+    """None: the inputs don't say."""
+    name = {Metric.POSITION_AGE: "position_age_s", Metric.DATA_AGE: "age_s_mark"}.get(leaf.metric, leaf.metric.value)
+    text = inputs.get(name)
+    if text is None:
+        return (
+            None if leaf.metric is Metric.DATA_AGE else False
+        )  # it doesn't apply: of an isolated position the account's
+    if text == "none":
+        return leaf.sense is Sense.ABOVE
+    try:
+        figure = Decimal(text)
+    except InvalidOperation:
+        return None if leaf.metric is Metric.DATA_AGE else False
+    return figure < leaf.threshold if leaf.sense is Sense.BELOW else figure > leaf.threshold
+
+
+def _is(key: object, leg: LegKey) -> bool:
+    symbol, side = str(getattr(key, "symbol", "")), str(getattr(key, "side", ""))
+    return symbol == leg[0] and side == PositionSide(leg[1]).value
