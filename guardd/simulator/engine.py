@@ -41,7 +41,7 @@ from guardd.simulator.records import (
 )
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.terms import FillModel, Terms, VenueState
-from guardd.simulator.world import ID_SPREAD, Market, PlanFault, World
+from guardd.simulator.world import ID_SPREAD, CancelRace, Market, PlanFault, World
 
 DEFAULT_LEVERAGE = Decimal(10)
 
@@ -266,6 +266,10 @@ class Exchange:
         """Ask `fault` at each trigger: a reason lets the plan's execution fail with it, None lets it go on."""
         self._world.plan_fault = fault
 
+    def set_cancel_race(self, race: CancelRace | None) -> None:
+        """Ask `race` of each resting limit order that a client cancels: True lets it fill just before."""
+        self._world.cancel_race = race
+
     def auto_deleverage(
         self, uid: str, symbol: str, side: PositionSide, size: Decimal, now_ms: int, *, price: Decimal | None = None
     ) -> Order:
@@ -316,12 +320,14 @@ class Exchange:
 
     def cancel(self, uid: str, order_id: str, now_ms: int) -> Order:
         """Cancel a working order. `ORDER_NOT_EXIST` or `ORDER_FINISHED` otherwise."""
+        self._fill_first(uid, [order_id], now_ms)
         with self._operation(uid, "cancel", now_ms) as account:
             admission.check_writable(self._world)
             return matching.cancel(self._world, account, _working(account, order_id), CancelCause.USER)
 
     def cancel_all(self, uid: str, symbol: str, now_ms: int) -> int:
         """Cancel the working orders of a symbol (and plans, if the terms say so); returns how many orders."""
+        self._fill_first(uid, [order.order_id for order in self._world.accounts[uid].orders_of(symbol)], now_ms)
         with self._operation(uid, "cancel_all", now_ms, symbol=symbol) as account:
             admission.check_writable(self._world)
             self._world.market(symbol)
@@ -426,6 +432,18 @@ class Exchange:
                 client_id=client_id,
             )
             raise
+        self._finish()
+
+    def _fill_first(self, uid: str, order_ids: Iterable[str], now_ms: int) -> None:
+        """The cancel loses its race."""
+        race = self._world.cancel_race
+        if race is None:
+            return
+        self._pass(now_ms)
+        account = self._world.accounts[uid]
+        for order in [account.orders[each] for each in order_ids if each in account.orders]:
+            if order.price is not None and plans.trading(self._world, self._world.market(order.symbol)) and race(order):
+                matching.fill_whole(self._world, account, order, order.price)
         self._finish()
 
     def _pass(self, now_ms: int) -> None:

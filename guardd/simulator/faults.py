@@ -46,6 +46,7 @@ class FaultKind(StrEnum):
     CLOCK_OFFSET = "clock-offset"  # its clock is `offset_ms` ahead
     PARTIAL_FILL = "partial-fill"  # fills at most `factor` of an order
     PLAN_FAILS = "plan-fails"  # a triggered plan order places nothing
+    FILL_FIRST = "fill-first"  # a resting limit order fills just before its cancel arrives
     CLOSING = "closing"  # no new risk: opens, plans and transfers refused with `code`
     CANCEL_WITHOUT_DATA = "cancel-without-data"  # reference, quirk 20
     CONVERTING = "converting"  # the account is on its way to another family: reads go on, writes are refused

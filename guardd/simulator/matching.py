@@ -184,6 +184,12 @@ def work_resting(world: World, account: Account, market: Market) -> None:
         _execute(world, account, order, [(order.price, size)], market.contract.maker_fee, maker=True)
 
 
+def fill_whole(world: World, account: Account, order: Order, price: Decimal) -> None:
+    """Fill what is left of a resting order at its price, as maker."""
+    market = world.markets[order.symbol]
+    _execute(world, account, order, [(price, order.remaining)], market.contract.maker_fee, maker=True)
+
+
 def work_slices(world: World, account: Account, market: Market) -> None:
     """Fill the parts of market orders that have fallen due."""
     for order in account.orders_of(market.contract.symbol):

@@ -19,7 +19,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from guardd.clock import Clock
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import FaultKind, Faults
-from guardd.simulator.orders import Plan
+from guardd.simulator.orders import Order, Plan
 from guardd.simulator.prices import PriceTick
 from guardd.simulator.records import Quote
 from guardd.simulator.refusals import RefusalReason
@@ -72,6 +72,7 @@ class SimulatorServer:
         self._books = {each.symbol: exchange.query.fills(each.symbol) for each in exchange.query.contracts()}
         self._partial: FillModel | None = None
         exchange.set_plan_fault(self._plan_fault)
+        exchange.set_cancel_race(self._cancel_race)
 
     async def __aenter__(self) -> Self:
         for path in self.dialect.stream_paths:
@@ -193,6 +194,12 @@ class SimulatorServer:
             FaultKind.PLAN_FAILS, self.exchange.now_ms, target=plan.kind.value, account=plan.uid, symbol=plan.symbol
         )
         return RefusalReason.SYSTEM_ERROR if fault else None
+
+    def _cancel_race(self, order: Order) -> bool:
+        fault = self.faults.strikes(
+            FaultKind.FILL_FIRST, self.exchange.now_ms, target=order.side.value, account=order.uid, symbol=order.symbol
+        )
+        return fault is not None
 
     async def _on_request(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

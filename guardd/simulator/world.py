@@ -10,7 +10,7 @@ from guardd.simulator.coins import Coin
 from guardd.simulator.contracts import Contract, ContractStatus
 from guardd.simulator.happenings import Happening
 from guardd.simulator.ledger import Cell, Ledger, RowKind
-from guardd.simulator.orders import Plan, PositionMode
+from guardd.simulator.orders import Order, Plan, PositionMode
 from guardd.simulator.records import Flow, FlowKind, Quote
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.terms import FillModel, Terms, VenueState
@@ -19,6 +19,7 @@ ID_BASE = 20_000_000_000_000_000  # 17 digits: an id that passed through a float
 ID_SPREAD = 1_000_000_000_000
 
 PlanFault = Callable[[Plan], RefusalReason | None]
+CancelRace = Callable[[Order], bool]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class World:
     coins: dict[str, Coin] = field(default_factory=dict)
     insurance: dict[str, Decimal] = field(default_factory=dict)  # forfeited margins less what bankrupts could not pay
     plan_fault: PlanFault | None = None
+    cancel_race: CancelRace | None = None
     outbox: list[Happening] = field(default_factory=list)
     dirty: dict[tuple[str, str], None] = field(default_factory=dict)  # (uid, coin) yet to be told, in order
     grown: dict[str, str] = field(default_factory=dict)  # opening orders with presets that filled → uid

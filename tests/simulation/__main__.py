@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from guardd.simulator.run import SimulatedVenue
-from tests.simulation.plot import drawn
+from tests.simulation.draw import drawn
 from tests.simulation.story import Told, tell
 
 

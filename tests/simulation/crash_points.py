@@ -15,7 +15,7 @@ import structlog
 
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.run import SimulatedVenue
-from tests.simulation.plot import Holding, Market, Move, Plot
+from tests.simulation.plot import Holding, Market, Move, Part, Plot, Site
 from tests.simulation.story import Told, tell
 
 POLICY: Final = """\
@@ -42,21 +42,30 @@ def fall(venue: SimulatedVenue) -> Plot:
     """BTC falls by 5 %: a trim, then a close. SOL falls by 3 %: a trim; its stop and its take-profit rest to the end."""
     return Plot(
         seed=1,
-        venue=venue,
-        mode=PositionMode.HEDGE,
-        deposit=Decimal(5_000),
-        holdings=(
-            Holding(symbol="BTCUSDT", long=True, isolated=False, leverage=10, share=Decimal("0.2")),
-            Holding(symbol="SOLUSDT", long=True, isolated=True, leverage=10, share=Decimal("0.1")),
+        sites=(
+            Site(
+                venue=venue,
+                moves={
+                    "BTCUSDT": Move(market=Market.TREND, size=Decimal("0.05"), begins_s=14, lasts_s=30),
+                    "SOLUSDT": Move(market=Market.TREND, size=Decimal("0.03"), begins_s=14, lasts_s=30),
+                },
+            ),
+        ),
+        parts=(
+            Part(
+                name="main",
+                uid="main",
+                site=0,
+                mode=PositionMode.HEDGE,
+                deposit=Decimal(5_000),
+                holdings=(
+                    Holding(symbol="BTCUSDT", long=True, isolated=False, leverage=10, share=Decimal("0.2")),
+                    Holding(symbol="SOLUSDT", long=True, isolated=True, leverage=10, share=Decimal("0.1")),
+                ),
+                last_percent=Decimal(-4),
+            ),
         ),
         policy=POLICY,
-        moves={
-            "BTCUSDT": Move(market=Market.TREND, size=Decimal("0.05"), begins_s=14, lasts_s=30),
-            "SOLUSDT": Move(market=Market.TREND, size=Decimal("0.03"), begins_s=14, lasts_s=30),
-        },
-        strikes=(),
-        deeds=(),
-        kills=(),
         seconds=75,
         tick_s=1.0,
     )

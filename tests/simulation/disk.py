@@ -47,6 +47,7 @@ class DiskWorker:
         self._timer: asyncio.TimerHandle | None = None
         self._alive = True
         self.full = False
+        self.tail_s = COMMIT_TAIL_S
 
     def submit(self, work: Callable[[], T], /) -> "Future[T]":
         job = _Job(work, Future())
@@ -66,8 +67,12 @@ class DiskWorker:
             self._timer.cancel()
         return self._jobs[0] if self._jobs else None
 
+    def calm(self) -> None:
+        """As fast again as a disk is."""
+        self.tail_s = COMMIT_TAIL_S
+
     def _next(self) -> None:
-        seconds = COMMIT_LEAST_S + (COMMIT_TAIL_S - COMMIT_LEAST_S) * self._chance.random() ** 6
+        seconds = COMMIT_LEAST_S + (self.tail_s - COMMIT_LEAST_S) * self._chance.random() ** 6
         self._timer = self._loop.call_later(seconds, self._due)
 
     def _due(self) -> None:

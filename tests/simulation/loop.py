@@ -99,6 +99,7 @@ class VirtualClock:
         self._loop = loop
         self.offset_ms = offset_ms
         self.drift_ppm = 0
+        self._drifts_from_ms = int(BEGINS_S * MS_PER_S)
 
     def now(self) -> Instant:
         return Instant(self.monotonic_ns(), self._wall_ms())
@@ -109,6 +110,11 @@ class VirtualClock:
     def step(self, seconds: float) -> None:
         """Somebody sets the wall clock."""
         self.offset_ms += round(seconds * MS_PER_S)
+
+    def drift(self, ppm: int) -> None:
+        """From now on it runs so much too fast; what it has gained stays."""
+        self.offset_ms += self._gained_ms()
+        self._drifts_from_ms, self.drift_ppm = self.monotonic_ns() // NS_PER_MS, ppm
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0.0))
@@ -122,9 +128,10 @@ class VirtualClock:
         return True
 
     def _wall_ms(self) -> int:
-        ran_ms = self.monotonic_ns() // NS_PER_MS
-        drifted = (ran_ms - int(BEGINS_S * MS_PER_S)) * self.drift_ppm // 1_000_000
-        return WALL_MS_AT_ZERO + ran_ms + drifted + self.offset_ms
+        return WALL_MS_AT_ZERO + self.monotonic_ns() // NS_PER_MS + self._gained_ms() + self.offset_ms
+
+    def _gained_ms(self) -> int:
+        return (self.monotonic_ns() // NS_PER_MS - self._drifts_from_ms) * self.drift_ppm // 1_000_000
 
 
 def play(story: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:

@@ -1,18 +1,18 @@
-"""What a seed decides before anything happens: accounts, positions, policy, prices, a trader's hand, faults, kills."""
+"""A story before it happens, as values: exchanges, accounts, policy, prices, a trader's hands, faults, kills (`draw` draws it)."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from random import Random
 from typing import Final
 
-from guardd.simulator.faults import Fault, FaultKind
+from guardd.simulator.faults import Fault
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.run import SimulatedVenue
 
 SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
-QUIET_S: Final = 90.0
-"""At the end nothing strikes any more: what must come right by itself has this long."""
+MACHINE: Final = -1
+"""Where a strike is that hits the guard's own machine, and no exchange."""
 
 
 class Market(StrEnum):
@@ -20,6 +20,8 @@ class Market(StrEnum):
     TREND = "trend"
     WICK = "wick"
     CRASH = "crash"
+    CASCADE = "cascade"
+    """The profile of 2025-10-10: most of it within ten seconds, the low after twenty-five, half of it back after three minutes."""
     GAP = "gap"
 
 
@@ -46,27 +48,40 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """A fault for a while. `weather`: a share of requests or answers lost, or the venue gone, instead of a venue's fault."""
+    """A fault for a while. `what`: its name in the menu, which says what `size` is; `site`: which exchange, or the machine."""
 
+    what: str
     at_s: float
     for_s: float
+    site: int = 0
     fault: Fault | None = None
-    weather: str = ""
-    share: float = 0.0
+    size: float = 0.0
+    symbol: str = ""
+    part: int = 0
+    """Whose account, where it is one account's."""
 
 
 class Hand(StrEnum):
     """What the trader does."""
 
     ADDS = "adds"
+    DOUBLES = "doubles"
     CLOSES_PART = "closes-part"
     CLOSES = "closes"
     OPENS = "opens"
     FLIPS = "flips"
     CANCELS_STOP = "cancels-stop"
+    CANCELS_ORDERS = "cancels-orders"
     PLACES_STOP = "places-stop"
+    PLACES_PROFIT = "places-profit"
+    PLACES_ENTRY = "places-entry"
+    PLACES_CLOSE = "places-close"
     DEPOSITS = "deposits"
+    WITHDRAWS = "withdraws"
     RAISES_LEVERAGE = "raises-leverage"
+    LOWERS_LEVERAGE = "lowers-leverage"
+    ADDS_MARGIN = "adds-margin"
+    TAKES_MARGIN = "takes-margin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,166 +89,110 @@ class Deed:
     at_s: float
     hand: Hand
     symbol: str
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """The end of a process, and a new one on its data directory. `politely`: by SIGTERM."""
+
+    at_s: float
+    down_s: float
+    politely: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twin:
+    """A second instance on a data directory of its own."""
+
+    at_s: float
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One exchange, and how its prices go."""
+
+    venue: SimulatedVenue
+    moves: dict[str, Move]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One guarded account. `last_percent`: `last-resort` closes what has lost more than that from its entry."""
+
+    name: str
+    uid: str
+    site: int
+    mode: PositionMode
+    deposit: Decimal
+    holdings: tuple[Holding, ...]
+    last_percent: Decimal
+    spot: Decimal = Decimal(0)
+    observe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
+    """`policy` is the one file for all accounts."""
+
     seed: int
-    venue: SimulatedVenue
-    mode: PositionMode
-    deposit: Decimal
-    holdings: tuple[Holding, ...]
+    sites: tuple[Site, ...]
+    parts: tuple[Part, ...]
     policy: str
-    moves: dict[str, Move]
-    strikes: tuple[Strike, ...]
-    deeds: tuple[Deed, ...]
-    kills: tuple[float, ...]
     seconds: float
     tick_s: float
+    strikes: tuple[Strike, ...] = ()
+    deeds: tuple[Deed, ...] = ()
+    kills: tuple[Kill, ...] = ()
+    twins: tuple[Twin, ...] = ()
+    clock_ms: int = 0
+    """How far the machine's wall clock is ahead from the start."""
     kill_at_await: int | None = None
     """Kill it where its hands stop at an await for the so-manieth time."""
 
-    def without(self, strikes: set[int]) -> "Plot":
-        """The same without some of its strikes: for finding the ones that matter."""
-        from dataclasses import replace
+    @property
+    def venue(self) -> str:
+        return "+".join(self.sites[part.site].venue.value for part in self.parts)
 
-        return replace(self, strikes=tuple(each for n, each in enumerate(self.strikes) if n not in strikes))
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Everything that can be left out: strikes, deeds, kills and twins by letter and number."""
+        kinds = (("s", self.strikes), ("d", self.deeds), ("k", self.kills), ("t", self.twins))
+        found = [f"{letter}{number}" for letter, things in kinds for number in range(len(things))]
+        return (*found, *(("a",) if self.kill_at_await else ()))
 
-
-POLICY: Final = """\
-version: 1
-limits: {{orders_per_minute: 60, stale_after: 15s}}
-rules:
-  - name: resting-protection
-    then:
-      - stop_loss: {{trigger: {stop}}}
-{profit}  - name: warn
-    when: {{distance_to_liquidation: {{below: 8%}}}}
-    then: [notify: {{severity: warning}}]
-{trim}  - name: last-resort
-    when: {{profit_from_entry: {{below: {last}%}}}}
-    then: [close: {{}}]
-"""
-TRIM: Final = """\
-  - name: trim
-    match: {margin_mode: cross}
-    when: {distance_to_liquidation: {below: 6%}}
-    cooldown: 1m
-    then:
-      - cancel_entries: {}
-      - reduce: {until: {distance_to_liquidation: 8%}, at_most: 50%}
-"""
-
-
-def drawn(seed: int, seconds: float, *, venue: SimulatedVenue | None = None) -> Plot:
-    """The plot of a seed."""
-    chance = Random(f"plot/{seed}")
-    where = chance.choice(tuple(SimulatedVenue)) if venue is None else venue
-    mode = chance.choice((PositionMode.HEDGE, PositionMode.HEDGE, PositionMode.ONE_WAY))
-    symbols = chance.sample(SYMBOLS, chance.randint(1, 3))
-    holdings = tuple(_holding(chance, symbol) for symbol in symbols)
-    if mode is PositionMode.HEDGE and chance.random() < 0.2:
-        other = holdings[0]
-        holdings = (
-            *holdings,
-            Holding(
-                symbol=other.symbol,
-                long=not other.long,
-                isolated=other.isolated,
-                leverage=other.leverage,
-                share=other.share / 2,
-            ),
+    def only(self, kept: Collection[str]) -> "Plot":
+        """The same with these of its items alone: for finding the ones that matter."""
+        return replace(
+            self,
+            strikes=tuple(each for n, each in enumerate(self.strikes) if f"s{n}" in kept),
+            deeds=tuple(each for n, each in enumerate(self.deeds) if f"d{n}" in kept),
+            kills=tuple(each for n, each in enumerate(self.kills) if f"k{n}" in kept),
+            twins=tuple(each for n, each in enumerate(self.twins) if f"t{n}" in kept),
+            kill_at_await=self.kill_at_await if "a" in kept else None,
         )
-    return Plot(
-        seed=seed,
-        venue=where,
-        mode=mode,
-        deposit=Decimal(chance.choice((1_000, 5_000, 20_000))),
-        holdings=holdings,
-        policy=_policy(chance),
-        moves={symbol: _move(chance, symbol, holdings, seconds) for symbol in symbols},
-        strikes=_strikes(chance, seconds),
-        deeds=_deeds(chance, symbols, seconds),
-        kills=tuple(
-            sorted(chance.uniform(5, seconds - QUIET_S) for _ in range(chance.choice((0, 0, 1, 2, 3))))
-        ),
-        seconds=seconds,
-        tick_s=chance.choice((0.5, 1.0, 2.0)),
-    )  # fmt: skip
 
+    def without(self, dropped: Collection[str]) -> "Plot":
+        return self.only([item for item in self.items if item not in dropped])
 
-def _holding(chance: Random, symbol: str) -> Holding:
-    return Holding(
-        symbol=symbol,
-        long=chance.random() < 0.6,
-        isolated=chance.random() < 0.4,
-        leverage=chance.choice((3, 5, 10, 20, 50)),
-        share=Decimal(chance.randint(5, 25)) / 100,
-    )
-
-
-def _policy(chance: Random) -> str:
-    stop = f"[{{liquidation_buffer: {chance.choice((15, 20, 30))}%}}, {{from_entry: -{chance.choice((9, 15, 25))}%}}]"
-    profit = "      - take_profit: {trigger: {from_entry: 4%}}\n" if chance.random() < 0.4 else ""
-    return POLICY.format(
-        stop=stop, profit=profit, trim=TRIM if chance.random() < 0.6 else "", last=-chance.randint(3, 12)
-    )
-
-
-def _move(chance: Random, symbol: str, holdings: tuple[Holding, ...], seconds: float) -> Move:
-    market = chance.choice((Market.CALM, Market.TREND, Market.TREND, Market.WICK, Market.CRASH, Market.GAP))
-    against = 1 if next(each for each in holdings if each.symbol == symbol).long else -1
-    way = against if chance.random() < 0.8 else -against
-    return Move(
-        market=market,
-        size=way * Decimal(chance.randint(1, 25)) / 100,
-        begins_s=chance.uniform(20, seconds * 0.5),
-        lasts_s=chance.choice((1.0, 5.0, 30.0, seconds * 0.3)),
-    )
-
-
-def _strikes(chance: Random, seconds: float) -> tuple[Strike, ...]:
-    last = seconds - QUIET_S
-    found: list[Strike] = []
-    for number in range(chance.choice((0, 1, 2, 3, 5))):
-        at = chance.uniform(0, last * 0.9)
-        length = min(chance.choice((2.0, 10.0, 30.0, 120.0)), last - at)
-        found.append(_strike(chance, f"strike-{number}", at, length))
-    return tuple(sorted(found, key=lambda each: each.at_s))
-
-
-_KINDS: Final = (
-    FaultKind.CLOUDFLARE_403, FaultKind.CLOUDFLARE_503, FaultKind.TOO_MANY, FaultKind.UNAVAILABLE, FaultKind.ERROR_HTML,
-    FaultKind.MAINTENANCE, FaultKind.TIMEOUT_BEFORE, FaultKind.TIMEOUT_AFTER, FaultKind.SLOW, FaultKind.STALE_READ,
-    FaultKind.EMPTY_READ, FaultKind.DROP_PUSH, FaultKind.LATE_PUSH, FaultKind.DUPLICATE_PUSH, FaultKind.REORDER_PUSH,
-    FaultKind.FREEZE_SOCKET, FaultKind.CLOSE_SOCKET, FaultKind.REFUSE_LOGIN, FaultKind.BAD_TICK, FaultKind.CLOCK_OFFSET,
-    FaultKind.PARTIAL_FILL, FaultKind.PLAN_FAILS,
-)  # fmt: skip
-
-
-def _strike(chance: Random, name: str, at_s: float, for_s: float) -> Strike:
-    if chance.random() < 0.25:
-        what = chance.choice(("lost-before", "lost-after", "down", "slow"))
-        return Strike(at_s=at_s, for_s=for_s, weather=what, share=chance.choice((0.05, 0.1, 0.2)))
-    kind = chance.choice(_KINDS)
-    fault = Fault(
-        name=name,
-        kind=kind,
-        rate=chance.choice((0.05, 0.2, 1.0)) if kind is not FaultKind.BAD_TICK else 0.02,
-        delay_ms=chance.choice((200, 800, 3_000)) if kind in {FaultKind.SLOW, FaultKind.LATE_PUSH} else 200,
-        offset_ms=chance.choice((-3_000, 2_000, 60_000)),
-        factor=chance.choice(("0.5", "0.9", "1.1")) if kind is FaultKind.BAD_TICK else "0.3",
-        target="*" if kind is not FaultKind.TOO_MANY else "*order*",
-    )
-    if kind in {FaultKind.EMPTY_READ, FaultKind.STALE_READ}:  # longer ones are believed (I6), or park the account (I29)
-        for_s = min(for_s, 2.0 if kind is FaultKind.EMPTY_READ else 4.0)
-    return Strike(at_s=at_s, for_s=for_s, fault=fault)
-
-
-def _deeds(chance: Random, symbols: list[str], seconds: float) -> tuple[Deed, ...]:
-    count = chance.choice((0, 0, 1, 2, 4))
-    found = [
-        Deed(at_s=chance.uniform(10, seconds - QUIET_S), hand=chance.choice(tuple(Hand)), symbol=chance.choice(symbols))
-        for _ in range(count)
-    ]
-    return tuple(sorted(found, key=lambda each: each.at_s))
+    def named(self, item: str) -> str:
+        """An item in words."""
+        letter, number = item[0], int(item[1:] or 0)
+        match letter:
+            case "s":
+                strike = self.strikes[number]
+                where = "the machine" if strike.site == MACHINE else f"site {strike.site}"
+                return (
+                    f"{strike.what} at {strike.at_s:.1f} s for {strike.for_s:.1f} s on {where} {strike.symbol}".rstrip()
+                )
+            case "d":
+                deed = self.deeds[number]
+                return f"the trader {deed.hand} {deed.symbol} at {deed.at_s:.1f} s ({self.parts[deed.part].name})"
+            case "k":
+                kill = self.kills[number]
+                return f"{'SIGTERM' if kill.politely else 'SIGKILL'} at {kill.at_s:.1f} s, down for {kill.down_s} s"
+            case "t":
+                return f"a second instance at {self.twins[number].at_s:.1f} s for {self.twins[number].for_s:.1f} s"
+            case _:
+                return f"SIGKILL at await {self.kill_at_await} of the hands"

@@ -1,25 +1,24 @@
 """One guardd in the simulation: its accounts wired as the daemon wires them, killed at any await, started on what the disk kept."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from guardd.config import Secrets, Settings
+from guardd.config import AccountSettings, Mode, Secrets, Settings
 from guardd.daemon.account import GuardedAccount
 from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.wiring import World, guarded_account
 from guardd.errors import GuarddError, VenueError
-from guardd.journal.sqlite import FILE_NAME, SqliteJournal
-from guardd.journal.store import open_store
-from guardd.model.facts import Fact, Listener
+from guardd.journal.sqlite import SqliteJournal
+from guardd.model.facts import Fact
 from guardd.policy.language import Policy
 from guardd.venues.limiter import LimiterRegistry
 from tests.simulation.disk import DiskWorker, Tail, crash
 from tests.simulation.loop import VirtualClock, VirtualLoop
 from tests.simulation.room import Room
-from tests.simulation.wire import MemoryWire, Weather
+from tests.simulation.wire import MemoryWire, Watch, Weather
 
 AGAIN_S = 5.0
 
@@ -37,23 +36,21 @@ class Machine:
 
 
 class Process:
-    """From start to kill or stop. `dead` says why it ended by itself."""
+    """From start to kill or stop. `dead` says why it ended by itself. Raises `JournalError` where the directory is taken."""
 
-    def __init__(self, machine: Machine, policy: Policy, data: Path, *, seed: str, listen: Listener) -> None:
+    def __init__(self, machine: Machine, policy: Policy, data: Path, *, seed: str, watch: Watch) -> None:
         self.machine, self.policy, self.data = machine, policy, data
-        self._listen = listen
+        self._watch = watch
         self._chance = Random(seed)
         self._alive = True
         self.dead: GuarddError | None = None
-        self.began = machine.loop.time()
-        self.armed_at: float | None = None
+        self.armed_at: dict[str, float] = {}
+        """When each account's gate was opened, by name."""
         self.disk = DiskWorker(machine.loop, self._chance)
-        data.mkdir(parents=True, exist_ok=True)
-        self._store = open_store(data / FILE_NAME)
-        self.journal = SqliteJournal(
-            store=self._store, lock=None, worker=self.disk, now=machine.clock.now, listen=self._hear
+        self.journal = SqliteJournal.open(data, now=machine.clock.now, listen=self._hear, worker=self.disk)
+        self.wire = MemoryWire(
+            machine.loop, machine.clock, machine.rooms, machine.weather, self._chance, watch=watch, life=data
         )
-        self.wire = MemoryWire(machine.loop, machine.clock, machine.rooms, machine.weather, self._chance)
         self.supervisor = Supervisor(machine.clock)
         world = World(
             clock=machine.clock,
@@ -61,8 +58,9 @@ class Process:
             random=self._chance,
             limiters=LimiterRegistry(machine.clock, self._chance),
         )
-        self.accounts: list[GuardedAccount] = [
-            guarded_account(
+        self.accounts: list[GuardedAccount] = []
+        for account in machine.settings.accounts:
+            guarded = guarded_account(
                 account,
                 machine.settings,
                 policy=policy,
@@ -72,14 +70,14 @@ class Process:
                 supervisor=self.supervisor,
                 listener=self._hear,
             )
-            for account in machine.settings.accounts
-        ]
-        for guarded in self.accounts:
-            self.supervisor.start(
-                f"{guarded.name}/life", lambda guarded=guarded: self._live(guarded), budget=EXPENDABLE
-            )
+            self.accounts.append(guarded)
+            self.supervisor.start(f"{guarded.name}/life", self._life(guarded, account), budget=EXPENDABLE)
 
-    async def _live(self, account: GuardedAccount) -> None:
+    def _life(self, guarded: GuardedAccount, account: AccountSettings) -> Callable[[], Awaitable[None]]:
+        armed = self.machine.settings.mode_of(account) is Mode.ENFORCE
+        return lambda: self._live(guarded, armed=armed)
+
+    async def _live(self, account: GuardedAccount, *, armed: bool) -> None:
         """As the service does it: start, begin when ready, try again where the venue can't be reached."""
         while True:
             try:
@@ -92,8 +90,8 @@ class Process:
                 return
             break
         await account.ready()
-        account.begin(armed=True, why="simulation")
-        self.armed_at = self.armed_at or self.machine.loop.time()
+        account.begin(armed=armed, why="simulation")
+        self.armed_at[account.name] = self.machine.loop.time()
 
     def kill(self, onto: Path) -> Tail:
         """SIGKILL, or the power: nothing of it acts any more. `onto` is the data directory that the next one finds."""
@@ -102,17 +100,29 @@ class Process:
         tail = crash(self.disk, self._chance, self.data, onto)
         for task in list(self.supervisor._tasks):
             task.cancel()
-        self._store.close()
+        self.journal._store.close()
+        if self.journal._lock is not None:
+            self.journal._lock.release()
         return tail
 
     async def stop(self) -> None:
-        """SIGTERM."""
+        """SIGTERM. A journal that can't be closed is what it is: the process ends all the same."""
         await asyncio.gather(*(account.stop() for account in self.accounts), return_exceptions=True)
         await self.supervisor.stop(deadline_s=3.0)
-        await self.journal.close()
+        try:
+            await self.journal.close()
+        except GuarddError as error:
+            self.dead = error
         await self.wire.close()
         self._alive = False
 
     def _hear(self, fact: Fact) -> None:
         if self._alive:
-            self._listen(fact)
+            self._watch.heard(fact, self.data)
+
+
+def another_on(process: Process) -> None:
+    """Open the journal that this process holds, as a second guardd would. Raises `JournalError` as it must."""
+    clock = process.machine.clock
+    journal = SqliteJournal.open(process.data, now=clock.now, listen=lambda fact: None, worker=process.disk)
+    journal._store.close()

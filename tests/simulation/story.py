@@ -1,47 +1,44 @@
-"""One seed, played: the exchange, the trader, the weather, and a guard that is killed and started again."""
+"""One seed, played: exchanges, traders, the weather, and a guard that is killed and started again."""
 
 import asyncio
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from guardd.config import AccountSettings, Secrets, Settings
-from guardd.model.facts import Fact
+from guardd.config import AccountSettings, Mode, Secrets, Settings, Venue
+from guardd.errors import GuarddError
+from guardd.model.facts import Fact, IntentStaged
+from guardd.model.instant import NS_PER_S
+from guardd.model.intent import Stage
 from guardd.policy.load import load_policy
-from guardd.simulator.accounts import MarginMode
-from guardd.simulator.faults import FaultKind
-from guardd.simulator.orders import (
-    OrderRequest,
-    PlanKind,
-    PlanRequest,
-    PositionMode,
-    PositionSide,
-    Side,
-)
-from guardd.simulator.records import PositionView
-from guardd.simulator.refusals import Refused
-from guardd.simulator.run import DEFAULT_ACCOUNTS, ServeSettings, SimulatedVenue
+from guardd.simulator.control import AccountSettings as Owner
+from guardd.simulator.run import DEFAULT_ACCOUNTS, ServeSettings
+from guardd.simulator.stamps import RequestStamp
+from guardd.venues.wire import WireRequest
 from tests.live.places import PLACES
-from tests.simulation.checks import Checks
+from tests.simulation.cast import Cast
+from tests.simulation.forces import Forces
 from tests.simulation.loop import BEGINS_S, VirtualClock, VirtualLoop, play
-from tests.simulation.plot import Deed, Hand, Market, Move, Plot, Strike
+from tests.simulation.market import Prices
+from tests.simulation.menu import KILL, MENU, TWIN, TWIN_AFTER_S, UP_AGAIN_S
+from tests.simulation.plot import MACHINE, Kill, Plot, Strike, Twin
 from tests.simulation.process import Machine, Process
 from tests.simulation.room import Room
 from tests.simulation.wire import Weather
 
 PULSE_S: Final = 0.1
-UP_AGAIN_S: Final = 12.0
-UID: Final = "main"
-GAP: Final = Decimal("0.03")
+AGAIN_S: Final = 5.0
+"""So long after its end a service manager starts a daemon again."""
+GAP: Final = 0.03
 MEMORY: Final = Path("/dev/shm")
 """Journals of a story lie in memory where there is such a place: how long a real disk takes is not what is asked."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Told:
     """How a story went."""
 
@@ -53,7 +50,12 @@ class Told:
     closes: int
     liquidations: int
     kills: int
+    drawn: dict[str, int]
+    """How many strikes of each kind there were."""
     strikes: dict[str, int]
+    """How often each kind struck."""
+    decisions: int
+    facts: int
     open_breach: bool
     requests: int
     awaits: int
@@ -73,245 +75,182 @@ def tell(plot: Plot, *, tape: bool = False) -> Told:
 class _Story:
     def __init__(self, plot: Plot, loop: VirtualLoop, home: Path, *, tape: bool) -> None:
         self.plot, self.loop, self.home = plot, loop, home
-        self.place = PLACES[plot.venue]
-        self.chance = Random(f"story/{plot.seed}")
-        self.clock = VirtualClock(loop)
-        host = f"{plot.venue}.sim"
-        account = replace(DEFAULT_ACCOUNTS[0], deposit=plot.deposit)
-        self.room = Room(
-            host,
-            ServeSettings(venue=plot.venue, seed=plot.seed, accounts=(account,), contracts=self.place.contracts()),
-            self.clock,
-        )
-        self.exchange = self.room.server.exchange
-        self.weather = Weather()
-        settings = Settings(
-            mode="enforce",
-            accounts=(
-                AccountSettings(
-                    name="main",
-                    venue=self.place.settings_name,
-                    rest_url=self.room.rest_url,
-                    stream_url=self.room.stream_url,
-                ),
-            ),
-        )
-        secrets = Secrets(environ=self.place.environ(account.key, account.secret, account.passphrase))
-        self.machine = Machine(
-            loop=loop,
-            clock=self.clock,
-            rooms={host: self.room},
-            weather={host: self.weather},
-            settings=settings,
-            secrets=secrets,
-        )
         self.policy = load_policy(plot.policy, source="policy.yaml")
-        last = Decimal(plot.policy.rsplit("below: ", 1)[1].split("%", 1)[0])
-        self.checks = Checks(self.exchange, UID, last, self.room.server.now_ms())
+        self.rooms = [self._room(number) for number in range(len(plot.sites))]
+        self.weather = [Weather() for _ in plot.sites]
+        self.machine = self._machine()
+        self.cast = [
+            Cast(part, plot.sites[part.site].venue, self._owner(number), self.rooms[part.site], self.policy)
+            for number, part in enumerate(plot.parts)
+        ]
+        self.forces = Forces(
+            rooms=self.rooms,
+            weather=self.weather,
+            parts=plot.parts,
+            clock=self.machine.clock,
+            processes=self._processes,
+            wrong=self._wrong,
+        )
         self.told_facts: list[str] | None = [] if tape else None
         self.guard: Process | None = None
+        self.twin: Process | None = None
         self.lives = count()
-        self.struck: dict[str, int] = {}
+        self.ended = 0
         self.tails: list[str] = []
-        self.starts: dict[str, Decimal] = {}
-        self.awaits = 0
+        self.wrongs: list[str] = []
+        self.awaits = self.decisions = self.facts = 0
         loop.on_await = self._awaits
 
+    # The stage
+
+    def _room(self, number: int) -> Room:
+        site = self.plot.sites[number]
+        owners = [self._owner(n) for n, part in enumerate(self.plot.parts) if part.site == number]
+        settings = ServeSettings(
+            venue=site.venue,
+            seed=self.plot.seed + number,
+            accounts=tuple(owners),
+            contracts=PLACES[site.venue].contracts(),
+        )
+        return Room(f"{site.venue}-{number}.sim", settings, VirtualClock(self.loop))
+
+    def _owner(self, number: int) -> Owner:
+        part = self.plot.parts[number]
+        return replace(DEFAULT_ACCOUNTS[number], uid=part.uid, deposit=part.deposit, spot=part.spot)
+
+    def _machine(self) -> Machine:
+        accounts: list[AccountSettings] = []
+        environ: dict[str, str] = {}
+        for number, part in enumerate(self.plot.parts):
+            place, owner, room = PLACES[self.plot.sites[part.site].venue], self._owner(number), self.rooms[part.site]
+            own = place.environ(owner.key, owner.secret, owner.passphrase)
+            environ.update({f"{part.name.upper()}_{name.split('_', 1)[1]}": value for name, value in own.items()})
+            accounts.append(
+                AccountSettings(
+                    name=part.name,
+                    venue=Venue(place.settings_name),
+                    credentials=part.name.upper(),
+                    mode=Mode.OBSERVE if part.observe else None,
+                    rest_url=room.rest_url,
+                    stream_url=room.stream_url,
+                )
+            )
+        return Machine(
+            loop=self.loop,
+            clock=VirtualClock(self.loop, offset_ms=self.plot.clock_ms),
+            rooms={room.host: room for room in self.rooms},
+            weather=dict(zip((room.host for room in self.rooms), self.weather, strict=True)),
+            settings=Settings(mode=Mode.ENFORCE, accounts=tuple(accounts)),
+            secrets=Secrets(environ=environ),
+        )
+
+    # From beginning to end
+
     async def run(self) -> Told:
-        self._open_positions()
-        self._start(self.home / "data-0")
-        works = [self._prices(), self._pulse(), self._strikes(), self._deeds(), self._kills()]
-        tasks = [self.loop.create_task(work) for work in works]
-        end = BEGINS_S + self.plot.seconds
-        await asyncio.sleep(end - self.loop.time())
+        for cast in self.cast:
+            cast.trader.open_positions()
+        self._start(self.home / f"data-{next(self.lives)}")
+        tasks = [self.loop.create_task(work) for work in self._works()]
+        await asyncio.sleep(BEGINS_S + self.plot.seconds - self.loop.time())
         for task in tasks:
             if task.done():
                 task.result()
             task.cancel()
         self._look()
-        self.checks.close_of_story(self.loop.time() - BEGINS_S)
-        guard = self.guard
-        if guard is not None and guard.dead is not None:
-            self.checks.breaches.append(f"the guard ended by itself: {guard.dead}")
-        told = Told(
-            seed=self.plot.seed,
-            venue=self.plot.venue.value,
-            breaches=list(self.checks.breaches),
-            seconds=self.plot.seconds,
-            turns=self.loop.turns,
-            closes=self.checks.closes,
-            liquidations=self.checks.liquidations,
-            kills=next(self.lives) - 1,
-            strikes={**self.struck, "lost": self.weather.lost},
-            open_breach=self.checks.open_breach,
-            requests=len(self.room.server.stamps.requests),
-            awaits=self.awaits,
-            left=self._left(),
-            tails=self.tails,
-            tape=self._tape(),
-        )
-        if guard is not None:
-            await guard.stop()
+        for cast in self.cast:
+            cast.close_of_story(self._now())
+        told = self._told()
+        for process in self._processes():
+            await process.stop()
         return told
 
-    # The trader
+    def _works(self) -> list[object]:
+        return [
+            self._prices(),
+            self._pulse(),
+            self._deeds(),
+            *(self._strike(strike) for strike in self.plot.strikes),
+            *(self._end_process(kill) for kill in self.plot.kills),
+            *(self._second(number, twin) for number, twin in enumerate(self.plot.twins)),
+        ]
 
-    def _open_positions(self) -> None:
-        now_ms = self.room.server.now_ms()
-        self.exchange.set_position_mode(UID, self.plot.mode, now_ms)
-        for holding in self.plot.holdings:
-            margin_mode = MarginMode.ISOLATED if holding.isolated else MarginMode.CROSS
-            quote, contract = self.exchange.query.quote(holding.symbol), self.exchange.query.contract(holding.symbol)
-            assert quote is not None
-            worth = self.plot.deposit * holding.share * holding.leverage
-            size = (worth / quote.mark / contract.contract_size / contract.step).to_integral_value() * contract.step
-            try:
-                self.exchange.set_leverage(
-                    UID, holding.symbol, now_ms, leverage=Decimal(holding.leverage), margin_mode=margin_mode
-                )
-                self._trade(holding.symbol, Side.BUY if holding.long else Side.SELL, size)
-            except Refused:
-                continue  # too small, too large, the modes of two legs: then he doesn't have it
-        self.starts = {symbol: self._mark(symbol) for symbol in self.plot.moves}
+    async def _prices(self) -> None:
+        chance = Random(f"story/{self.plot.seed}")
+        prices = [Prices(site, room.server, chance) for site, room in zip(self.plot.sites, self.rooms, strict=True)]
+        while True:
+            now = self._now()
+            for number, each in enumerate(prices):
+                if each.go_on(now) > GAP:
+                    self._gap(number)
+            self._look()
+            busy = any(each.busy(now) for each in prices)  # ten ticks a second while something happens
+            await asyncio.sleep(0.1 if busy else self.plot.tick_s)
 
-    def _trade(self, symbol: str, side: Side, size: Decimal, *, reduce: bool = False) -> None:
-        order = OrderRequest(symbol=symbol, side=side, size=size, reduce=reduce)
-        self.exchange.place(UID, order, self.room.server.now_ms())
+    async def _pulse(self) -> None:
+        while True:
+            for room in self.rooms:
+                room.pulse()
+            guard = self.guard
+            if guard is not None and guard.dead is not None:
+                self._died(guard, guard.dead)
+            await asyncio.sleep(PULSE_S)
 
     async def _deeds(self) -> None:
         for deed in self.plot.deeds:
             await self._until(deed.at_s)
-            self._disturb(0.0)
-            try:
-                self._do(deed)
-            except Refused:
-                continue
-            self._look()
-
-    def _do(self, deed: Deed) -> None:
-        server, symbol = self.room.server, deed.symbol
-        held = next((each for each in self.exchange.query.positions(UID, symbol) if each.size), None)
-        contract = self.exchange.query.contract(symbol)
-        now_ms = server.now_ms()
-        match deed.hand:
-            case Hand.DEPOSITS:
-                self.exchange.grant(UID, self.plot.deposit / 10, now_ms)
-            case Hand.OPENS:
-                self._trade(symbol, Side.BUY, max(contract.min_size, contract.step * 10))
-            case _ if held is None:
-                return
-            case Hand.ADDS:
-                self._trade(symbol, _opening(held), self._part(held, Decimal("0.3")))
-            case Hand.CLOSES_PART:
-                self._trade(symbol, _closing(held), self._part(held, Decimal("0.4")), reduce=True)
-            case Hand.CLOSES:
-                self._trade(symbol, _closing(held), held.size, reduce=True)
-            case Hand.FLIPS:
-                if self.plot.mode is PositionMode.ONE_WAY:
-                    self._trade(symbol, _closing(held), held.size * 2)
-            case Hand.CANCELS_STOP:
-                for plan in self.exchange.query.open_plans(UID, symbol):
-                    self.exchange.cancel_plan(UID, plan.plan_id, now_ms)
-                    return
-            case Hand.PLACES_STOP:
-                sign = 1 if held.side is PositionSide.LONG else -1
-                trigger = held.mark_price * (1 - sign * Decimal("0.02"))
-                plan = PlanRequest(
-                    symbol=symbol,
-                    kind=PlanKind.STOP_LOSS,
-                    side=_closing(held),
-                    reduce=True,
-                    trigger_price=(trigger / contract.tick).to_integral_value() * contract.tick,
-                )
-                self.exchange.place_plan(UID, plan, now_ms)
-            case Hand.RAISES_LEVERAGE:
-                self.exchange.set_leverage(
-                    UID, symbol, now_ms, leverage=held.leverage + 5, margin_mode=held.margin_mode
-                )
-
-    def _part(self, held: PositionView, share: Decimal) -> Decimal:
-        step = self.exchange.query.contract(held.symbol).step
-        return max((held.size * share / step).to_integral_value() * step, step)
-
-    # The market
-
-    async def _prices(self) -> None:
-        walk = dict.fromkeys(self.plot.moves, Decimal(0))
-        while True:
-            now = self._now()
-            for symbol, move in self.plot.moves.items():
-                walk[symbol] += Decimal(self.chance.randrange(-100, 101)) * Decimal("0.000003")
-                contract = self.exchange.query.contract(symbol)
-                mark = self.starts[symbol] * (1 + walk[symbol] - move.size * Decimal(_shape(move, now)))
-                before = self._mark(symbol)
-                self.room.server.set_price(symbol, max((mark / contract.tick).to_integral_value(), 1) * contract.tick)
-                if abs(mark - before) > before * GAP:
-                    self.checks.gap(now)
-            self._look()
-            await asyncio.sleep(self._pace(now))
-
-    def _pace(self, now: float) -> float:
-        """Ten ticks a second while something happens."""
-        busy = any(
-            move.market is not Market.CALM and move.begins_s - 1 <= now <= move.begins_s + min(move.lasts_s, 20) + 1
-            for move in self.plot.moves.values()
-        )
-        return 0.1 if busy else self.plot.tick_s
-
-    async def _pulse(self) -> None:
-        while True:
-            self.room.pulse()
-            await asyncio.sleep(PULSE_S)
+            cast = self.cast[deed.part]
+            cast.checks.disturb(self._now())
+            if cast.trader.do(deed):
+                self._look()
 
     # What goes wrong
 
-    async def _strikes(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for strike in self.plot.strikes:
-                group.create_task(self._strike(strike))
-
     async def _strike(self, strike: Strike) -> None:
         await self._until(strike.at_s)
+        kind = MENU[strike.what]
         end = strike.at_s + strike.for_s
-        self._disturb(end - self._now())
-        if strike.fault is not None:
-            self.room.server.faults.set(strike.fault)
-        self._weather(strike, on=True)
+        for cast in self._struck(strike):
+            cast.excuse(kind.name, strike.at_s, end + kind.excused_s(strike.for_s, strike.size))
+        if strike.what in {"tiers", "paused", "shut", "delisted", "adl"}:
+            self._gap(strike.site)
+        self.forces.begin(strike)
+        self._look()
         await self._until(end)
-        if strike.fault is not None:
-            hits = next(hits for fault, hits in self.room.server.faults.listed() if fault.name == strike.fault.name)
-            self.struck[strike.fault.kind.value] = self.struck.get(strike.fault.kind.value, 0) + max(hits, 1)
-            self.room.server.faults.clear(strike.fault.name)
-            if strike.fault.kind in {FaultKind.CLOUDFLARE_403, FaultKind.CLOUDFLARE_503, FaultKind.TOO_MANY}:
-                self._disturb(75.0)  # the block's own time (interfaces.md section 6)
-            if strike.fault.kind is FaultKind.FREEZE_SOCKET:
-                self._disturb(45.0)
-        self._weather(strike, on=False)
+        self.forces.end(strike)
+        self._look()
 
-    def _weather(self, strike: Strike, *, on: bool) -> None:
-        weather, fair = self.weather, Weather()
-        match strike.weather:
-            case "lost-before":
-                weather.lost_before = strike.share if on else 0.0
-            case "lost-after":
-                weather.lost_after = strike.share if on else 0.0
-            case "slow":
-                weather.tail_ms = 5_000.0 if on else fair.tail_ms
-                weather.push_tail_ms = 5_000.0 if on else fair.push_tail_ms
-            case "down":
-                weather.down = on
-                if on:
-                    self.room.cut()
-            case _:
-                return
-        self.struck[strike.weather] = self.struck.get(strike.weather, 0) + on
+    def _struck(self, strike: Strike) -> list[Cast]:
+        return [cast for cast in self.cast if strike.site in (MACHINE, cast.part.site)]
 
-    async def _kills(self) -> None:
-        for at_s in self.plot.kills:
-            await self._until(at_s)
-            guard = self.guard
-            if guard is not None:
-                self._kill(guard, down_s=self.chance.choice((0.05, 0.5, 3.0, 20.0)))
+    def _gap(self, site: int) -> None:
+        for cast in self.cast:
+            if cast.part.site == site:
+                cast.checks.gap(self._now())
+
+    async def _end_process(self, kill: Kill) -> None:
+        await self._until(kill.at_s)
+        guard = self.guard
+        if guard is None:
+            return
+        self._excuse_all(KILL, kill.down_s + UP_AGAIN_S)
+        if not kill.politely:
+            self._kill(guard, down_s=kill.down_s)
+            return
+        self.guard = None
+        self.ended += 1
+        await guard.stop()
+        self.loop.call_later(kill.down_s, self._start, self._left_by(guard, guard.data))
+
+    async def _second(self, number: int, twin: Twin) -> None:
+        """Somebody starts guardd on another machine as well, and ends it after a while."""
+        await self._until(twin.at_s)
+        self._excuse_all(TWIN, twin.for_s + TWIN_AFTER_S)
+        data = self.home / f"twin-{number}"
+        self.twin = self._process(data)
+        self.forces.struck[TWIN] = self.forces.struck.get(TWIN, 0) + 1
+        await self._until(twin.at_s + twin.for_s)
+        self.twin.kill(self.home / f"twin-{number}-left")
+        self.twin = None
 
     def _awaits(self, task: str) -> None:
         self.awaits += 1
@@ -322,88 +261,123 @@ class _Story:
         onto = self.home / f"data-{next(self.lives)}"
         self.tails.append(guard.kill(onto).value)
         self.guard = None
-        self.loop.call_later(down_s, self._start, onto)
+        self.ended += 1
+        self._excuse_all(KILL, down_s + UP_AGAIN_S)
+        self.loop.call_later(down_s, self._start, self._left_by(guard, onto))
+
+    def _died(self, guard: Process, why: GuarddError) -> None:
+        """By itself: that is allowed where its disk takes nothing; its service manager starts it again."""
+        if not self._excused("disk-full"):
+            self._wrong(f"the guard ended by itself: {why}")
+        self._kill(guard, down_s=AGAIN_S)
+
+    def _left_by(self, guard: Process, data: Path) -> Path:
+        for cast in self.cast:
+            cast.process_ended(data, self._now())
+        return data
 
     def _start(self, data: Path) -> None:
-        if data.name == "data-0":
-            next(self.lives)
-        self._disturb(UP_AGAIN_S)
-        self.guard = Process(
-            self.machine, self.policy, data, seed=f"process/{self.plot.seed}/{data.name}", listen=self._hear
-        )
+        self._excuse_all(KILL, UP_AGAIN_S)
+        self.guard = self._process(data)
+
+    def _process(self, data: Path) -> Process:
+        process = Process(self.machine, self.policy, data, seed=f"process/{self.plot.seed}/{data.name}", watch=self)
+        process.disk.full = self._stands("disk-full")
+        for cast in self.cast:
+            cast.begun(data, self._now())
+        return process
 
     # Watching
 
     def _look(self) -> None:
-        guard = self.guard
-        guarded = guard is not None and guard.armed_at is not None and self.loop.time() - guard.armed_at > UP_AGAIN_S
-        if guard is None:
-            self._disturb(0.0)
-        self.checks.look(self._now(), guarded=guarded)
+        now = self._now()
+        for cast in self.cast:
+            cast.look(now, self.guard)
 
-    def _hear(self, fact: Fact) -> None:
+    def heard(self, fact: Fact, life: Path) -> None:
+        self.facts += 1
+        self.decisions += isinstance(fact, IntentStaged) and fact.stage is Stage.DECIDED
         if self.told_facts is not None:
-            self.told_facts.append(f"{self._now():.3f} {fact}")
+            whose = "" if life.name.startswith("data-") else f"[{life.name}] "
+            self.told_facts.append(f"{self._now():.3f} {whose}{fact}")
+        for cast in self.cast:
+            cast.heard(fact, self._now(), life)
 
-    def _tape(self) -> list[str]:
-        if self.told_facts is None:
-            return []
-        stamps = [
-            f"{s.mono_ns / 1e9 - BEGINS_S:.3f} {s.method} {s.path} {s.status} {s.body}"
-            for s in self.room.server.stamps.requests
-        ]
-        rows = [f"{(r.at_ms - self.checks.began_ms) / 1e3:.3f} {r.as_json()}" for r in self.exchange.ledger._rows]
-        lines = [*self.told_facts, *stamps, *rows]
-        return sorted(lines, key=lambda line: float(line.split(" ", 1)[0]))
+    def leaving(self, request: WireRequest, life: Path) -> None:
+        for cast in self.cast:
+            cast.leaving(request, self._now(), life)
 
-    def _left(self) -> list[str]:
-        """An order for exactly what is held is one for all of it."""
-        held = {(each.symbol, each.side): each.size for each in self.exchange.query.positions(UID) if each.size}
-        found = [f"{symbol} {side.value} {size}" for (symbol, side), size in held.items()]
-        for plan in self.exchange.query.open_plans(UID):
-            size = "whole" if plan.size is None or plan.size in held.values() else str(plan.size)
-            found.append(f"{plan.symbol} {plan.kind.value} {plan.side.value} {plan.trigger_price} {size}")
-        return sorted(found)
+    def asked(self, room: Room, stamp: RequestStamp, life: Path) -> None:
+        for cast in self.cast:
+            cast.asked(room, stamp, self._now(), life)
 
-    def _mark(self, symbol: str) -> Decimal:
-        quote = self.exchange.query.quote(symbol)
-        assert quote is not None
-        return quote.mark
+    def _wrong(self, text: str) -> None:
+        self.wrongs.append(f"{text} (at {self._now():.2f} s)")
+
+    # Questions
+
+    def _processes(self) -> list[Process]:
+        return [each for each in (self.guard, self.twin) if each is not None]
+
+    def _stands(self, what: str) -> bool:
+        return any(
+            each.what == what and each.at_s <= self._now() < each.at_s + each.for_s for each in self.plot.strikes
+        )
+
+    def _excused(self, what: str) -> bool:
+        return any(
+            each.what == what and each.at_s <= self._now() <= each.at_s + each.for_s + AGAIN_S + UP_AGAIN_S
+            for each in self.plot.strikes
+        )
+
+    def _excuse_all(self, what: str, for_s: float) -> None:
+        for cast in self.cast:
+            cast.excuse(what, self._now(), self._now() + for_s)
 
     def _now(self) -> float:
         return self.loop.time() - BEGINS_S
 
-    def _disturb(self, for_s: float) -> None:
-        self.checks.disturb(self._now() + for_s)
-
     async def _until(self, at_s: float) -> None:
         await asyncio.sleep(max(at_s - self._now(), 0.0))
 
+    # How it went
 
-def _shape(move: Move, now: float) -> float:
-    """How much of the move is behind at this second: 0 to 1."""
-    since = now - move.begins_s
-    if since <= 0 or move.market is Market.CALM:
-        return 0.0
-    match move.market:
-        case Market.GAP:
-            return 1.0
-        case Market.WICK:
-            half = max(move.lasts_s / 2, 0.5)
-            return max(1.0 - abs(since - half) / half, 0.0)
-        case Market.CRASH:
-            fallen = min(since / 1.0, 1.0) * 0.4 + min(max(since - 1.0, 0.0) / 9.0, 1.0) * 0.6
-            return fallen - min(max(since - 10.0, 0.0) / 60.0, 1.0) * 0.5
-        case _:
-            return min(since / max(move.lasts_s, 30.0), 1.0)
+    def _told(self) -> Told:
+        drawn = Counter(strike.what for strike in self.plot.strikes)
+        drawn.update({KILL: len(self.plot.kills), TWIN: len(self.plot.twins)})
+        return Told(
+            seed=self.plot.seed,
+            venue=self.plot.venue,
+            breaches=[*self.wrongs, *(line for cast in self.cast for line in cast.breaches(alone=len(self.cast) == 1))],
+            seconds=self.plot.seconds,
+            turns=self.loop.turns,
+            closes=sum(cast.checks.closes for cast in self.cast),
+            liquidations=sum(cast.checks.liquidations for cast in self.cast),
+            kills=self.ended,
+            drawn=dict(drawn),
+            strikes={**self.forces.struck, KILL: self.ended},
+            decisions=self.decisions,
+            facts=self.facts,
+            open_breach=any(cast.checks.open_breach for cast in self.cast),
+            requests=sum(len(room.server.stamps.requests) for room in self.rooms),
+            awaits=self.awaits,
+            left=[line for cast in self.cast for line in cast.left()],
+            tails=self.tails,
+            tape=self._tape(),
+        )
+
+    def _tape(self) -> list[str]:
+        if self.told_facts is None:
+            return []
+        lines = [*self.told_facts, *(f"{strike.at_s:.3f} STRIKE {strike}" for strike in self.plot.strikes)]
+        for room in self.rooms:
+            lines.extend(_stamped(room, stamp) for stamp in room.server.stamps.requests)
+            began_ms = self.cast[0].checks.began_ms
+            rows = room.server.exchange.ledger._rows
+            lines.extend(f"{(row.at_ms - began_ms) / 1e3:.3f} {room.host} {row.as_json()}" for row in rows)
+        return sorted(lines, key=lambda line: float(line.split(" ", 1)[0]))
 
 
-def _opening(held: PositionView) -> Side:
-    return Side.BUY if held.side is PositionSide.LONG else Side.SELL
-
-
-def _closing(held: PositionView) -> Side:
-    return Side.SELL if held.side is PositionSide.LONG else Side.BUY
-
-
-__all__ = ["SimulatedVenue", "Told", "tell"]
+def _stamped(room: Room, stamp: RequestStamp) -> str:
+    at_s = stamp.mono_ns / NS_PER_S - BEGINS_S
+    return f"{at_s:.3f} {room.host} {stamp.uid} {stamp.method} {stamp.path} {stamp.status} {stamp.body}"

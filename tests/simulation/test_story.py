@@ -7,7 +7,7 @@ import pytest
 
 from guardd.simulator.run import SimulatedVenue
 from tests.simulation.crash_points import killed, wrongs
-from tests.simulation.plot import drawn
+from tests.simulation.draw import drawn
 from tests.simulation.story import tell
 
 # A kill leaves what was not begun yet where it stood.
@@ -23,7 +23,7 @@ def test_every_invariant_holds(seed: int) -> None:
 
 def test_the_same_seed_is_the_same_story_whatever_the_hash_seed() -> None:
     script = (
-        "import hashlib; from tests.simulation.plot import drawn; from tests.simulation.story import tell; "
+        "import hashlib; from tests.simulation.draw import drawn; from tests.simulation.story import tell; "
         "t = tell(drawn(4, 100.0), tape=True); print(len(t.tape), hashlib.sha256('\\n'.join(t.tape).encode()).hexdigest())"
     )
     runs = [

@@ -7,11 +7,15 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from guardd.clock import Clock
+from guardd.model.facts import Fact
 from guardd.model.instant import MS_PER_S
+from guardd.simulator.stamps import RequestStamp
 from guardd.simulator.wire import Close, Response
 from guardd.venues.wire import Ambiguous, Closed, NotSent, Socket, Unconnected, WireAnswer, WireReply, WireRequest
 from tests.simulation.loop import VirtualLoop
@@ -38,15 +42,38 @@ class Weather:
         return (self.least_ms + (tail_ms - self.least_ms) * drawn**4) / MS_PER_S
 
 
+class Watch(Protocol):
+    """Who looks over a process's shoulder. `life` is the data directory that it runs on."""
+
+    def heard(self, fact: Fact, life: Path) -> None: ...
+
+    def leaving(self, request: WireRequest, life: Path) -> None:
+        """It is about to be sent."""
+        ...
+
+    def asked(self, room: Room, stamp: RequestStamp, life: Path) -> None:
+        """It has been judged and carried out."""
+        ...
+
+
 class MemoryWire:
     """One process's network. `cut` ends it as a kill does: nothing more leaves, nothing more comes in."""
 
     def __init__(
-        self, loop: VirtualLoop, clock: Clock, rooms: Mapping[str, Room], weather: Mapping[str, Weather], chance: Random
+        self,
+        loop: VirtualLoop,
+        clock: Clock,
+        rooms: Mapping[str, Room],
+        weather: Mapping[str, Weather],
+        chance: Random,
+        *,
+        watch: Watch,
+        life: Path,
     ) -> None:
         self._loop, self._clock, self._rooms, self._weather, self._chance = loop, clock, rooms, weather, chance
+        self._watch, self._life = watch, life
         self._alive = True
-        self._sockets: set[MemorySocket] = set()
+        self._sockets: dict[MemorySocket, None] = {}
 
     async def http(self, request: WireRequest, deadline_s: float) -> WireAnswer:
         host = urlsplit(request.url).netloc
@@ -57,6 +84,7 @@ class MemoryWire:
         coming: asyncio.Future[WireAnswer] = self._loop.create_future()
         sent_ns = self._clock.monotonic_ns()
         if self._alive:
+            self._watch.leaving(request, self._life)
             self._send(room, weather, request, coming, sent_ns)
         try:
             async with asyncio.timeout(deadline_s):
@@ -73,7 +101,7 @@ class MemoryWire:
         socket = MemorySocket(self._loop, room, weather, self._chance)
         if not socket.open(url):
             return Unconnected(why="the handshake was answered with HTTP 404", status=404)
-        self._sockets.add(socket)
+        self._sockets[socket] = None
         return socket
 
     async def close(self) -> None:
@@ -82,7 +110,7 @@ class MemoryWire:
     def cut(self) -> None:
         """Killed: the venue sees every connection end."""
         self._alive = False
-        for socket in sorted(self._sockets, key=id):
+        for socket in list(self._sockets):
             socket.break_off()
         self._sockets.clear()
 
@@ -98,6 +126,7 @@ class MemoryWire:
                 weather.lost += 1
                 return
             reply = room.answer(request)
+            self._watch.asked(room, room.server.stamps.requests[-1], self._life)
             if lost_after or reply.response is None:
                 weather.lost += lost_after
                 return

@@ -402,3 +402,15 @@ def test_the_last_view_of_a_closed_position_tells_its_life() -> None:
 
 def test_the_same_seed_gives_the_same_ids() -> None:
     assert stage().buy(1) == stage().buy(1)
+
+
+def test_a_cancel_that_loses_its_race_finds_the_order_filled_at_its_own_price() -> None:
+    made = stage()
+    order = made.exchange.place("a", limit(3, "89000"), made.tick())
+    made.exchange.set_cancel_race(lambda resting: resting.side is Side.BUY)
+    with pytest.raises(Refused) as caught:
+        made.exchange.cancel("a", order.order_id, made.tick())
+    assert caught.value.reason is RefusalReason.ORDER_FINISHED
+    held = made.exchange.query.position("a", BTC, LONG)
+    assert held is not None
+    assert (held.size, held.entry_price) == (d(3), d(89000))

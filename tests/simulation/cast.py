@@ -1,0 +1,90 @@
+"""One guarded account in a story: its owner, what is checked of it, and who has told and asked what in its name."""
+
+from pathlib import Path
+from typing import Final
+
+from guardd.model.facts import Fact
+from guardd.policy.language import Policy
+from guardd.simulator.control import AccountSettings
+from guardd.simulator.run import SimulatedVenue
+from guardd.simulator.stamps import RequestStamp
+from guardd.venues.wire import WireRequest
+from tests.simulation import checks as checking
+from tests.simulation.checks import Checks
+from tests.simulation.plot import Part
+from tests.simulation.process import Process
+from tests.simulation.room import Room
+from tests.simulation.trader import Trader
+
+KEY_HEADERS: Final = ("X-BM-KEY", "ACCESS-KEY")
+
+
+class Cast:
+    """From the story's first second to its last."""
+
+    def __init__(self, part: Part, venue: SimulatedVenue, owner: AccountSettings, room: Room, policy: Policy) -> None:
+        self.part, self.room, self._key = part, room, owner.key
+        self.exchange = room.server.exchange
+        self.trader = Trader(part, room.server)
+        self.checks = Checks(self.exchange, part.uid, part.last_percent, room.server.now_ms())
+        if hasattr(checking, "Case"):
+            self.checks.case = checking.Case(
+                account=part.name,
+                venue=venue,
+                policy=policy,
+                acts=not part.observe,
+                server=room.server,
+                secrets=(owner.key, owner.secret, owner.passphrase),
+            )
+
+    def look(self, now: float, guard: Process | None) -> None:
+        armed_at = None if guard is None else guard.armed_at.get(self.part.name)
+        if guard is None or armed_at is None:
+            self.checks.disturb(now)
+        guarded = guard is not None and armed_at is not None and not self.part.observe
+        self.checks.look(now, guarded=guarded)
+
+    def excuse(self, what: str, from_s: float, until_s: float) -> None:
+        """Nobody asks whether it acts in time until then."""
+        self.checks.disturb(until_s)
+        if hasattr(checking, "Span"):
+            self.checks.spans.append(checking.Span(kind=what, from_s=from_s, until_s=until_s))
+
+    def heard(self, fact: Fact, now: float, life: Path) -> None:
+        if getattr(fact, "account", None) in (None, self.part.name):
+            getattr(self.checks, "heard", _nothing)(fact, now, str(life))
+
+    def leaving(self, request: WireRequest, now: float, life: Path) -> None:
+        if any(request.headers.get(name) == self._key for name in KEY_HEADERS):
+            getattr(self.checks, "leaving", _nothing)(request, life, now)
+
+    def asked(self, room: Room, stamp: RequestStamp, now: float, life: Path) -> None:
+        if room is self.room and stamp.uid == self.part.uid:
+            getattr(self.checks, "asked", _nothing)(stamp, now, str(life))
+
+    def begun(self, life: Path, now: float) -> None:
+        getattr(self.checks, "begun", _nothing)(str(life), now)
+
+    def process_ended(self, data: Path, now: float) -> None:
+        getattr(self.checks, "process_ended", _nothing)(data, now)
+
+    def close_of_story(self, now: float) -> None:
+        if hasattr(self.checks, "case") or (not self.part.observe and now >= self.checks.disturbed_until + 12):
+            self.checks.close_of_story(now)
+
+    def breaches(self, *, alone: bool) -> list[str]:
+        return [line if alone else f"[{self.part.name}] {line}" for line in self.checks.breaches]
+
+    def left(self) -> list[str]:
+        """What is held and what rests. An order for exactly what is held is one for all of it."""
+        query, uid = self.exchange.query, self.part.uid
+        held = {(each.symbol, each.side): each.size for each in query.positions(uid) if each.size}
+        found = [f"{symbol} {side.value} {size}" for (symbol, side), size in held.items()]
+        for plan in query.open_plans(uid):
+            size = "whole" if plan.size is None or plan.size in held.values() else str(plan.size)
+            found.append(f"{plan.symbol} {plan.kind.value} {plan.side.value} {plan.trigger_price} {size}")
+        return sorted(found)
+
+
+def _nothing(*_: object) -> None:
+    """A checker that doesn't ask for this."""

@@ -1,0 +1,230 @@
+"""What a seed decides before anything happens."""
+
+from collections.abc import Collection
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from guardd.simulator.faults import Fault, FaultKind
+from guardd.simulator.orders import PositionMode
+from guardd.simulator.run import SimulatedVenue
+from tests.live.places import PLACES
+from tests.simulation import policies
+from tests.simulation.menu import KILL, MENU, NAMES, TWIN, Act, Kind
+from tests.simulation.plot import (
+    MACHINE,
+    SYMBOLS,
+    Deed,
+    Hand,
+    Holding,
+    Kill,
+    Market,
+    Move,
+    Part,
+    Plot,
+    Site,
+    Strike,
+    Twin,
+)
+
+QUIET_S: Final = 75.0
+"""At the end nothing strikes any more: what must come right by itself has this long."""
+UIDS: Final = ("main", "twin")
+NAMED: Final = ("main", "other")
+
+
+def drawn(
+    seed: int, seconds: float, *, venue: SimulatedVenue | None = None, faults: Collection[str] = ()
+) -> Plot:  # fmt: skip
+    """The plot of a seed. `faults`: these kinds alone, and each of them."""
+    chance = Random(f"plot/{seed}")
+    sites, of_site = _sites(chance, seconds, venue)
+    drawings = [policies.Drawing(chance, NAMED[n], alone=len(of_site) == 1) for n in range(len(of_site))]
+    text = policies.limits(chance) + "".join(drawing.rules() for drawing in drawings)
+    parts = tuple(
+        _part(chance, number, site, sites[site], drawings[number].last_percent) for number, site in enumerate(of_site)
+    )
+    asked = faults or NAMES
+    return Plot(
+        seed=seed,
+        sites=sites,
+        parts=parts,
+        policy=text,
+        seconds=seconds,
+        tick_s=chance.choice((0.5, 1.0, 2.0)),
+        strikes=_strikes(Random(f"strikes/{seed}"), sites, parts, seconds, asked, each=bool(faults)),
+        deeds=_deeds(Random(f"deeds/{seed}"), sites, parts, seconds),
+        kills=_kills(Random(f"kills/{seed}"), seconds) if KILL in asked else (),
+        twins=_twins(Random(f"twins/{seed}"), seconds, sure=bool(faults)) if TWIN in asked else (),
+        clock_ms=chance.choice((0, 0, 700, -1_500)),
+        kill_at_await=chance.randint(1, 80) if KILL in asked and chance.random() < 0.2 else None,
+    )
+
+
+# Exchanges and accounts
+
+
+def _sites(
+    chance: Random, seconds: float, venue: SimulatedVenue | None
+) -> tuple[tuple[Site, ...], tuple[int, ...]]:  # fmt: skip
+    """The exchanges, and at which of them each account is."""
+    first = chance.choice(tuple(SimulatedVenue)) if venue is None else venue
+    other = chance.choice(tuple(SimulatedVenue)) if venue is None else venue
+    placing = chance.choice(("alone", "alone", "alone", "together", "apart"))
+    venues = (first,) if placing != "apart" else (first, other)
+    sites = tuple(Site(venue=each, moves=_moves(chance, seconds)) for each in venues)
+    return sites, {"alone": (0,), "together": (0, 0), "apart": (0, 1)}[placing]
+
+
+def _part(chance: Random, number: int, site: int, where: Site, last_percent: Decimal) -> Part:
+    mode = chance.choice((PositionMode.HEDGE, PositionMode.HEDGE, PositionMode.ONE_WAY))
+    symbols = chance.sample(tuple(where.moves), chance.randint(1, len(where.moves)))
+    holdings = [_holding(chance, symbol, where.moves[symbol]) for symbol in symbols]
+    if mode is PositionMode.HEDGE and chance.random() < 0.2:
+        first = holdings[0]
+        holdings.append(
+            Holding(
+                symbol=first.symbol,
+                long=not first.long,
+                isolated=first.isolated,
+                leverage=first.leverage,
+                share=first.share / 2,
+            )
+        )
+    deposit = Decimal(chance.choice((1_000, 5_000, 20_000)))
+    return Part(
+        name=NAMED[number],
+        uid=UIDS[number],
+        site=site,
+        mode=mode,
+        deposit=deposit,
+        spot=deposit / 2,
+        holdings=tuple(holdings),
+        last_percent=last_percent,
+        observe=chance.random() < 0.1,
+    )
+
+
+def _holding(chance: Random, symbol: str, move: Move) -> Holding:
+    """Mostly on the side that the move is bad for."""
+    against = move.size > 0
+    return Holding(
+        symbol=symbol,
+        long=against if chance.random() < 0.75 else not against,
+        isolated=chance.random() < 0.4,
+        leverage=chance.choice((3, 5, 10, 20, 50)),
+        share=Decimal(chance.randint(5, 25)) / 100,
+    )
+
+
+def _moves(chance: Random, seconds: float) -> dict[str, Move]:
+    symbols = chance.sample(SYMBOLS, chance.randint(1, 3))
+    if chance.random() < 0.15:  # everything falls at once, majors a third of it
+        begins_s, depth = chance.uniform(20, seconds * 0.4), chance.randint(20, 26)
+        return {
+            symbol: Move(
+                market=Market.CASCADE,
+                size=Decimal(depth) / 100 * (1 if symbol == "SOLUSDT" else Decimal("0.35")),
+                begins_s=begins_s,
+                lasts_s=60.0,
+            )
+            for symbol in symbols
+        }
+    return {symbol: _move(chance, seconds) for symbol in symbols}
+
+
+def _move(chance: Random, seconds: float) -> Move:
+    market = chance.choice((Market.CALM, Market.TREND, Market.TREND, Market.WICK, Market.CRASH, Market.GAP))
+    return Move(
+        market=market,
+        size=(1 if chance.random() < 0.65 else -1) * Decimal(chance.randint(1, 25)) / 100,
+        begins_s=chance.uniform(20, seconds * 0.5),
+        lasts_s=chance.choice((1.0, 5.0, 30.0, seconds * 0.3)),
+    )
+
+
+# What goes wrong
+
+
+def _strikes(
+    chance: Random, sites: tuple[Site, ...], parts: tuple[Part, ...], seconds: float, asked: Collection[str], *, each: bool
+) -> tuple[Strike, ...]:  # fmt: skip
+    """Where kinds are asked for, each of them strikes at least once. What cannot come right before the end isn't drawn."""
+    last = seconds - QUIET_S
+    kinds = [kind for name, kind in MENU.items() if name in asked]
+    if not kinds:
+        return ()
+    often = max(1, round(seconds / 600))
+    wanted = [*(kinds if each else ()), *(chance.choice(kinds) for _ in range(chance.choice((0, 1, 2, 3, 5)) * often))]
+    found = [_strike(chance, f"strike-{number}", kind, sites, parts, last) for number, kind in enumerate(wanted)]
+    return tuple(sorted((strike for strike in found if strike is not None), key=lambda strike: strike.at_s))
+
+
+def _strike(
+    chance: Random, name: str, kind: Kind, sites: tuple[Site, ...], parts: tuple[Part, ...], last: float
+) -> Strike | None:
+    number = chance.randrange(len(parts))
+    site = parts[number].site
+    at_s, length, size = chance.uniform(0, max(last * 0.9, 0)), chance.choice(kind.lengths_s), chance.choice(kind.sizes)
+    symbol = chance.choice(tuple(sites[site].moves))
+    rate, target = chance.choice(kind.rates), chance.choice(kind.targets)
+    venue = sites[site].venue
+    if venue not in kind.only_at or last <= 0:
+        return None
+    for_s = min(length, last - at_s)
+    if not kind.for_ever and at_s + for_s + kind.excused_s(for_s, size) > last:
+        size = min(kind.sizes, key=abs)
+        at_s = min(at_s, max(last - for_s - kind.excused_s(for_s, size), 0.0))
+    fault = None
+    if kind.fault is not None:
+        fault = Fault(
+            name=name,
+            kind=kind.fault,
+            rate=rate,
+            delay_ms=round(size) if kind.fault in {FaultKind.SLOW, FaultKind.LATE_PUSH} else 200,
+            offset_ms=round(size) if kind.fault is FaultKind.CLOCK_OFFSET else 0,
+            factor=str(size) if kind.fault in {FaultKind.BAD_TICK, FaultKind.PARTIAL_FILL} else "0.3",
+            target=PLACES[venue].word(target),
+        )
+    return Strike(
+        what=kind.name,
+        at_s=at_s,
+        for_s=for_s,
+        site=MACHINE if kind.act is Act.MACHINE else site,
+        fault=fault,
+        size=size,
+        symbol=symbol,
+        part=number,
+    )
+
+
+def _kills(chance: Random, seconds: float) -> tuple[Kill, ...]:
+    count = chance.choice((0, 0, 1, 2, 3)) * max(1, round(seconds / 1_200))
+    found = [
+        Kill(
+            at_s=chance.uniform(5, max(seconds - QUIET_S, 6)),
+            down_s=chance.choice((0.05, 0.5, 3.0, 20.0)),
+            politely=chance.random() < 0.2,
+        )
+        for _ in range(count)
+    ]
+    return tuple(sorted(found, key=lambda kill: kill.at_s))
+
+
+def _twins(chance: Random, seconds: float, *, sure: bool) -> tuple[Twin, ...]:
+    last = seconds - QUIET_S - 15
+    if last < 20 or (chance.random() >= 0.08 and not sure):
+        return ()
+    at_s = chance.uniform(15, last)
+    return (Twin(at_s=at_s, for_s=min(chance.choice((5.0, 30.0, 300.0)), seconds - QUIET_S - at_s)),)
+
+
+def _deeds(chance: Random, sites: tuple[Site, ...], parts: tuple[Part, ...], seconds: float) -> tuple[Deed, ...]:
+    count = chance.choice((0, 0, 1, 2, 4, 6)) * max(1, round(seconds / 900))
+    found = []
+    for _ in range(count):
+        number = chance.randrange(len(parts))
+        symbol = chance.choice(tuple(sites[parts[number].site].moves))
+        at_s = chance.uniform(10, max(seconds - QUIET_S, 11))
+        found.append(Deed(at_s=at_s, hand=chance.choice(tuple(Hand)), symbol=symbol, part=number))
+    return tuple(sorted(found, key=lambda deed: deed.at_s))
