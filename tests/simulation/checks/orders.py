@@ -116,16 +116,11 @@ class Orders:
             side = PositionSide.LONG if row.decimal("before") > 0 else PositionSide.SHORT
         else:
             side = PositionSide(str(row.details["position_side"]))
-        key = (row.symbol, side)
         other = self._held((row.symbol, side.opposite))
         before, after = abs(row.decimal("before")), abs(row.decimal("after"))
-        left = self.ground.position(key)
-        if (
-            other
-            and left is not None
-            and left.margin_mode.value == "cross"
-            and abs(after - other) > abs(before - other)
-        ):
+        twin = self.ground.position((row.symbol, side.opposite))
+        cross = twin is not None and twin.margin_mode.value == "cross"
+        if other and cross and abs(after - other) > abs(before - other):
             self.ground.breach(
                 "I15", now, f"the net exposure grew from {before - other} to {after - other}: {told(row)}"
             )

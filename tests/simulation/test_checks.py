@@ -1,0 +1,455 @@
+"""Each checker fires on what it is there for: a violation is planted on a small exchange, and exactly its invariant is told."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guardd.journal.entry import Meant
+from guardd.journal.sqlite import FILE_NAME
+from guardd.journal.store import open_store
+from guardd.model.account import AccountCondition
+from guardd.model.facts import AccountView, IntentStaged, PositionView, Said
+from guardd.model.instant import Instant
+from guardd.model.intent import Action, CloseAtMarket, Intent, Stage, client_id
+from guardd.model.names import AccountName, EpisodeId, PositionKey, RuleName, Severity, Side, Symbol, VenueName
+from guardd.model.reading import Absent
+from guardd.policy.load import load_policy
+from guardd.simulator.contracts import default_contracts
+from guardd.simulator.engine import Exchange
+from guardd.simulator.ledger import RowKind
+from guardd.simulator.orders import MarginMode, OrderRequest, PlanKind, PlanRequest
+from guardd.simulator.orders import Side as Way
+from guardd.simulator.records import TransferDirection
+from guardd.simulator.run import SimulatedVenue
+from guardd.simulator.stamps import RequestStamp
+from guardd.venues.wire import WireRequest
+from tests.simulation.checks import Case, Checks, Span
+
+MAIN: Final = AccountName("main")
+BTC: Final = "BTCUSDT"
+POLICY: Final = """\
+version: 1
+limits: {top_up_per_day: 100 USDT}
+rules:
+  - name: resting-protection
+    then:
+      - stop_loss: {trigger: {from_entry: -8%}}
+  - name: last-resort
+    when: {profit_from_entry: {below: -5%}}
+    then: [close: {}]
+"""
+
+
+class Desk:
+    """A long of 100 contracts of BTC at 60,000, seen by `Checks`. Seconds pass only when told."""
+
+    def __init__(self, *, acts: bool = True, margin_mode: MarginMode = MarginMode.CROSS) -> None:
+        self.exchange = Exchange(default_contracts(), seed=1, now_ms=0)
+        self.exchange.add_account("main", deposit=Decimal(10_000), spot=Decimal(1_000), margin_mode=margin_mode)
+        self.now = 0.0
+        self.checks = Checks(self.exchange, "main", Decimal(-5), 0)
+        policy = load_policy(POLICY, source="policy.yaml")
+        self.checks.case = Case(
+            account="main", venue=SimulatedVenue.BITMART, policy=policy, acts=acts, secrets=("s3cr3t",)
+        )
+        self.steps = 0
+        self.price(60_000)
+        self.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(100)), self.ms)
+        self.price(60_000)
+
+    @property
+    def ms(self) -> int:
+        return int(self.now * 1000)
+
+    @property
+    def told(self) -> set[str]:
+        return {line.split(" ", 1)[0] for line in self.checks.breaches}
+
+    def price(self, mark: int) -> None:
+        self.exchange.move(BTC, mark=Decimal(mark), now_ms=self.ms)
+        self.checks.look(self.now, guarded=True)
+
+    def wait(self, seconds: float, *, mark: int = 60_000) -> None:
+        for _ in range(int(seconds)):
+            self.now += 1.0
+            self.price(mark)
+
+    def asked(self, path: str = "/contract/private/submit-order", body: str = "", *, method: str = "POST") -> None:
+        self.steps += 1
+        stamp = RequestStamp(
+            sequence=self.steps, mono_ns=0, method=method, path=path, uid="main", body=body, status=200
+        )
+        self.checks.asked(stamp, self.now, "life")
+
+    def stop(self, trigger: str, *, step: int = 0, size: int | None = 100) -> str:
+        """The guard places one."""
+        request = PlanRequest(
+            symbol=BTC,
+            kind=PlanKind.STOP_LOSS,
+            side=Way.SELL,
+            reduce=True,
+            trigger_price=Decimal(trigger),
+            size=None if size is None else Decimal(size),
+            client_id=ours(f"stop/{step}"),
+        )
+        plan = self.exchange.place_plan("main", request, self.ms)
+        self.asked("/contract/private/submit-tp-sl-order")
+        return plan.plan_id
+
+    def close(self, size: int, *, step: int = 0) -> None:
+        order = OrderRequest(
+            symbol=BTC, side=Way.SELL, size=Decimal(size), reduce=True, client_id=ours(f"close/{step}")
+        )
+        self.exchange.place("main", order, self.ms)
+        self.asked()
+
+    def cancel(self, plan_id: str) -> None:
+        self.exchange.cancel_plan("main", plan_id, self.ms)
+        self.asked("/contract/private/cancel-plan-order")
+
+    def planted(self, kind: RowKind, **details: str | bool | None) -> None:
+        """A ledger row that this exchange would never write."""
+        self.exchange._world.note(kind, "main", BTC, **details)
+        self.asked()
+
+
+def ours(what: str) -> str:
+    return client_id(MAIN, EpisodeId("e1"), RuleName(what), 0)
+
+
+def order(
+    *, reduce: bool = True, size: str = "10", price: str | None = None, what: str = "x"
+) -> dict[str, str | bool | None]:
+    return {
+        "action": "submit", "order_id": f"o-{what}", "client_id": ours(what), "plan_id": "", "side": "sell", "reduce": reduce,
+        "order_kind": "market", "price": price, "size": size, "filled": "0", "cause": None,
+    }  # fmt: skip
+
+
+def plan(*, trigger: str = "56000", size: str | None = None) -> dict[str, str | bool | None]:
+    return {
+        "action": "placed", "plan_id": "1", "pair_id": "1", "client_id": ours("s"), "plan_kind": "stop_loss", "side": "sell",
+        "position_side": "long", "reduce": True, "trigger_price": trigger, "mark": "60000", "source": "mark", "size": size,
+        "protects": True, "live": True, "order_id": "", "failure": None,
+    }  # fmt: skip
+
+
+def intent(
+    *, rule: str = "last-resort", action: Action = Action.CLOSE, loss: str = "-0.06", reason: str = "", step: int = 0
+) -> Intent:
+    key = PositionKey(MAIN, Symbol(BTC), Side.LONG)
+    return Intent(
+        id=client_id(MAIN, EpisodeId("e1"), RuleName(rule), step),
+        account=MAIN,
+        key=key,
+        episode=EpisodeId("e1"),
+        rule=RuleName(rule),
+        step=step,
+        action=action,
+        write=CloseAtMarket(key=key, size=Decimal(100)),
+        decided=Instant(0, 0),
+        frame_ns=None,
+        quantity_before=Decimal(100),
+        closed_before=Decimal(0),
+        reason=reason,
+        inputs=(("mark", "56400"), ("profit_from_entry", loss)),
+    )
+
+
+def staged(meant: Intent) -> IntentStaged:
+    return IntentStaged(
+        account=MAIN, venue=VenueName("bitmart"), intent=meant, stage=Stage.JOURNALLED, outcome=None, detail=""
+    )
+
+
+def test_a_story_in_which_nothing_is_wrong_has_no_breach() -> None:
+    desk = Desk()
+    first = desk.stop("56000")
+    desk.wait(20)
+    desk.stop("56500", step=1)
+    desk.cancel(first)
+    desk.asked("/contract/private/position-v2", method="GET")
+    desk.wait(3, mark=56_900)
+    desk.checks.heard(staged(intent()), desk.now, "life")
+    desk.close(100)
+    for each in desk.exchange.query.open_plans("main"):
+        desk.cancel(each.plan_id)
+    desk.wait(40, mark=56_900)
+    desk.checks.close_of_story(desk.now)
+    assert desk.checks.breaches == []
+    assert desk.checks.closes == 1
+
+
+def _opens(desk: Desk) -> None:
+    desk.planted(RowKind.ORDER_ACCEPTED, **order(reduce=False))
+
+
+def _two_closes_above_all(desk: Desk) -> None:
+    desk.planted(RowKind.ORDER_ACCEPTED, **order(size="60", what="a"))
+    desk.planted(RowKind.ORDER_ACCEPTED, **order(size="60", what="b"))
+
+
+def _stop_above_all(desk: Desk) -> None:
+    desk.wait(20)
+    desk.planted(RowKind.PLAN, **plan(size="120"))
+
+
+def _enlarges(desk: Desk) -> None:
+    fill = {**order(), "position_side": "long", "net": False, "before": "100", "after": "110", "mark": "60000"}
+    desk.planted(RowKind.FILL, **fill)
+
+
+def _ends_its_stop(desk: Desk) -> None:
+    desk.cancel(desk.stop("56000"))
+    desk.checks.disturb(desk.now + 100)
+    desk.wait(8)
+
+
+def _stop_through_the_mark(desk: Desk) -> None:
+    desk.price(60_000)
+    desk.planted(RowKind.PLAN, **plan(trigger="61000"))
+
+
+def _three_stops(desk: Desk) -> None:
+    for step in range(3):
+        desk.stop(str(56_000 + step), step=step, size=30)
+
+
+def _bare_at_the_end(desk: Desk) -> None:
+    desk.checks.close_of_story(desk.now)
+
+
+def _outlives(desk: Desk) -> None:
+    desk.stop("56000")
+    desk.asked("/contract/private/position-v2", method="GET")
+    desk.close(100)
+    desk.wait(45)
+
+
+def _twice(desk: Desk) -> None:
+    desk.planted(RowKind.ORDER_ACCEPTED, **order(what="a"))
+    desk.planted(RowKind.ORDER_ACCEPTED, **order(what="a"))
+
+
+def _again_without_a_read(desk: Desk) -> None:
+    desk.asked(body=f'{{"client_order_id": "{ours("a")}"}}')
+    desk.asked(body=f'{{"client_order_id": "{ours("a")}"}}')
+
+
+def _held_in_breach(desk: Desk) -> None:
+    desk.stop("50000")
+    desk.wait(30, mark=56_000)
+
+
+def _bare(desk: Desk) -> None:
+    desk.wait(30)
+
+
+def _half_covered(desk: Desk) -> None:
+    desk.stop("56000", size=50)
+    desk.wait(30)
+
+
+def _loosened(desk: Desk) -> None:
+    desk.stop("56000")
+    desk.stop("55000", step=1)
+
+
+def _too_many_calls(desk: Desk) -> None:
+    for _ in range(7):
+        desk.asked("/contract/private/position-v2", method="GET")
+
+
+def _cancels_the_traders(desk: Desk) -> None:
+    asked = PlanRequest(symbol=BTC, kind=PlanKind.STOP_LOSS, side=Way.SELL, reduce=True, trigger_price=Decimal(55_000))
+    placed = desk.exchange.place_plan("main", asked, desk.ms)
+    desk.price(60_000)
+    desk.cancel(placed.plan_id)
+
+
+def _the_later_decides(desk: Desk) -> None:
+    desk.stop("56000")
+    desk.checks.begun("life", desk.now)
+    desk.wait(30)
+    desk.checks.begun("twin", desk.now)
+    desk.wait(12)
+    desk.checks.heard(staged(intent(rule="resting-protection", action=Action.STOP_LOSS)), desk.now, "twin")
+
+
+def _the_smaller_leg_alone(desk: Desk) -> None:
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(60)), desk.ms)
+    desk.price(60_000)
+    short = OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(60), reduce=True, client_id=ours("c"))
+    desk.exchange.place("main", short, desk.ms)
+    desk.asked()
+
+
+def _tops_up_above_its_cap(desk: Desk) -> None:
+    for _ in range(3):
+        desk.exchange.transfer("main", TransferDirection.TO_FUTURES, Decimal(40), desk.ms)
+        desk.asked("/account/v1/transfer-contract")
+
+
+def _raises_leverage(desk: Desk) -> None:
+    for leverage in (8, 9):
+        desk.planted(RowKind.SETTING, margin_mode="cross", long_leverage=str(leverage), short_leverage=str(leverage))
+
+
+def _off_the_tick(desk: Desk) -> None:
+    desk.planted(RowKind.ORDER_ACCEPTED, **order(price="60000.123456"))
+
+
+def _refused_for_its_shape(desk: Desk) -> None:
+    desk.planted(RowKind.REFUSED, call="place", reason="price_precision", detail="", client_id=ours("a"))
+
+
+def _decides_while_halted(desk: Desk) -> None:
+    desk.checks.heard(_view(condition=AccountCondition.HALTED), desk.now, "life")
+    desk.now += 3
+    desk.checks.heard(_view(condition=AccountCondition.HALTED), desk.now, "life")
+    desk.checks.heard(staged(intent(rule="x", action=Action.TAKE_PROFIT)), desk.now, "life")
+
+
+def _shown_as_protected(desk: Desk) -> None:
+    desk.checks.begun("life", desk.now)
+    desk.checks.heard(_view(), desk.now, "life")
+    desk.checks.disturb(1e9)
+    desk.wait(130)
+
+
+def _gone_and_nobody_told(desk: Desk) -> None:
+    desk.checks.begun("life", desk.now)
+    desk.wait(60)
+    desk.checks.heard(_view(), desk.now, "life")
+    desk.checks.disturb(1e9)
+    desk.wait(60)
+    desk.checks.gone("outage", 60.0, 120.0, desk.now)
+
+
+def _tells_a_secret(desk: Desk) -> None:
+    said = Said(account=MAIN, severity=Severity.INFO, edge="x", text="key s3cr3t", at=Instant(0, 0))
+    desk.checks.heard(said, desk.now, "life")
+
+
+def _cancels_all(desk: Desk) -> None:
+    desk.asked("/contract/private/cancel-all-after")
+
+
+def _closes_for_nothing(desk: Desk) -> None:
+    desk.asked("/contract/private/position-v2", method="GET")
+    desk.checks.heard(staged(intent()), desk.now, "life")
+
+
+def _closes_what_it_never_read(desk: Desk) -> None:
+    desk.wait(20, mark=56_000)
+    desk.checks.heard(staged(intent()), desk.now, "life")
+
+
+def _its_stops_go_with_it(desk: Desk) -> None:
+    placed = desk.stop("56000")
+    desk.exchange.cancel_plan("main", placed, desk.ms)
+    desk.checks.stopped(desk.now)
+
+
+def _liquidated(desk: Desk) -> None:
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(1_500)), desk.ms)
+    desk.wait(20)
+    desk.wait(3, mark=30_000)
+
+
+@pytest.mark.parametrize(
+    ("which", "plant"),
+    [
+        ("I1", _opens), ("I1", _two_closes_above_all), ("I1", _stop_above_all), ("I2", _enlarges), ("I3", _ends_its_stop),
+        ("I4", _stop_through_the_mark), ("I5", _three_stops), ("I5", _bare_at_the_end), ("I6", _outlives), ("I7", _twice),
+        ("I7", _again_without_a_read), ("I10", _held_in_breach), ("I10", _bare), ("I10", _half_covered), ("I11", _loosened),
+        ("I12", _too_many_calls), ("I13", _cancels_the_traders), ("I14", _the_later_decides), ("I15", _the_smaller_leg_alone),
+        ("I16", _tops_up_above_its_cap), ("I17", _raises_leverage), ("I18", _off_the_tick), ("I18", _refused_for_its_shape),
+        ("I22", _decides_while_halted), ("I21", _shown_as_protected), ("I21", _gone_and_nobody_told), ("I26", _tells_a_secret),
+        ("I30", _cancels_all), ("oracle", _closes_for_nothing), ("I29", _closes_what_it_never_read),
+        ("I25", _its_stops_go_with_it), ("oracle", _liquidated),
+    ],
+)  # fmt: skip
+def test_what_it_is_there_for_is_told(which: str, plant: Callable[[Desk], None]) -> None:
+    desk = Desk()
+    plant(desk)
+    assert which in desk.told, desk.checks.breaches
+
+
+def test_I22_a_write_of_an_observed_account_is_told(tmp_path: Path) -> None:
+    desk = Desk(acts=False)
+    _journal(tmp_path)
+    request = WireRequest(method="POST", url="http://x/contract/private/submit-order", headers={}, body=b"{}")
+    desk.checks.leaving(request, tmp_path, desk.now)
+    assert "I22" in desk.told
+
+
+def test_I20_a_write_whose_intent_is_not_on_the_disk_is_told(tmp_path: Path) -> None:
+    desk = Desk()
+    _journal(tmp_path, intent())
+    for step in (0, 1):
+        body = f'{{"client_order_id":"{intent(step=step).id}"}}'.encode()
+        request = WireRequest(method="POST", url="http://x/contract/private/submit-order", headers={}, body=body)
+        desk.checks.leaving(request, tmp_path, desk.now)
+        assert ("I20" in desk.told) is (step == 1)
+
+
+@pytest.mark.parametrize("wrong", ["", "chain", "inputs", "id", "secret"])
+def test_I20_I26_a_journal_that_does_not_hold_together_is_told(tmp_path: Path, wrong: str) -> None:
+    desk = Desk()
+    meant = {
+        "inputs": intent(loss="-0.01"),
+        "id": replace(intent(), step=3),
+        "secret": intent(reason="s3cr3t"),
+    }.get(wrong, intent())
+    _journal(tmp_path, meant, spoil="UPDATE record SET hash = 'x'" if wrong == "chain" else "")
+    desk.checks.process_ended(tmp_path, desk.now)
+    assert desk.told == {"": set(), "secret": {"I26"}}.get(wrong, {"I20"})
+
+
+def test_what_a_standing_fault_excuses_is_not_told_and_everything_else_is() -> None:
+    desk = Desk()
+    desk.checks.spans.append(Span(kind="x", from_s=0.0, until_s=10.0, excuses=frozenset({"I1"})))
+    _opens(desk)
+    _twice(desk)
+    assert desk.told == {"I7"}
+
+
+def test_I28_a_close_on_a_price_that_was_true_a_moment_ago_is_called_for() -> None:
+    desk = Desk()
+    desk.stop("50000")
+    desk.asked("/contract/private/position-v2", method="GET")
+    desk.wait(2, mark=56_500)
+    desk.wait(10)
+    desk.checks.heard(staged(intent()), desk.now, "life")
+    assert desk.told == set()
+    desk.wait(30)
+    desk.checks.heard(staged(intent(step=1)), desk.now, "life")
+    assert desk.told == {"oracle"}
+
+
+def _journal(data: Path, *meant: Intent, spoil: str = "") -> None:
+    store = open_store(data / FILE_NAME)
+    store.append([Meant(intent=each) for each in meant])
+    if spoil:
+        store._db.execute(spoil)
+    store.close()
+
+
+def _view(*, condition: AccountCondition = AccountCondition.LIVE) -> AccountView:
+    position = PositionView(
+        key=PositionKey(MAIN, Symbol(BTC), Side.LONG), margin_mode="cross", leverage=Decimal(10), quantity=Decimal(100),
+        entry_price=Decimal(60_000), mark_price=Decimal(60_000), liquidation_price=Absent.NONE,
+        own_liquidation_price=Absent.NONE, liquidation_drift=Absent.NONE, distance_to_liquidation=Absent.NONE,
+        notional=Absent.UNKNOWN, unrealized_pnl=Absent.UNKNOWN, protected=True, protection_note="", unprotected_s=0.0,
+        stop_loss=None, take_profit=None, next_rule=None, next_rule_at=Absent.NONE,
+    )  # fmt: skip
+    return AccountView(
+        account=MAIN, venue=VenueName("bitmart"), mode="enforce", condition=condition, condition_why="", currency="USDT",
+        equity=Decimal(1), margin_ratio=Decimal(0), protected_notional_ratio=Decimal(1), venue_closing=False,
+        positions=(position,), unguarded=(), at=Instant(0, 0),
+    )  # fmt: skip
