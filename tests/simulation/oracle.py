@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.model.intent import Intent
-from guardd.policy.language import AllOf, AnyOf, Compare, Condition, Metric, Not, Policy, PolicyRule, Sense
+from guardd.policy.language import AllOf, AnyOf, Compare, Condition, Metric, Not, Policy, PolicyRule, Sense, WhenBlind
 from guardd.simulator import margin
 from guardd.simulator.accounts import Account
 from guardd.simulator.faults import FaultKind
@@ -31,6 +31,8 @@ SLACK: Final = Decimal("0.005")
 LEAST: Final = Decimal("0.0002")
 FIRED_WITHIN_S: Final = 90.0
 """A stop that fired or failed and left a rest is finished within this, blocks and retries included."""
+BLIND_FOR_S: Final = 1_000.0
+"""The last values of a rule that acts when blind (interfaces.md 2.3): as old as an outage may last."""
 UNPROTECTED_FOR_S: Final = 55.0
 BAD_TICKS_WITHIN_S: Final = 4.0
 STOP_PASSED: Final = re.compile(r"(?:stop|tranche) at ([0-9.]+) was passed")
@@ -131,7 +133,9 @@ class Oracle:
 
     def _rule_calls(self, rule: PolicyRule, key: LegKey, now: float) -> bool:
         assert rule.when is not None
-        return any(truth(rule.when, seen) is not False for seen in self._views(key, now))
+        blind = rule.when_blind is WhenBlind.ACT
+        since = now - (BLIND_FOR_S if blind else self.window_s)
+        return any(truth(rule.when, seen) is not False for seen in self._views(key, now, since))
 
     def _stop_calls(self, key: LegKey, trigger: Decimal | None, now: float) -> bool:
         """A stop fired or failed, or there was none for long, or the mark went through its price."""
@@ -142,13 +146,12 @@ class Oracle:
         marks = self.ground.marks_since(key[0], now - self.window_s)
         return trigger is not None and any(key[1].sign * (mark - trigger) <= 0 for mark in marks)
 
-    def _views(self, key: LegKey, now: float) -> Iterator["Seen"]:
+    def _views(self, key: LegKey, now: float, since: float) -> Iterator["Seen"]:
         """The position as a guard may have seen it in the last seconds, the likeliest first."""
         states = [self._state(now), *reversed(self._states)]
         for state in states:
             yield from _seen(self.ground, state, key, state.quotes)
-        begun = now - self.window_s
-        worst, best = self._extremes(states[0], begun, worst=True), self._extremes(states[0], begun, worst=False)
+        worst, best = (self._extremes(states[0], since, worst=each) for each in (True, False))
         last: State | None = None
         for state in states:
             if last is not None and last.same_holdings(state):

@@ -11,7 +11,7 @@ found. Safety is asked after every event; liveness only when nothing has struck 
 | I2  | `Orders._fill` | every fill of ours or of a plan of ours: never larger, never turned |
 | I3  | `Orders.settle` | a stop that the guard ended alone: the next, or a close, within one deadline |
 | I4  | `Orders._stop` | trigger, mark and liquidation price at the moment of acceptance |
-| I5  | `Orders._generations`, `Standing.close_of_story` | generations at every placing; exactly the protection at the end |
+| I5  | `Orders._generations`, `Standing.close_of_story` | generations at every placing; at the end number, cover and price |
 | I6  | `Orders.settle`, `Standing._leftovers` | stops cancelled while the position is really held; what outlives a position |
 | I7  | `Orders._once`, `Requests._again` | client ids accepted twice; a write that goes again without a read since |
 | I8  | `crash_points` | what stands at the end with a kill at each await, against none |
@@ -53,10 +53,11 @@ from guardd.simulator.stamps import RequestStamp
 from guardd.simulator.truth import unprotected_spans
 from guardd.venues.wire import WireRequest
 from tests.simulation.checks.ground import OURS, WELL_FOR_S, Case, Ground, Span
-from tests.simulation.checks.orders import Orders, tranches_of
+from tests.simulation.checks.orders import Orders
 from tests.simulation.checks.requests import Requests
 from tests.simulation.checks.standing import Standing
 from tests.simulation.checks.telling import Telling
+from tests.simulation.checks.wanted import profits_of, stops_of
 from tests.simulation.oracle import Oracle, Verdict
 
 __all__ = ["OURS", "WELL_FOR_S", "Case", "Checks", "Span", "Verdict"]
@@ -100,7 +101,8 @@ class Checks:
     def case(self, case: Case | None) -> None:
         self._case = self.ground.case = case
         self.oracle.policy = None if case is None else case.policy
-        self.orders.tranches = tranches_of(None if case is None else case.policy)
+        self.orders.tranches = 1 if case is None else stops_of(case.policy, case.account)
+        self.orders.profits = 1 if case is None else profits_of(case.policy, case.account)
 
     # What is found
 

@@ -36,6 +36,11 @@ class Case:
     server: SimulatorServer | None = None
     secrets: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """The venue as a policy names it."""
+        return "bitmart" if self.venue is SimulatedVenue.BITMART else "bitget"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:

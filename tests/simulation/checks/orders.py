@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from guardd.policy.language import Policy, StopLoss, TrailStop
+from guardd.policy.language import Policy
 from guardd.simulator.ledger import LedgerRow, RowKind
 from guardd.simulator.orders import PositionSide
 from guardd.simulator.refusals import RefusalReason
@@ -32,6 +32,8 @@ class Orders:
 
     ground: Ground
     tranches: int = 1
+    profits: int = 1
+    """How many stops and take-profits of one generation the policy asks for on one leg."""
     closes: int = 0
     stops: int = 0
     most_stops: int = 0
@@ -190,7 +192,7 @@ class Orders:
         if kind == "stop":
             self.most_stops = max(self.most_stops, len(same))
         whole = [min(each.size, held) for each in same]
-        if len(same) > 2 * self.tranches or sum(whole, ZERO) > 2 * held:
+        if len(same) > 2 * (self.tranches if kind == "stop" else self.profits) or sum(whole, ZERO) > 2 * held:
             self.ground.breach("I5", now, f"{len(same)} {kind}s of ours rest at once on {key[0]} {key[1]}: {told(row)}")
         size = WHOLE if row.details["size"] is None else row.decimal("size")
         settled = leg is not None and now - leg.shrank_at > RESIZED_WITHIN_S and self.ground.quiet(now)
@@ -277,13 +279,6 @@ class Orders:
     @property
     def policy(self) -> Policy | None:
         return self.ground.case.policy if self.ground.case is not None else None
-
-
-def tranches_of(policy: Policy | None) -> int:
-    """How many stops of one generation a policy may ask for on one leg."""
-    if policy is None:
-        return 1
-    return max(sum(isinstance(each, StopLoss | TrailStop) for rule in policy.rules for each in rule.then), 1)
 
 
 def _ours(row: LedgerRow) -> bool:

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.simulator.accounts import Position
-from guardd.simulator.orders import PositionSide
 from tests.simulation.checks.ground import ZERO, Ground, LegKey, Resting
+from tests.simulation.checks.wanted import loosest
 
 ACTS_WITHIN_S: Final = 6.0
 """I10: the venue takes orders for 5 s, and a round trip."""
@@ -99,21 +99,30 @@ class Standing:
         """Everything has come right (I5, I6)."""
         held = dict(self.ground.held())
         for key, position in held.items():
-            stops = self.ground.stops(key, ours=True)
-            if not 1 <= len(stops) <= tranches:
-                self.ground.breach("I5", now, f"{len(stops)} stops of ours rest on {key[0]} {key[1].value}")
-            elif sum((each.size for each in self.ground.stops(key)), ZERO) < position.size:
-                self.ground.breach("I5", now, f"the stops on {key[0]} {key[1].value} don't cover all of it")
-            profits = [each for each in self._mine(key) if each.kind == "take_profit"]
-            if sum((min(each.size, position.size) for each in profits), ZERO) > position.size:
-                self.ground.breach("I5", now, f"{len(profits)} take-profits of ours rest on {key[0]} {key[1].value}")
-        for key in [(symbol, side) for symbol, side in self.ground.resting if (symbol, side) not in held]:
+            self._protection(key, position, now, tranches=tranches)
+        for key in [each for each in self.ground.resting if each not in held]:
             for each in self._mine(key):
-                self.ground.breach(
-                    "I6", now, f"{each.plan_id} outlives its position on {key[0]} {PositionSide(key[1])}"
-                )
+                self.ground.breach("I6", now, f"{each.plan_id} outlives its position on {key[0]} {key[1].value}")
         for order in self.ground.working.values():
             self.ground.breach("I6", now, f"order {order.order_id} of ours still works on {order.symbol}")
+
+    def _protection(self, key: LegKey, position: Position, now: float, *, tranches: int) -> None:
+        """Exactly what the policy asks for; an adequate order of the trader's counts."""
+        where = f"{key[0]} {key[1].value}"
+        mine, stops = self.ground.stops(key, ours=True), self.ground.stops(key)
+        if len(mine) > tranches:
+            self.ground.breach("I5", now, f"{len(mine)} stops of ours rest on {where}")
+        if sum((each.size for each in stops), ZERO) < position.size:
+            self.ground.breach("I5", now, f"{len(stops)} stops on {where} don't cover all of it")
+        profits = [each for each in self._mine(key) if each.kind == "take_profit"]
+        if sum((min(each.size, position.size) for each in profits), ZERO) > position.size:
+            self.ground.breach("I5", now, f"{len(profits)} take-profits of ours rest on {where}")
+        case, view = self.ground.case, self.ground.exchange.query.position(self.ground.uid, *key)
+        bound = None if case is None or view is None else loosest(case.policy, case.account, case.place, view)
+        sign = key[1].sign
+        if bound is not None and stops and tranches == 1 and all(sign * (each.trigger - bound) < 0 for each in stops):
+            at = [str(each.trigger) for each in stops]
+            self.ground.breach("I5", now, f"the stop on {where} rests at {at}, {bound:.6g} or nearer is asked for")
 
     def _mine(self, key: LegKey) -> list[Resting]:
         return [each for each in self.ground.resting.get(key, {}).values() if each.ours]
