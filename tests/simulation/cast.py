@@ -9,8 +9,7 @@ from guardd.simulator.control import AccountSettings
 from guardd.simulator.run import SimulatedVenue
 from guardd.simulator.stamps import RequestStamp
 from guardd.venues.wire import WireRequest
-from tests.simulation import checks as checking
-from tests.simulation.checks import Checks
+from tests.simulation.checks import Case, Checks, Span
 from tests.simulation.plot import Part
 from tests.simulation.process import Process
 from tests.simulation.room import Room
@@ -27,15 +26,14 @@ class Cast:
         self.exchange = room.server.exchange
         self.trader = Trader(part, room.server)
         self.checks = Checks(self.exchange, part.uid, part.last_percent, room.server.now_ms())
-        if hasattr(checking, "Case"):
-            self.checks.case = checking.Case(
-                account=part.name,
-                venue=venue,
-                policy=policy,
-                acts=not part.observe,
-                server=room.server,
-                secrets=(owner.key, owner.secret, owner.passphrase),
-            )
+        self.checks.case = Case(
+            account=part.name,
+            venue=venue,
+            policy=policy,
+            acts=not part.observe,
+            server=room.server,
+            secrets=(owner.key, owner.secret, owner.passphrase),
+        )
 
     def look(self, now: float, guard: Process | None) -> None:
         armed_at = None if guard is None else guard.armed_at.get(self.part.name)
@@ -47,30 +45,19 @@ class Cast:
     def excuse(self, what: str, from_s: float, until_s: float) -> None:
         """Nobody asks whether it acts in time until then."""
         self.checks.disturb(until_s)
-        if hasattr(checking, "Span"):
-            self.checks.spans.append(checking.Span(kind=what, from_s=from_s, until_s=until_s))
+        self.checks.spans.append(Span(kind=what, from_s=from_s, until_s=until_s))
 
     def heard(self, fact: Fact, now: float, life: Path) -> None:
         if getattr(fact, "account", None) in (None, self.part.name):
-            getattr(self.checks, "heard", _nothing)(fact, now, str(life))
+            self.checks.heard(fact, now, str(life))
 
     def leaving(self, request: WireRequest, now: float, life: Path) -> None:
         if any(request.headers.get(name) == self._key for name in KEY_HEADERS):
-            getattr(self.checks, "leaving", _nothing)(request, life, now)
+            self.checks.leaving(request, life, now)
 
     def asked(self, room: Room, stamp: RequestStamp, now: float, life: Path) -> None:
         if room is self.room and stamp.uid == self.part.uid:
-            getattr(self.checks, "asked", _nothing)(stamp, now, str(life))
-
-    def begun(self, life: Path, now: float) -> None:
-        getattr(self.checks, "begun", _nothing)(str(life), now)
-
-    def process_ended(self, data: Path, now: float) -> None:
-        getattr(self.checks, "process_ended", _nothing)(data, now)
-
-    def close_of_story(self, now: float) -> None:
-        if hasattr(self.checks, "case") or (not self.part.observe and now >= self.checks.disturbed_until + 12):
-            self.checks.close_of_story(now)
+            self.checks.asked(stamp, now, str(life))
 
     def breaches(self, *, alone: bool) -> list[str]:
         return [line if alone else f"[{self.part.name}] {line}" for line in self.checks.breaches]
@@ -84,7 +71,3 @@ class Cast:
             size = "whole" if plan.size is None or plan.size in held.values() else str(plan.size)
             found.append(f"{plan.symbol} {plan.kind.value} {plan.side.value} {plan.trigger_price} {size}")
         return sorted(found)
-
-
-def _nothing(*_: object) -> None:
-    """A checker that doesn't ask for this."""

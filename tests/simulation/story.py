@@ -46,21 +46,25 @@ class Told:
     venue: str
     breaches: list[str]
     seconds: float
-    turns: int
-    closes: int
-    liquidations: int
-    kills: int
-    drawn: dict[str, int]
+    turns: int = 0
+    closes: int = 0
+    liquidations: int = 0
+    kills: int = 0
+    drawn: dict[str, int] = field(default_factory=dict)
     """How many strikes of each kind there were."""
-    strikes: dict[str, int]
+    strikes: dict[str, int] = field(default_factory=dict)
     """How often each kind struck."""
-    decisions: int
-    facts: int
-    open_breach: bool
-    requests: int
-    awaits: int
+    decisions: int = 0
+    facts: int = 0
+    open_breach: bool = False
+    avoidable: int = 0
+    """Liquidations that a guard with perfect information would have prevented."""
+    unexplained_s: float = 0.0
+    """Seconds without protection that nothing explains."""
+    requests: int = 0
+    awaits: int = 0
     """Where the guard's hands could have been killed: each await of an intent's way, in all lives together."""
-    left: list[str]
+    left: list[str] = field(default_factory=list)
     """What is held and what rests at the end."""
     tails: list[str] = field(default_factory=list)
     tape: list[str] = field(default_factory=list)
@@ -158,11 +162,12 @@ class _Story:
             task.cancel()
         self._look()
         for cast in self.cast:
-            cast.close_of_story(self._now())
-        told = self._told()
+            cast.checks.close_of_story(self._now())
         for process in self._processes():
             await process.stop()
-        return told
+        for cast in self.cast:
+            cast.checks.stopped(self._now())
+        return self._told()
 
     def _works(self) -> list[object]:
         return [
@@ -217,6 +222,9 @@ class _Story:
         self._look()
         await self._until(end)
         self.forces.end(strike)
+        if strike.what == "outage":
+            for cast in self._struck(strike):
+                cast.checks.gone(strike.what, strike.at_s, end, self._now())
         self._look()
 
     def _struck(self, strike: Strike) -> list[Cast]:
@@ -238,7 +246,11 @@ class _Story:
             return
         self.guard = None
         self.ended += 1
+        self._look()
         await guard.stop()
+        for cast in self.cast:
+            cast.checks.stopped(self._now())
+        self._excuse_all(KILL, kill.down_s + UP_AGAIN_S)
         self.loop.call_later(kill.down_s, self._start, self._left_by(guard, guard.data))
 
     async def _second(self, number: int, twin: Twin) -> None:
@@ -273,7 +285,7 @@ class _Story:
 
     def _left_by(self, guard: Process, data: Path) -> Path:
         for cast in self.cast:
-            cast.process_ended(data, self._now())
+            cast.checks.process_ended(data, self._now(), str(guard.data))
         return data
 
     def _start(self, data: Path) -> None:
@@ -284,7 +296,7 @@ class _Story:
         process = Process(self.machine, self.policy, data, seed=f"process/{self.plot.seed}/{data.name}", watch=self)
         process.disk.full = self._stands("disk-full")
         for cast in self.cast:
-            cast.begun(data, self._now())
+            cast.checks.begun(str(data), self._now())
         return process
 
     # Watching
@@ -359,6 +371,8 @@ class _Story:
             decisions=self.decisions,
             facts=self.facts,
             open_breach=any(cast.checks.open_breach for cast in self.cast),
+            avoidable=sum(cast.checks.avoidable for cast in self.cast),
+            unexplained_s=sum(cast.checks.standing.unexplained_s for cast in self.cast),
             requests=sum(len(room.server.stamps.requests) for room in self.rooms),
             awaits=self.awaits,
             left=[line for cast in self.cast for line in cast.left()],
