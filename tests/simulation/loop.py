@@ -5,36 +5,31 @@ When no task can run, time jumps to the next timer. Nothing here reads the machi
 
 import asyncio
 import gc
-import selectors
 import warnings
+from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Final, TypeVar
+from contextvars import Context, copy_context
+from heapq import heapify, heappop, heappush
+from math import ceil
+from typing import Any, Final, TypeVar, TypeVarTuple
 
-from guardd.model.instant import MS_PER_S, NS_PER_MS, NS_PER_S, Instant
+from guardd.model.instant import MS_PER_S, NS_PER_S, Instant
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+US_PER_S: Final = 1_000_000
+US_PER_MS: Final = 1_000
+NS_PER_US: Final = 1_000
 BEGINS_S: Final = 1_000.0
-WALL_MS_AT_ZERO: Final = 1_767_225_600_000 - int(BEGINS_S * MS_PER_S)
+BEGINS_MS: Final = int(BEGINS_S * MS_PER_S)
+WALL_MS_AT_ZERO: Final = 1_767_225_600_000 - BEGINS_MS
 """2026-01-01 00:00 UTC when the loop begins."""
+_FORGONE_LEAST: Final = 200
+"""Fewer cancelled timers than these are left where they are until their time comes."""
 
 
 class Stalled(Exception):
     """Nothing can ever happen again: no task can run and no timer is set."""
-
-
-class _Skipping(selectors.SelectSelector):
-    """Waits for nobody: the time that the loop would have waited is handed to it instead."""
-
-    def __init__(self, skip: Callable[[float], None]) -> None:
-        super().__init__()
-        self._skip = skip
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise Stalled("no task can run and no timer is set")
-        if timeout > 0:
-            self._skip(timeout)
-        return []
 
 
 class _Watched(Coroutine[Any, Any, Any]):
@@ -60,33 +55,108 @@ class _Watched(Coroutine[Any, Any, Any]):
         return self._inner.__await__()
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """`now_s` moves by timers alone. `turns` counts the loop's rounds: a measure of work that no machine changes.
+class _Turn(asyncio.TimerHandle):
+    """A callback that waits for its turn. What a handle of asyncio keeps for debugging is left out."""
 
-    `on_await` is told the name of each task of the guard's hands that stops at an await: that is where it can be killed.
+    __slots__ = ()
+    _loop: "VirtualLoop"
+
+    def __init__(  # it is made 100 times a simulated second: the parents' only store what debugging asks for
+        self, callback: Callable[..., object], args: tuple[Any, ...], loop: "VirtualLoop", context: Context | None
+    ) -> None:
+        self._callback, self._args, self._loop = callback, args, loop
+        self._context = copy_context() if context is None else context
+        self._cancelled = self._scheduled = False
+        self._source_traceback = self._repr = None
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback = self._args = None  # type: ignore[assignment]
+            if self._scheduled:
+                self._loop.forgo()
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """Time is whole microseconds and moves by timers alone; those of one instant run in the order in which they were set.
+
+    `turns` counts the loop's rounds: a measure of work that no machine changes. `on_await` is told the name of each task of
+    the guard's hands that stops at an await: that is where it can be killed.
     """
 
+    _ready: "deque[asyncio.Handle]"
+
     def __init__(self) -> None:
-        self.now_s = BEGINS_S
+        super().__init__()
+        self.now_us = round(BEGINS_S * US_PER_S)
         self.turns = 0
         self.on_await: Callable[[str], None] | None = None
-        super().__init__(_Skipping(self._skip))
+        self._now_s = BEGINS_S
+        self._timers: list[tuple[int, int, _Turn]] = []
+        self._set = self._forgone = 0
 
-    def create_task(self, coro: Any, *, name: str | None = None, context: Any = None) -> Any:
+    def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
         told = self.on_await
         if told is not None and name is not None and ("/intent " in name or "/resolve " in name):
             coro = _Watched(coro, lambda: told(name))
         return super().create_task(coro, name=name, context=context)
 
     def time(self) -> float:
-        return self.now_s
+        return self._now_s
 
-    def _skip(self, seconds: float) -> None:
-        self.now_s += seconds
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = _Turn(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now_s + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Never early, but for the nanosecond by which a float misses its microsecond."""
+        handle = _Turn(callback, args, self, context)
+        handle._when, handle._scheduled = when, True  # type: ignore[attr-defined]
+        self._set += 1
+        heappush(self._timers, (ceil(when * US_PER_S - 1e-3), self._set, handle))
+        return handle
+
+    def forgo(self) -> None:
+        """A timer was cancelled; when most of them are, they go."""
+        self._forgone += 1
+        if self._forgone > _FORGONE_LEAST and self._forgone * 2 > len(self._timers):
+            self._timers = [timer for timer in self._timers if not timer[2]._cancelled]
+            heapify(self._timers)
+            self._forgone = 0
 
     def _run_once(self) -> None:
         self.turns += 1
-        super()._run_once()  # type: ignore[misc]
+        ready, timers = self._ready, self._timers
+        while timers and timers[0][2]._cancelled:
+            heappop(timers)
+            self._forgone -= 1
+        if not ready and not self._stopping:  # type: ignore[attr-defined]
+            if not timers:
+                raise Stalled("no task can run and no timer is set")
+            if timers[0][0] > self.now_us:
+                self.now_us = timers[0][0]
+                self._now_s = self.now_us / US_PER_S
+        while timers and timers[0][0] <= self.now_us:
+            handle = heappop(timers)[2]
+            handle._scheduled = False
+            if handle._cancelled:
+                self._forgone -= 1
+            else:
+                ready.append(handle)
+        for _ in range(len(ready)):
+            turn = ready.popleft()
+            if not turn._cancelled:
+                turn._run()
 
     def _write_to_self(self) -> None:
         """There is no other thread to be woken by."""
@@ -99,13 +169,14 @@ class VirtualClock:
         self._loop = loop
         self.offset_ms = offset_ms
         self.drift_ppm = 0
-        self._drifts_from_ms = int(BEGINS_S * MS_PER_S)
+        self._drifts_from_ms = BEGINS_MS
 
     def now(self) -> Instant:
-        return Instant(self.monotonic_ns(), self._wall_ms())
+        now_us = self._loop.now_us
+        return Instant(now_us * NS_PER_US, self._wall_ms(now_us // US_PER_MS))
 
     def monotonic_ns(self) -> int:
-        return round(self._loop.now_s * 1e6) * 1_000
+        return self._loop.now_us * NS_PER_US
 
     def step(self, seconds: float) -> None:
         """Somebody sets the wall clock."""
@@ -113,8 +184,9 @@ class VirtualClock:
 
     def drift(self, ppm: int) -> None:
         """From now on it runs so much too fast; what it has gained stays."""
-        self.offset_ms += self._gained_ms()
-        self._drifts_from_ms, self.drift_ppm = self.monotonic_ns() // NS_PER_MS, ppm
+        ran_ms = self._loop.now_us // US_PER_MS
+        self.offset_ms += self._gained_ms(ran_ms)
+        self._drifts_from_ms, self.drift_ppm = ran_ms, ppm
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0.0))
@@ -127,15 +199,17 @@ class VirtualClock:
             return event.is_set()
         return True
 
-    def _wall_ms(self) -> int:
-        return WALL_MS_AT_ZERO + self.monotonic_ns() // NS_PER_MS + self._gained_ms() + self.offset_ms
+    def _wall_ms(self, ran_ms: int) -> int:
+        gained = self._gained_ms(ran_ms) if self.drift_ppm else 0
+        return WALL_MS_AT_ZERO + ran_ms + gained + self.offset_ms
 
-    def _gained_ms(self) -> int:
-        return (self.monotonic_ns() // NS_PER_MS - self._drifts_from_ms) * self.drift_ppm // 1_000_000
+    def _gained_ms(self, ran_ms: int) -> int:
+        return (ran_ms - self._drifts_from_ms) * self.drift_ppm // 1_000_000
 
 
 def play(story: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     """Run a story to its end in a loop of its own. What still runs then is dropped where it stands."""
+    gc.freeze()  # all that is here by now outlives the story: its collections needn't look through it
     loop = VirtualLoop()
     try:
         asyncio.set_event_loop(loop)
