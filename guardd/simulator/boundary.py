@@ -4,8 +4,10 @@ What stands behind a position less what it must carry is a straight line in its 
 tier or a haircut changes. Every piece is solved exactly; tiers without deductions make the line jump where they meet.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
 
 from guardd.simulator import cross
 from guardd.simulator.accounts import ZERO, Account, Position
@@ -130,24 +132,40 @@ def _sum(*lines: Line) -> Line:
 
 
 def _solve(surplus: Shape, edges: Iterable[Decimal], exposure: PositionSide, mark: Decimal) -> Decimal | None:
-    """Where the surplus ends in the losing direction: the nearest such price beyond the mark, else the last one."""
+    """Where the surplus ends in the losing direction: the nearest such price beyond the mark, else the last one.
+
+    The pieces are looked through from the mark outwards: most often the first one has it.
+    """
     bounds = [ZERO, *sorted({edge for edge in edges if edge > 0})]
-    found: list[Decimal] = []
-    before: Line | None = None
-    for low, high in zip(bounds, [*bounds[1:], None], strict=True):
-        line = surplus(low * 2 + 1 if high is None else (low + high) / 2)
-        constant, slope = line
-        if before is not None and exposure is PositionSide.SHORT and _at(before, low) > 0 >= _at(line, low):
-            found.append(low)
-        before = line
-        if slope * exposure.sign <= 0:
-            continue
-        price = -constant / slope
-        if price > 0 and price >= low and (high is None or price <= high):
-            found.append(price)
-    if exposure is PositionSide.LONG:
-        return max((price for price in found if price <= mark), default=max(found, default=None))
-    return min((price for price in found if price >= mark), default=min(found, default=None))
+    pieces = len(bounds)
+    lines: dict[int, Line] = {}
+
+    def line(piece: int) -> Line:
+        if piece not in lines:
+            low = bounds[piece]
+            lines[piece] = surplus((low + bounds[piece + 1]) / 2 if piece + 1 < pieces else low * 2 + 1)
+        return lines[piece]
+
+    def ends(piece: int) -> Iterator[Decimal]:
+        """In one piece, upwards: where the surplus falls through zero at a jump, and where its line crosses it."""
+        low = bounds[piece]
+        if exposure is PositionSide.SHORT and piece and _at(line(piece - 1), low) > 0 >= _at(line(piece), low):
+            yield low
+        constant, slope = line(piece)
+        if slope * exposure.sign > 0:
+            price = -constant / slope
+            if price > 0 and price >= low and (piece + 1 == pieces or price <= bounds[piece + 1]):
+                yield price
+
+    if exposure is PositionSide.LONG:  # it jumps only upwards here: one end at most in a piece
+        here = max(bisect_right(bounds, mark) - 1, 0)
+        beyond = (price for piece in range(here, -1, -1) for price in ends(piece) if price <= mark)
+        behind = (price for piece in range(pieces - 1, here - 1, -1) for price in ends(piece))
+    else:
+        here = max(bisect_left(bounds, mark) - 1, 0)
+        beyond = (price for piece in range(here, pieces) for price in ends(piece) if price >= mark)
+        behind = (price for piece in range(here + 1) for price in ends(piece))
+    return next(chain(beyond, behind), None)
 
 
 def _at(line: Line, price: Decimal) -> Decimal:

@@ -174,9 +174,13 @@ class Exchange:
 
     def advance(self, now_ms: int) -> None:
         """Let time pass without a new price: due slices of market orders, and timed cancels."""
-        self._pass(now_ms)
         world = self._world
-        for account in list(world.accounts.values()):
+        waiting = [account for account in world.accounts.values() if account.slicing or account.timers]
+        if not (waiting or world.grown or world.dirty or world.outbox):
+            world.now_ms = max(world.now_ms, now_ms)
+            return
+        self._pass(now_ms)
+        for account in waiting:
             for symbol in dict.fromkeys(account.orders[order_id].symbol for order_id in account.slicing):
                 if plans.trading(world, world.markets[symbol]):
                     matching.work_slices(world, account, world.markets[symbol])
@@ -447,7 +451,8 @@ class Exchange:
         self._finish()
 
     def _pass(self, now_ms: int) -> None:
-        """A late caller does not turn the venue's clock back."""
+        """An operation begins. A late caller does not turn the venue's clock back."""
+        self._world.version += 1
         self._world.now_ms = max(self._world.now_ms, now_ms)
 
     def _move_account(self, account: Account, market: Market) -> None:
@@ -479,6 +484,7 @@ class Exchange:
             if world.terms.sweep_plans_when_flat:
                 plans.sweep(world, account)
         telling.tell_balances(world)
+        world.version += 1
         self._deliver()
 
     def _deliver(self) -> None:

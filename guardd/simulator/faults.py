@@ -89,10 +89,13 @@ class Faults:
 
     seed: int = 0
     _armed: dict[str, _Armed] = field(default_factory=dict)
+    _kinds: dict[FaultKind, list[_Armed]] = field(default_factory=dict)
+    """The same by kind: every call and every push asks for most of the kinds."""
 
     def set(self, fault: Fault) -> None:
         """Switch a fault on, or replace the one of the same name; its draws and count begin anew."""
         self._armed[fault.name] = _Armed(fault=fault, draws=random.Random(f"{self.seed}/{fault.name}"))  # noqa: S311
+        self._sort()
 
     def add(self, kind: FaultKind, **settings: object) -> Fault:
         """Switch on a fault named after its kind."""
@@ -106,18 +109,23 @@ class Faults:
             self._armed.clear()
         else:
             self._armed.pop(name, None)
+        self._sort()
 
     def listed(self) -> list[tuple[Fault, int]]:
         """Every fault that is switched on, with how often it struck."""
         return [(armed.fault, armed.hits) for armed in self._armed.values()]
 
+    def armed(self, kind: FaultKind) -> bool:
+        """Any fault of this kind is switched on, whatever it applies to."""
+        return kind in self._kinds
+
     def strikes(
         self, kind: FaultKind, now_ms: int, *, target: str = "", account: str = "", symbol: str = ""
     ) -> Fault | None:
         """The fault of this kind that strikes here and now, if any. Draws, and counts the hit."""
-        for armed in self._armed.values():
+        for armed in self._kinds.get(kind, ()):
             fault = armed.fault
-            if fault.kind is not kind or not _applies(armed, now_ms, target, account, symbol):
+            if not _applies(armed, now_ms, target, account, symbol):
                 continue
             if fault.rate < 1.0 and armed.draws.random() >= fault.rate:
                 continue
@@ -129,10 +137,15 @@ class Faults:
         self, kind: FaultKind, now_ms: int, *, target: str = "", account: str = "", symbol: str = ""
     ) -> Fault | None:
         """The fault of this kind that is switched on, without drawing or counting: for conditions, not events."""
-        for armed in self._armed.values():
-            if armed.fault.kind is kind and _applies(armed, now_ms, target, account, symbol):
+        for armed in self._kinds.get(kind, ()):
+            if _applies(armed, now_ms, target, account, symbol):
                 return armed.fault
         return None
+
+    def _sort(self) -> None:
+        self._kinds.clear()
+        for armed in self._armed.values():
+            self._kinds.setdefault(armed.fault.kind, []).append(armed)
 
 
 def feed_faults(effects: Iterable[FeedEffect], start_ms: int, *, target: str = "*ticker*") -> list[Fault]:

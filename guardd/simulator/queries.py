@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from guardd.simulator import cross, margin
-from guardd.simulator.accounts import Account
+from guardd.simulator.accounts import Account, Position
 from guardd.simulator.coins import DEFAULT_COIN, Coin
 from guardd.simulator.contracts import Contract, ContractStatus
 from guardd.simulator.orders import Order, Plan, PositionMode, PositionSide
@@ -19,6 +19,8 @@ class Queries:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._views: dict[tuple[str, str, PositionSide], PositionView] = {}
+        self._viewed = -1
 
     # The market
 
@@ -88,12 +90,17 @@ class Queries:
         """Open positions, by symbol, long before short."""
         account = self._account(uid)
         held = sorted(account.positions.values(), key=lambda p: (p.symbol, p.side.value))
-        return tuple(margin.view(self._world, account, p) for p in held if symbol in (None, p.symbol))
+        return tuple(self._view(account, p) for p in held if symbol in (None, p.symbol))
 
     def position(self, uid: str, symbol: str, side: PositionSide) -> PositionView | None:
         account = self._account(uid)
         position = account.positions.get((symbol, side))
-        return margin.view(self._world, account, position) if position else None
+        return self._view(account, position) if position else None
+
+    def open_interest(self, symbol: str) -> Decimal:
+        """Contracts that the accounts hold, both sides counted once each."""
+        accounts = self._world.accounts.values()
+        return sum((held.size for account in accounts for held in account.positions_of(symbol)), Decimal(0))
 
     # Orders, plans and what became of them
 
@@ -151,6 +158,17 @@ class Queries:
 
     def transfers(self, uid: str) -> tuple[Transfer, ...]:
         return tuple(self._account(uid).transfers)
+
+    def _view(self, account: Account, position: Position) -> PositionView:
+        """Where a position ends is dear to solve, and asked again and again between two changes."""
+        if self._viewed != self._world.version:
+            self._views.clear()
+            self._viewed = self._world.version
+        key = account.uid, position.symbol, position.side
+        view = self._views.get(key)
+        if view is None:
+            view = self._views[key] = margin.view(self._world, account, position)
+        return view
 
     def _account(self, uid: str) -> Account:
         return self._world.accounts[uid]

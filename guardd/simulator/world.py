@@ -54,6 +54,7 @@ class World:
     outbox: list[Happening] = field(default_factory=list)
     dirty: dict[tuple[str, str], None] = field(default_factory=dict)  # (uid, coin) yet to be told, in order
     grown: dict[str, str] = field(default_factory=dict)  # opening orders with presets that filled → uid
+    version: int = 0  # another whenever anything may have changed: what was computed from the state is as old as this
     sequence: int = 0
     next_id: int = ID_BASE
 

@@ -257,6 +257,8 @@ class Gateway:
         return f"{self._random.getrandbits(64):016x}"
 
     def _strikes(self, kind: FaultKind, request: Request, uid: str) -> Fault | None:
+        if not self._faults.armed(kind):
+            return None
         return self._faults.strikes(kind, request.now_ms, target=request.path, account=uid, symbol=_symbol_of(request))
 
 

@@ -100,9 +100,7 @@ def _details_row(desk: Desk, contract: Contract, now_ms: int) -> Row:
 
 def open_interest_contracts(desk: Desk, symbol: str) -> Decimal:
     """What the accounts of this simulator hold, both sides counted once each."""
-    query = desk.exchange.query
-    held = (view.size for uid in query.accounts() for view in query.positions(uid, symbol))
-    return sum(held, Decimal(0))
+    return desk.exchange.query.open_interest(symbol)
 
 
 def depth(desk: Desk, call: Call) -> Success:

@@ -198,6 +198,8 @@ class BitmartVenue:
         return self.desk.trace().replace("-", "")
 
     def _strikes(self, kind: FaultKind, request: Request, uid: str) -> Fault | None:
+        if not self.desk.faults.armed(kind):
+            return None
         symbol = request.query.get("symbol", "")
         return self.desk.faults.strikes(kind, request.now_ms, target=request.path, account=uid, symbol=symbol)
 
