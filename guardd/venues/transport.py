@@ -239,12 +239,20 @@ class Transport:
         while True:
             now = self._clock.now()
             self._limiter.tell(now)
-            if self._limiter.probe_due(now):
-                await self._attempt(_in_lane(probe, Lane.PROBE), probe.deadline_s, send_within_s=probe.deadline_s)
-            elif now.mono_ns - warmed_ns >= WARM_EVERY_S * NS_PER_S:
+            if not await self.probe_if_due(probe) and now.mono_ns - warmed_ns >= WARM_EVERY_S * NS_PER_S:
                 warmed_ns = now.mono_ns
                 await self.warm(probe)
             await self._clock.sleep(PULSE_S)
+
+    async def probe_if_due(self, probe: Call) -> bool:
+        """Ask whether the block is over, where one stands and it is time to; False where it isn't.
+
+        A ban lets nothing else through: whoever starts during one asks so too, since nobody tends yet.
+        """
+        if not self._limiter.probe_due(self._clock.now()):
+            return False
+        await self._attempt(_in_lane(probe, Lane.PROBE), probe.deadline_s, send_within_s=probe.deadline_s)
+        return True
 
     async def warm(self, probe: Call) -> None:
         """Send `probe` on several connections at once, so that each is open and used when an order needs it."""

@@ -384,6 +384,20 @@ async def test_tending_probes_a_block_and_reopens_the_venue() -> None:
     assert [moved.until is None for moved in house.blocks if moved.kind is BlockKind.BAN] == [False, False, True]
 
 
+async def test_whoever_starts_during_a_ban_sends_its_probe_when_it_is_due_and_no_sooner() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 418, '{"code":30017}'))
+    house = House(clock, wire)
+    assert isinstance(await house.transport.read(READ), Banned)
+    assert not await house.transport.probe_if_due(PROBE)
+    await clock.advance(61.0)
+    wire._answers = [lambda: reply(clock, 200, OK)]
+    assert await house.transport.probe_if_due(PROBE)
+    assert len(wire.requests) == 2
+    assert isinstance(await house.transport.read(READ), Reply)
+    assert not await house.transport.probe_if_due(PROBE)
+
+
 async def test_tending_warms_two_connections_at_most_each_ten_seconds() -> None:
     clock = ManualClock()
     wire = FakeWire(clock, lambda: reply(clock, 200, OK))

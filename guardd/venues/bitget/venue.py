@@ -78,6 +78,7 @@ class BitgetVenue:
 
         Raises `VenueUnreachable` for whatever a later try may mend, `CredentialsError` for a key that the venue refuses.
         """
+        await self._parts.transport.probe_if_due(self._parts.api.probe())
         try:
             await self.clock_offset_ms()
             inner = self._adapter(await self._watch.learn())

@@ -85,6 +85,7 @@ class BitmartVenue:
 
     async def open(self) -> None:
         """Learn the clock offset and warm the order connection; tell of announced maintenance."""
+        await self._transport.probe_if_due(self._api.probe())
         try:
             await self.clock_offset_ms()
         except (VenueUnreachable, VenueBusy):
