@@ -24,6 +24,8 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,60})?(?:[eE][+-]?[0-9]{1
 _ABSENT_TEXTS: Final = frozenset({"", "-"})
 _EXPONENT_MAX: Final = 30  # beyond it no price, size or sum of money lies, and arithmetic on it would overflow
 _SHOWN_LETTERS: Final = 60
+_ID_LETTERS_MAX: Final = 100
+"""The longest that a venue writes has 32; thousands of digits would be no number to compare by."""
 
 _JSON: Final = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -32,7 +34,12 @@ def json_value(where: str, text: bytes | str) -> object:
     """Decode JSON with fractions as Decimal. Raises `PayloadError`."""
     try:
         value: object = _JSON.decode(text)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except (
+        msgspec.DecodeError,
+        ValueError,
+        RecursionError,
+        ArithmeticError,
+    ) as error:  # 1e999999999999999999999 is the last
         raise PayloadError(where=where, found=f"no JSON ({type(error).__name__})", expected="a JSON text") from None
     return value
 
@@ -50,6 +57,11 @@ class Row(NamedTuple):
         """The error for a field that isn't what it should be."""
         found = shown(self.fields[name]) if name in self.fields else "nothing"
         return PayloadError(where=f"{self.where}.{name}", found=found, expected=expected)
+
+    def absent(self, name: str) -> bool:
+        """True for any spelling of absence."""
+        value = self.fields.get(name)
+        return value is None or (isinstance(value, str) and value in _ABSENT_TEXTS)
 
     def text(self, name: str) -> str:
         """A text with something in it."""
@@ -128,6 +140,11 @@ class Row(NamedTuple):
         number = self.optional_number(name)
         return number if number is not None and number > 0 else Absent.UNKNOWN
 
+    def reading_zero_or_more(self, name: str) -> Reading:
+        """A figure that can't be below zero, such as a ratio that is read as calm when it is small: unknown there."""
+        number = self.optional_number(name)
+        return number if number is not None and number >= 0 else Absent.UNKNOWN
+
     def price(self, name: str) -> Decimal | None:
         """A price above zero, None where the venue says that there is none (`0`, `""`, `-`, `market…`)."""
         value = self.fields.get(name)
@@ -163,9 +180,9 @@ class Row(NamedTuple):
         value = self.fields.get(name)
         if value is None or (isinstance(value, str) and value in {"", "-", "0"}):
             return None
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**_ID_LETTERS_MAX:
             return OrderId(str(value))
-        if isinstance(value, str) and value.isascii() and value.isalnum():
+        if isinstance(value, str) and value.isascii() and value.isalnum() and len(value) <= _ID_LETTERS_MAX:
             return OrderId(value)
         raise self.wrong(name, "an order id")
 

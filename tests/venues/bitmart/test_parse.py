@@ -185,9 +185,18 @@ def test_membership_in_the_plan_list_counts_not_the_state(state: object) -> None
     assert one_plan(state=state).order_id == "220908185908509"
 
 
-@pytest.mark.parametrize("price", ["0", "", "Market", "market price", None, ...])
-def test_a_plan_order_without_an_execution_price_is_a_market_order(price: object) -> None:
+@pytest.mark.parametrize("price", ["0", 0, "Market", "market price"])
+def test_a_plan_order_whose_execution_price_says_so_is_a_market_order(price: object) -> None:
     assert one_plan(executive_price=price).execution_price is None
+
+
+@pytest.mark.parametrize("price", ["", "-", None, ...])
+def test_a_plan_order_that_names_no_execution_price_is_a_market_order_only_where_it_is_said_or_ours(
+    price: object,
+) -> None:
+    assert one_plan(executive_price=price).execution_price == Decimal(14277)
+    assert one_plan(executive_price=price, category="market").execution_price is None
+    assert one_plan(executive_price=price, client_order_id="gd1abc").execution_price is None
 
 
 def test_an_execution_price_at_the_trigger_means_market_only_where_it_is_said_or_ours() -> None:

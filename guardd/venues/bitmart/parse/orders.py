@@ -209,13 +209,14 @@ def _protection(key: PositionKey, direction: Direction) -> ProtectionKind:
 
 def _execution_price(row: Row, trigger: Decimal) -> Decimal | None:
     """None: market. A price equal to the trigger may be the venue's other way of saying market (11.1, form B): believed
-    where the row says so, or where the order is ours, for we place no other. Anybody else's counts as a limit."""
+    where the row says so, or where the order is ours, for we place no other. Anybody else's counts as a limit, and so does one that
+    doesn't say: market is `0` or a word, and a field that is missing promises nothing."""
     name = "executive_price" if "executive_price" in row.fields else "execution_price"
     price = row.price(name)
-    category = row.get("category")
-    if category == "market" or (price == trigger and category is None and is_ours(client_id_of(row))):
+    category, ours = row.get("category"), is_ours(client_id_of(row))
+    if category == "market" or (price == trigger and category is None and ours):
         return None
-    return price
+    return trigger if not ours and row.absent(name) else price
 
 
 def _report(row: Row) -> OrderReport:

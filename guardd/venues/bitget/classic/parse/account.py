@@ -161,22 +161,33 @@ def _pushed(row: Row) -> Balance:
 
 
 def _of_parts(row: Row, *, equity: Reading, frozen: str, unrealized: Reading, in_use: Reading) -> Balance:
-    """In multi-asset mode the pool's figures stand for the coin's own (5.1): its equity holds haircuts, so it is a bound only."""
-    union = plain(row, "assetMode") == "union"
+    """In multi-asset mode the pool's figures stand for the coin's own (5.1): its equity holds haircuts, so it is a bound only. What
+    of it isn't given is unknown, and nothing is free then: the coin's own may be far above it."""
     available, locked = row.number("available"), row.number(frozen)
-    pool = amount(row, "unionTotalMargin", "unionTotalMagin") if union else Absent.UNKNOWN
-    free = amount(row, "unionAvailable") if union else Absent.UNKNOWN
+    pool = amount(row, "unionTotalMargin", "unionTotalMagin")
+    union = _is_union(row, pool)
+    free = amount(row, "unionAvailable")
     return Balance(
         currency=coin_of(row),
-        equity=pool if is_value(pool) else equity,
-        available=free if is_value(free) else available,
+        equity=pool if union else equity,
+        available=available if not union else free if is_value(free) else Decimal(0),
         frozen=locked,
         position_margin=in_use if is_value(in_use) else _rest(equity, unrealized, available, locked),
         unrealized_pnl=unrealized,
         foreign_collateral=union,
-        maintenance=amount(row, "unionMm") if union else Absent.UNKNOWN,
-        margin_ratio=row.reading("crossedRiskRate"),
+        maintenance=_not_below_zero(amount(row, "unionMm")) if union else Absent.UNKNOWN,
+        margin_ratio=row.reading_zero_or_more("crossedRiskRate"),
     )
+
+
+def _is_union(row: Row, pool: Reading) -> bool:
+    """`assetMode`; where a row has none (older ones in single mode don't), a pool with something in it says so."""
+    stated = plain(row, "assetMode")
+    return stated == "union" or (stated != "single" and is_value(pool) and pool > 0)
+
+
+def _not_below_zero(figure: Reading) -> Reading:
+    return Absent.UNKNOWN if is_value(figure) and figure < 0 else figure
 
 
 def _rest(equity: Reading, unrealized: Reading, available: Decimal, locked: Decimal) -> Decimal:

@@ -23,6 +23,7 @@ from guardd.venues.rows import Row, as_row
 PAGE_ROWS: Final = 100
 """The longest page of a list; a full one is followed by the next (11.9)."""
 _SIDES: Final = {"buy": Side.LONG, "sell": Side.SHORT}
+_WITH_FILLS: Final = frozenset({"filled", "partially_filled"})
 _SYSTEM_CLOSES: Final = ("burst", "reduce", "delivery", "offset", "dte_sys_adl")
 
 
@@ -120,6 +121,20 @@ def is_one_way(row: Row) -> bool:
     )
 
 
+def filled_of(row: Row, name: str, state: str) -> Decimal:
+    """What was filled in all: `baseVolume` by REST, where the socket's is the last fill alone, and `accBaseVolume` there (13.7). A
+    volume that isn't given is none only where neither the state nor an average price says otherwise: an order whose fill is unknown
+    must not count as one that came to nothing (I7)."""
+    filled = row.optional_number(name)
+    if filled is None:
+        if plain(row, state) in _WITH_FILLS or row.price("priceAvg") is not None:
+            raise row.wrong(name, "what was filled, as the state or the average price says that something was")
+        return Decimal(0)
+    if not 0 <= filled <= row.zero_or_more("size"):
+        raise row.wrong(name, "not below zero and not more than the order's size")
+    return filled
+
+
 def kind_of(row: Row) -> RestingKind:
     return RestingKind.MARKET if plain(row, "orderType") == "market" else RestingKind.LIMIT
 
@@ -134,7 +149,7 @@ def _resting(account: AccountName, row: Row) -> RestingOrder:
         kind=kind,
         price=row.price("price") if kind is RestingKind.LIMIT else None,
         size=row.zero_or_more("size"),
-        filled=_filled(row),
+        filled=filled_of(row, "baseVolume", "status"),
         created_ms=row.milliseconds("cTime"),
     )
 
@@ -144,18 +159,10 @@ def _report(row: Row, state: str) -> OrderReport:
         order_id=row.order_id("orderId"),
         client_id=client_id_of(row),
         size=row.zero_or_more("size"),
-        filled=_filled(row),
+        filled=filled_of(row, "baseVolume", state),
         average_price=row.price("priceAvg"),
         live=word(row, state, ORDER_LIVES),
     )
-
-
-def _filled(row: Row) -> Decimal:
-    """`baseVolume` is cumulative here; on the socket it is the last fill (13.7)."""
-    filled = row.optional_number("baseVolume") or Decimal(0)
-    if not 0 <= filled <= row.zero_or_more("size"):
-        raise row.wrong("baseVolume", "not below zero and not more than the order's size")
-    return filled
 
 
 def _fill(account: AccountName, row: Row) -> FillRow:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from guardd.errors import PayloadError
 from guardd.model.intent import stop_direction
 from guardd.model.names import AccountName, ClientId, OrderId, PositionKey, PriceType, Side, Symbol
 from guardd.model.order import Direction, OrderReport, PlanForm, PlanOrder, ProtectionKind
@@ -26,6 +27,7 @@ from guardd.venues.rows import Row
 
 _BUYS: Final = {"buy": True, "sell": False}
 _ENDED_WELL: Final = "executed"
+_NEVER_FILLED: Final = frozenset({"cancelled", "canceled", "fail_execute"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,8 @@ class EndedPlan:
     status: str
     child: OrderId | None
     size: Decimal
-    filled: Decimal
+    filled: Decimal | None
+    """None where the row doesn't say."""
     average_price: Decimal | None
     ended_ms: int | None
 
@@ -64,12 +67,19 @@ class EndedPlan:
         return self.status == _ENDED_WELL
 
     def report(self) -> OrderReport:
-        """For one that made no order, or whose order isn't known: what the plan's own row says was filled."""
+        """For one that made no order, or whose order isn't known: what the plan's own row says was filled. Raises `PayloadError`
+        where it doesn't say, unless it never fired: what is unknown must not count as nothing (I7)."""
+        filled = Decimal(0) if self.filled is None and self.status in _NEVER_FILLED else self.filled
+        if filled is None:
+            where = f"orders-plan-history.data, plan order {self.order_id}"
+            raise PayloadError(
+                where=where, found=f"{self.status or 'no status'} without baseVolume", expected="what was filled"
+            )
         return OrderReport(
             order_id=self.order_id,
             client_id=self.client_id,
-            size=max(self.size, self.filled),
-            filled=self.filled,
+            size=max(self.size, filled),
+            filled=filled,
             average_price=self.average_price,
             live=False,
         )
@@ -92,7 +102,7 @@ def ended_plans(data: object) -> tuple[EndedPlan, ...]:
             status=plain(row, "planStatus"),
             child=row.optional_order_id("executeOrderId"),
             size=row.optional_number("size") or Decimal(0),
-            filled=row.optional_number("baseVolume") or Decimal(0),
+            filled=row.optional_number("baseVolume"),
             average_price=row.price("priceAvg"),
             ended_ms=row.optional_milliseconds("uTime"),
         )

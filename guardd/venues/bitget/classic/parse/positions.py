@@ -142,7 +142,7 @@ def _held(account: AccountName, product: Product, row: Row, asked_ms: int) -> He
         mode=word(row, "posMode", POSITION_MODES),
         union=plain(row, "assetMode") == "union",
         auto_margin=SWITCHES.get(plain(row, "autoMargin"), False),
-        margin_ratio=row.reading("marginRatio"),
+        margin_ratio=row.reading_zero_or_more("marginRatio"),
     )
 
 

@@ -11,7 +11,7 @@ from guardd.model.names import AccountName, OrderId, PositionKey, PositionMode, 
 from guardd.model.order import OrderAction, OrderUpdate, RestingKind
 from guardd.model.position import PositionUpdate
 from guardd.venues.bitget.classic.parse.account import pushed_balances
-from guardd.venues.bitget.classic.parse.orders import aim_of, kind_of
+from guardd.venues.bitget.classic.parse.orders import aim_of, filled_of, kind_of
 from guardd.venues.bitget.classic.parse.plans import plan_side, protection_named
 from guardd.venues.bitget.classic.parse.positions import liquidation_price
 from guardd.venues.bitget.classic.parse.words import (
@@ -83,6 +83,8 @@ Heard: TypeAlias = PositionList | OrderUpdates | PlanUpdates | WalletUpdates
 def read_push(account: AccountName, push: Push, one_way: Mapping[Symbol, Side]) -> Heard | None:
     """What a push says; None for a channel that nobody here asked for. `one_way`: the positions held in one-way mode, for plan
     orders that name no side."""
+    if push.channel in _CHANNELS and not push.inst_type:
+        raise PayloadError(where=push.where, found="no instType", expected="the product type that it is about")
     if push.inst_type not in set(Product) or push.channel not in _CHANNELS:
         return None
     product = Product(push.inst_type)
@@ -113,7 +115,7 @@ def _plan_updates(
     account: AccountName, product: Product, rows: list[Row], one_way: Mapping[Symbol, Side]
 ) -> PlanUpdates:
     """A plan order that waits is no event: the plan lists tell it."""
-    ended = [each for each in rows if plain(each, "status") in _PLAN_ACTIONS]
+    ended = [each for each in rows if each.text("status").lower() in _PLAN_ACTIONS]
     return PlanUpdates(
         product=product,
         updates=tuple(_plan(account, each, one_way) for each in ended),
@@ -140,9 +142,7 @@ def _order(account: AccountName, row: Row) -> OrderUpdate:
     """`accBaseVolume` is what was filled in all; `baseVolume` here is the last fill alone (13.7)."""
     aim, kind = aim_of(row), kind_of(row)
     size = row.zero_or_more("size")
-    filled = row.optional_number("accBaseVolume") or Decimal(0)
-    if not 0 <= filled <= size:
-        raise row.wrong("accBaseVolume", "not below zero and not more than the order's size")
+    filled = filled_of(row, "accBaseVolume", "status")
     live = word(row, "status", ORDER_LIVES)
     return OrderUpdate(
         order_id=row.order_id("orderId"),

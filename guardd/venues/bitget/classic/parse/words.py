@@ -124,10 +124,12 @@ def client_id_of(row: Row) -> ClientId | None:
 
 
 def rows_of(where: str, data: object, name: str) -> Iterator[Row]:
-    """The rows of a list inside `data`; null and missing are empty lists (2)."""
+    """The rows of a list inside `data`; null is an empty list (2, quirk 9). An answer without the list says nothing: an order that
+    isn't found in it would count as one that never arrived (I7)."""
     row = as_row(where, data)
-    value = row.get(name)
-    if value is not None:
+    if name not in row.fields:
+        raise row.wrong(name, "a list or null")
+    if row.get(name) is not None:
         yield from row.rows(name)
 
 

@@ -175,12 +175,15 @@ def ledger_page(data: object) -> tuple[tuple[LedgerRow, ...], Page]:
 
 
 def margin_ratio(equity: Reading, maintenance: Reading, printed: Reading) -> Reading:
-    """`max(printed, maintenance / equity)`, the printed one where the amounts make none.
+    """`max(printed, maintenance / equity)`, the printed one where the amounts make none. Beside an amount that isn't known its zero
+    may be a rounding (0.4), and is unknown.
 
     An equity of nothing behind a maintenance margin is liquidation (4), which the risk core counts as near for warnings and stops;
     a close it lets be called for only by the venue's own ratio: one bad equity must not empty an account.
     """
-    if not is_value(equity) or not is_value(maintenance) or equity <= 0:
+    if not is_value(equity) or not is_value(maintenance):
+        return printed if is_value(printed) and printed > 0 else Absent.UNKNOWN
+    if equity <= 0:
         return printed
     own = maintenance / equity
     return max(own, printed) if is_value(printed) else own
@@ -203,9 +206,9 @@ def _pool(row: Row, *, unrealized: str, coins: Iterable[Row], debts: tuple[str, 
 
     `available` is what the parts leave of the equity, so that together they make it (3, "Terms").
     """
-    equity, maintenance, printed = row.reading("effEquity"), row.reading("mmr"), row.reading("mgnRatio")
-    used = row.optional_number("imr") or Decimal(0)
-    profit = row.reading(unrealized)
+    equity, maintenance = row.reading("effEquity"), row.reading_zero_or_more("mmr")
+    printed, profit = row.reading_zero_or_more("mgnRatio"), row.reading(unrealized)
+    used = _in_use(row, equity, profit)
     free = equity - used - (profit if is_value(profit) else Decimal(0)) if is_value(equity) else Decimal(0)
     odd = ratio_is_odd(equity, maintenance, printed)
     balance = Balance(
@@ -223,15 +226,25 @@ def _pool(row: Row, *, unrealized: str, coins: Iterable[Row], debts: tuple[str, 
     return Pool(balance=balance, printed_ratio=printed, ratio_is_odd=odd, debts=_debts(coins, debts))
 
 
+def _in_use(row: Row, equity: Reading, profit: Reading) -> Decimal:
+    """`imr`. Where it isn't given, all there is may be in use: a margin of zero would say that nothing is held (I6)."""
+    used = row.optional_number("imr")
+    if used is not None:
+        return used
+    if not is_value(equity):
+        raise row.wrong("imr", "a number, or an effEquity that bounds it")
+    return max(equity - (profit if is_value(profit) else Decimal(0)), Decimal(0))
+
+
 def _wallets(coins: Iterable[Row]) -> tuple[Wallet, ...]:
     """What lies in each coin apart from unrealised PnL, and its price by the row's own figures. Empty where one can't be priced."""
     found: list[Wallet] = []
     for row in coins:
         amount, equity, value = (row.optional_number(name) for name in ("balance", "equity", "usdValue"))
-        if not amount:
-            continue
-        if not equity or value is None:
+        if amount is None or (amount and (not equity or value is None)):
             return ()
+        if not amount or not equity or value is None:
+            continue
         found.append(Wallet(coin=row.text("coin"), amount=amount, price=value / equity))
     return tuple(found)
 

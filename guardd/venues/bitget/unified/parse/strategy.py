@@ -7,7 +7,7 @@ venue as `<client id>-<s|t><w|p>`.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -76,6 +76,8 @@ class Strategy:
     """The leg that was triggered, where the row says so."""
     created_ms: int
     updated_ms: int
+    listed: bool = True
+    """Of the list of what rests, or a push; False: of the history."""
 
     @property
     def tag(self) -> Tag | None:
@@ -83,8 +85,8 @@ class Strategy:
 
     @property
     def rests(self) -> bool:
-        """2025 rows have no status: to be in the list is enough."""
-        return self.status not in _OVER
+        """2025 rows have no status: to be in the list is enough, and to be in the history is to be over."""
+        return self.status not in _OVER if self.status is not None else self.listed
 
     def leg(self, kind: ProtectionKind) -> Leg | None:
         return next((leg for leg in self.legs if leg.kind is kind), None)
@@ -133,7 +135,7 @@ def past_page(data: object) -> tuple[tuple[Strategy, ...], Page]:
     """One page of history-strategy-orders."""
     page = page_of("history-strategy-orders.data", data)
     found = (strategy(row) for row in page.rows)
-    return tuple(each for each in found if each is not None), page
+    return tuple(replace(each, listed=False) for each in found if each is not None), page
 
 
 def strategy(row: Row) -> Strategy | None:
@@ -259,24 +261,31 @@ def _entry(key: PositionKey, row: Row) -> PlanOrder:
 
 
 def _leg(row: Row, price: str, prefix: str, kind: ProtectionKind) -> Leg | None:
-    """None where the leg isn't set. What triggers it is the last price where nothing is said (0.5)."""
+    """None where the leg isn't set. What triggers it is the last price where nothing is said (0.5), and a limit price without a
+    word on the kind of order is one."""
     trigger = some(row, price)
     if trigger is None:
         return None
-    by, ordered = f"{prefix}TriggerBy", f"{prefix}OrderType"
-    limit = word(row, ordered, ORDER_TYPES) is RestingKind.LIMIT if words(row, ordered) else False
+    by, ordered, price_name = f"{prefix}TriggerBy", f"{prefix}OrderType", f"{prefix}LimitPrice"
+    stated = word(row, ordered, ORDER_TYPES) if words(row, ordered) else None
+    limit = stated is RestingKind.LIMIT or (stated is None and some(row, price_name) is not None)
     return Leg(
         kind=kind,
         trigger_price=trigger,
         price_type=word(row, by, TRIGGERED_BY) if words(row, by) else PriceType.LAST,
-        limit_price=row.above_zero(f"{prefix}LimitPrice") if limit else None,
+        limit_price=row.above_zero(price_name) if limit else None,
     )
 
 
 def _side(row: Row) -> Side | None:
-    """`posSide` is the side of the position (10.1); an object placed without one in one-way mode has the closing `side` at most."""
+    """`posSide` is the side of the position (10.1); an object placed without one in one-way mode has the closing `side` at most. It
+    counts for nothing where the two triggers say otherwise: a documented push has the opening one (11)."""
     if words(row, "posSide"):
         return word(row, "posSide", POSITION_SIDES)
-    if words(row, "side"):
-        return word(row, "side", {direction: side for side, direction in CLOSING_SIDE.items()})
+    if not words(row, "side"):
+        return None
+    side = word(row, "side", {direction: side for side, direction in CLOSING_SIDE.items()})
+    stop, profit = some(row, "stopLoss"), some(row, "takeProfit")
+    if stop is None or profit is None or (stop < profit) is (side is Side.LONG):
+        return side
     return None

@@ -1,0 +1,76 @@
+"""Fuzz for a while: `python -m tests.fuzz --seconds 60 [--target NAME] [--seed N]`.
+
+Every lost field of every sample first, then random payloads in turns. Prints a line for each target (executions, of which gave a
+value, faults) and each kind of fault once, with a payload that repeats it; exits 1 when there was one.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.fuzz.target import Target, emptied
+from tests.fuzz.targets import ALL, BY_NAME
+
+TURN = 200
+SOURCE_BYTES_MAX = 120
+SHOWN_BYTES = 600
+
+
+@dataclass
+class Tally:
+    target: Target
+    ran: int = 0
+    gave: int = 0
+    faults: dict[str, bytes] = field(default_factory=dict)
+
+    def run(self, payload: bytes, strike: Callable[[], bool]) -> None:
+        self.ran += 1
+        try:
+            self.gave += strike()
+        except Exception as error:  # whatever it is, it is what this looks for
+            kind = f"{type(error).__name__}: {str(error)[:120]}"
+            if kind not in self.faults:
+                self.faults[kind] = payload
+                print(f"FAULT {self.target.name}: {kind}\n      payload {payload[:SHOWN_BYTES]!r}", flush=True)
+
+    @property
+    def line(self) -> str:
+        return f"{self.target.name:<45} {self.ran:>9,} executions {self.gave:>9,} values {len(self.faults):>3} faults"
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--target", choices=sorted(BY_NAME), action="append")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    targets = [BY_NAME[name] for name in given.target] if given.target else list(ALL)
+    tallies = [Tally(each) for each in targets]
+    ends, random = time.monotonic() + given.seconds, Random(given.seed)
+    for tally in tallies:
+        if tally.target.venue and time.monotonic() < ends:
+            lose_every_field(tally)
+    while time.monotonic() < ends:
+        for tally in tallies:
+            for _ in range(TURN):
+                payload = tally.target.payload(random.randbytes(random.randrange(2, SOURCE_BYTES_MAX)))
+                tally.run(payload, lambda tally=tally, payload=payload: tally.target.strike(payload))
+            if time.monotonic() >= ends:
+                break
+    for tally in tallies:
+        print(tally.line)
+    faults = sum(len(each.faults) for each in tallies)
+    print(f"seed {given.seed}: {sum(each.ran for each in tallies):,} executions, {faults} faults")
+    return 1 if faults else 0
+
+
+def lose_every_field(tally: Tally) -> None:
+    for each in emptied(tally.target):
+        tally.run(each.payload, lambda each=each: tally.target.obeys(each))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
