@@ -1,7 +1,7 @@
 """Which rule comes next for each position, and at which mark: for people, so it is solved when its answer may have changed.
 
 Solving halves over the whole policy and takes milliseconds. The watch (`policy/watch.py`) knows when an answer may be another: as
-long as it keeps a position's interval, no figure of that position changed and no rule changed its mind.
+long as a position's figures are those it was solved from and every comparison answers as it did, the next rule is the same.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class _Found:
     rule: NextRule | None
     at_present: bool
     """The rule is true already: its mark is the present one, whatever that is."""
-    solved: Solved | None
+    basis: tuple[object, ...]
     since_ns: int
 
 
@@ -53,7 +53,9 @@ class Ahead:
             view = view_of(policy, self._state, key, now)
             rule = next_rule(view) if view is not None else None
             at_present = rule is not None and view is not None and rule.at_mark_price == view.risk.mark
-            self._found[key] = _Found(rule=rule, at_present=at_present, solved=solved.get(key), since_ns=now.mono_ns)
+            self._found[key] = _Found(
+                rule=rule, at_present=at_present, basis=self._basis(key, solved.get(key)), since_ns=now.mono_ns
+            )
 
     def of(self, risk: PositionRisk) -> tuple[RuleName | None, Reading]:
         """The rule that comes next for this position and its mark; none where no rule does, or it wasn't looked for yet."""
@@ -70,10 +72,20 @@ class Ahead:
         if found is None:
             return True
         waited_ns = now.mono_ns - found.since_ns
-        if solved is not found.solved:
-            return waited_ns >= CHANGED_EVERY_NS
-        cross = self._state.held[key].position.margin_mode is MarginMode.CROSS
-        return (cross or drifts or solved is None) and waited_ns >= DRIFTING_EVERY_NS
+        if waited_ns < CHANGED_EVERY_NS:
+            return False
+        if found.basis != self._basis(key, solved):
+            return True
+        return (drifts or solved is None or self._is_cross(key)) and waited_ns >= DRIFTING_EVERY_NS
+
+    def _basis(self, key: PositionKey, solved: Solved | None) -> tuple[object, ...]:
+        """What an answer hangs on, but what only drifts: the rest of a cross account does, a margin of its own doesn't."""
+        if solved is None:
+            return ()
+        return solved.figures, solved.answered, () if self._is_cross(key) else solved.rest
+
+    def _is_cross(self, key: PositionKey) -> bool:
+        return self._state.held[key].position.margin_mode is MarginMode.CROSS
 
     def _since_ns(self, key: PositionKey) -> int:
         found = self._found.get(key)

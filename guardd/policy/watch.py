@@ -25,8 +25,9 @@ from guardd.risk.assess import assess_account, assess_on
 from guardd.risk.ground import Ground, Number, solve
 
 ZERO: Final = Decimal(0)
-RANGE: Final = (Decimal("0.5"), Decimal(2))
-"""How far from the present mark a watch looks, as shares of it; beyond it somebody looks again."""
+RANGE: Final = (Decimal("0.96"), Decimal("1.04"))
+"""How far from the present mark a watch looks, as shares of it; beyond it somebody looks again. A mark seldom goes there, and what
+lies near is found with a fraction of the questions that the whole way to liquidation asks."""
 SLACK_SHARE: Final = Decimal("0.125")
 """Part of the account's room before liquidation that other instruments may use up before the next look."""
 SLACK_SHRINKS: Final = 6
@@ -48,12 +49,13 @@ class Bounds:
 class Solved:
     """What one position was solved to, and from which figures: while these are the same and the mark is within, it holds.
 
-    With a `slack` it holds wherever the rest of the account goes within that, counted from `rest`: what stood behind the
+    `answered`: what every comparison of its rules said there. With a `slack` it holds wherever the rest of the account goes within that, counted from `rest`: what stood behind the
     position then, and what else burdened that.
     """
 
     figures: tuple[object, ...]
     rest: tuple[Decimal, ...]
+    answered: Answers
     low: Decimal
     high: Decimal
     slack: Decimal | None = None
@@ -184,8 +186,10 @@ def _holds_on(known: Solved, view: View, room: Decimal | None) -> bool:
 
 def _solved(view: View, room: Decimal | None) -> Solved:
     slack = None if room is None else _slack(view, room)
-    low, high = _interval(view, slack)
-    return Solved(figures=_figures(view), rest=_rest(view), low=low, high=high, slack=slack)
+    leaves = leaves_of(view.rules)
+    answered = answers(leaves, view.risk)
+    low, high = _interval(view, slack, leaves, answered)
+    return Solved(figures=_figures(view), rest=_rest(view), answered=answered, low=low, high=high, slack=slack)
 
 
 def _figures(view: View) -> tuple[object, ...]:
@@ -210,11 +214,11 @@ def _rest(view: View) -> tuple[Decimal, ...]:
     return (*behind, *(number.burden_apart for number in (on.near, on.closing, on.closing_ratio) if number is not None))
 
 
-def _interval(view: View, slack: Decimal | None) -> tuple[Decimal, Decimal]:
+def _interval(
+    view: View, slack: Decimal | None, leaves: tuple[Leaf, ...], answered: Answers
+) -> tuple[Decimal, Decimal]:
     """Marks between which no comparison changes its answer, wherever within the slack the rest of the account goes."""
-    leaves = leaves_of(view.rules)
     mark, tick = view.risk.mark, view.instrument.tick
-    answered = answers(leaves, view.risk)
     low, high = mark * RANGE[0], mark * RANGE[1]
     for on in _grounds(view, slack):
         low = max(low, reach(on, leaves, answered, mark=mark, tick=tick, way=Way.DOWN, limit=mark * RANGE[0]).last)

@@ -120,7 +120,8 @@ def test_a_far_liquidation_price_of_a_short_never_makes_a_rule_true() -> None:
     here = short_far_away(NEAR, rule("{buffer_left: {below: 90%}}", "close: {}", name="b"))
     assert acts(here.look()) == []
     made = watch(here.policy, here.state, now=here.now)
-    assert not made.crossed(BTC, D("100000"))
+    assert not made.crossed(BTC, D("93000"))
+    assert acts(here.mark("100000")) == []
 
 
 def test_without_a_liquidation_price_a_stop_by_it_is_told_and_the_next_of_a_list_taken() -> None:

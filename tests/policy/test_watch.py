@@ -20,7 +20,7 @@ from guardd.policy.crossings import answers, leaves_of
 from guardd.policy.explain import acts_at, view_of
 from guardd.policy.language import UNIT_OF, Metric, Policy, Unit
 from guardd.policy.view import View, views
-from guardd.policy.watch import watch
+from guardd.policy.watch import RANGE, watch
 from tests.model.accounts import BTC, ETH, SAMPLE_TIERS, START, D, account, instrument, key, row, stop
 from tests.policy.guarded import cross, policy_of, rule
 
@@ -54,7 +54,7 @@ def test_a_rule_that_is_true_is_watched_for_becoming_false() -> None:
     policy = policy_of(rule("{profit_from_entry: {below: -1%}}", "close: {}", more="for: 2s"))
     low, high = bounds(policy, account(LONG))
     assert high == D("89099.9")
-    assert low < D(85000)
+    assert low == D(89000) * RANGE[0]
 
 
 def test_a_short_is_watched_upwards() -> None:
@@ -64,8 +64,7 @@ def test_a_short_is_watched_upwards() -> None:
 
 def test_without_rules_only_the_range_bounds_the_watch() -> None:
     low, high = bounds(policy_of("name: s\nthen: [stop_loss: {trigger: {from_entry: -8%}}]"), account(LONG))
-    assert low <= D(81500)
-    assert high == D(178000)
+    assert (low, high) == (D(89000) * RANGE[0], D(89000) * RANGE[1])
 
 
 def test_instruments_that_are_not_held_never_cross() -> None:
@@ -319,7 +318,8 @@ def test_a_bound_is_the_last_tick_at_which_nothing_changes(policy: Policy, state
         made = watch(policy, state, now=START).bounds[view.held.key.symbol]
         for inside, step in ((made.low, -TICK), (made.high, TICK)):
             assert same_answers(policy, state, view, inside)
-            ends = abs(inside / view.risk.mark - 1) >= D("0.49") or beyond_end(view, inside + step)
+            outside = inside + step
+            ends = not RANGE[0] <= outside / view.risk.mark <= RANGE[1] or beyond_end(view, outside)
             assert ends or not same_answers(policy, state, view, inside + step - inside % TICK)
 
 
