@@ -165,6 +165,7 @@ class _Story:
             cast.checks.close_of_story(self._now())
         for process in self._processes():
             await process.stop()
+            self._left_by(process, process.data)
         for cast in self.cast:
             cast.checks.stopped(self._now())
         return self._told()
@@ -261,7 +262,9 @@ class _Story:
         self.twin = self._process(data)
         self.forces.struck[TWIN] = self.forces.struck.get(TWIN, 0) + 1
         await self._until(twin.at_s + twin.for_s)
-        self.twin.kill(self.home / f"twin-{number}-left")
+        left = self.home / f"twin-{number}-left"
+        self.twin.kill(left)
+        self._left_by(self.twin, left)
         self.twin = None
 
     def _awaits(self, task: str) -> None:
