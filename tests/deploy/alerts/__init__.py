@@ -1,0 +1,1 @@
+"""From the alert to whoever is woken: pages, routing, and the whole way live."""
