@@ -20,7 +20,7 @@ def main(named: Sequence[str]) -> int:
         sys.stderr.write(f"no such part: {', '.join(unknown)}; there are {', '.join(known)}\n")
         return 2
     places = [str(HERE / part) for part in (named or known)]
-    return int(pytest.main(["-o", "python_files=test_*.py checks_*.py", "-p", "no:xdist", "--dist=no", *places]))
+    return int(pytest.main(["-o", "python_files=test_*.py checks_*.py", *places]))
 
 
 if __name__ == "__main__":
