@@ -1,6 +1,7 @@
 """What is made from the rule file and from the dashboards' description, and where it lies."""
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +13,13 @@ from tests.deploy.tools import DEPLOY
 DASHBOARDS: Final = DEPLOY / "grafana" / "dashboards"
 
 
+@cache
 def dashboards() -> dict[str, dict[str, Any]]:
     """By uid."""
     return {made["uid"]: made for made in (overview(), internals())}
 
 
+@cache
 def files() -> dict[Path, str]:
     """Every made file and what must be in it."""
     made = {GRAFANA_FILE: grafana_alerting(), OPERATOR_FILE: operator_rule()}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ def read_yaml(file: Path) -> Any:
     return YAML(typ="safe", pure=True).load(file)
 
 
+@cache
 def groups() -> list[Group]:
     """Every group of the rule file; recording rules left out."""
     return [
@@ -73,6 +75,7 @@ def alerts() -> list[Alert]:
     return [alert for group in groups() for alert in group.alerts]
 
 
+@cache
 def recorded() -> dict[str, str]:
     """Recording rules: name to expression."""
     rules = [rule for group in read_yaml(RULES)["groups"] for rule in group["rules"]]
