@@ -2,7 +2,7 @@
 
 A piece is one instrument with isolated positions, or all cross positions of the account together: they share one margin. A
 piece is looked at when its figures changed, at once when something crossed, when an age or a `for` reaches what a rule says, and
-in any case once a second, because time alone ripens conditions and makes data stale.
+in any case once a second while anything is unsettled, because time alone ripens conditions and makes data stale.
 """
 
 from collections.abc import Hashable
@@ -14,9 +14,13 @@ from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import MarginMode, Symbol
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Held
+from guardd.policy.rest import MARK_AGE_AT_REST_S_MAX
+from guardd.risk.ages import READ_AGE_NEAR_S_MAX, ages_of
 from guardd.risk.backing import unmoved
 
 LOOK_EVERY_NS: Final = NS_PER_S
+LOOK_AT_REST_NS: Final = 5 * NS_PER_S // 2
+"""Where nothing is unsettled; what happens is looked at when it does."""
 CROSS: Final = Symbol("")
 """The name of the piece that all cross positions are."""
 CARRIED_TO: Final = -4
@@ -34,6 +38,8 @@ class Agenda:
         self._looked_ns: dict[Symbol, int] = {}
         self._due_ns: dict[Symbol, int] = {}
         """When time alone makes a piece's rules answer otherwise."""
+        self._resting: set[Symbol] = set()
+        """Pieces about which nothing is unsettled, as long as their figures keep coming."""
         self._waiting: dict[Symbol, bool] = {}
         """Pieces in the order in which they came up; true: its figures changed."""
 
@@ -64,14 +70,18 @@ class Agenda:
             self._looked_ns.pop(piece, None)
             self._due_ns.pop(piece, None)
             self._waiting.pop(piece, None)
+            self._resting.discard(piece)
             changed = True
         return changed
 
     def pulse(self, now: Instant) -> None:
         """Bring up what nobody has looked at for a while, and what time has ripened."""
-        for piece in self._pieces():
-            due_ns = self._due_ns.get(piece)
-            if now.mono_ns - self._looked_ns.get(piece, 0) >= LOOK_EVERY_NS or (due_ns and now.mono_ns >= due_ns):
+        for piece, symbols in self._pieces().items():
+            due_ns, looked_ns = self._due_ns.get(piece), self._looked_ns.get(piece, 0)
+            rests = (
+                piece in self._resting and now.mono_ns - looked_ns < LOOK_AT_REST_NS and not self._ages(symbols, now)
+            )
+            if (not rests and now.mono_ns - looked_ns >= LOOK_EVERY_NS) or (due_ns and now.mono_ns >= due_ns):
                 self._waiting.setdefault(piece, False)
 
     def look_again(self) -> None:
@@ -79,9 +89,14 @@ class Agenda:
         for piece in self._pieces():
             self._waiting.setdefault(piece, False)
 
-    def ripens(self, symbols: frozenset[Symbol], at: Instant | None) -> None:
-        """At this moment a rule about these instruments answers otherwise by time alone; None: at none that is known."""
-        for piece in {CROSS if symbol in self._cross() else symbol for symbol in symbols}:
+    def ripens(self, symbols: frozenset[Symbol], at: Instant | None, *, at_rest: bool = False) -> None:
+        """At this moment a rule about these instruments answers otherwise by time alone; None: at none that is known.
+
+        `at_rest`: nothing else about them is unsettled, as long as their figures keep coming.
+        """
+        cross = self._cross()
+        for piece in sorted({CROSS if symbol in cross else symbol for symbol in symbols}):
+            (self._resting.add if at_rest else self._resting.discard)(piece)
             if at is None:
                 self._due_ns.pop(piece, None)
             else:
@@ -97,6 +112,16 @@ class Agenda:
                 self._looked_ns[piece] = now.mono_ns
                 return pieces[piece], changed
         return None
+
+    def _ages(self, symbols: frozenset[Symbol], now: Instant) -> bool:
+        """Figures of these stopped coming."""
+        for key, held in self._state.held.items():
+            if key.symbol in symbols:
+                ages, cross = ages_of(self._state, held, now), held.position.margin_mode is MarginMode.CROSS
+                read_s = max(ages.position_s or 0.0, (ages.account_s or 0.0) if cross else 0.0)
+                if read_s > READ_AGE_NEAR_S_MAX or (ages.mark_s or 0.0) > MARK_AGE_AT_REST_S_MAX:
+                    return True
+        return False
 
     def _cross(self) -> frozenset[Symbol]:
         held = self._state.held.items()

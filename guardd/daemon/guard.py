@@ -384,11 +384,13 @@ class Guard:
     def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> None:
         decided = decide(self._policy, self.state, self.memory, self._confirmation, now=now, symbols=symbols)
         self._lookout.assessed(decided.risks)
-        turns_in_s = decided.turns_in_s
         looked_at = frozenset(risk.key.symbol for risk in decided.risks)
-        self._agenda.ripens(looked_at, now.later_by(turns_in_s) if turns_in_s is not None else None)
         self._lookout.wants(decision for decision in decided.decisions if isinstance(decision, Protect))
         self._hands.act(decided.decisions, now=now, frame_ns=frame_ns)
+        at_rest = decided.at_rest and self._hands.settled(looked_at)
+        turns_in_s = decided.ripens_in_s if at_rest else decided.turns_in_s
+        turns_at = now.later_by(turns_in_s) if turns_in_s is not None else None
+        self._agenda.ripens(looked_at, turns_at, at_rest=at_rest)
         for footing in decided.footings:
             self.absorb(footing)
         self._tell(decided, now)

@@ -69,6 +69,8 @@ class Hands:
         self.software_stops: dict[PositionKey, tuple[SoftwareStop, ...]] = {}
         self.waits_for_read: set[Symbol] = set()
         """Something on these would go but for a position that was read too long ago."""
+        self._unsettled: set[PositionKey] = set()
+        """What rests on these isn't yet, or may not stay, as it is wanted."""
         self.leash = Leash()
 
     def act(self, decisions: Iterable[Decision], *, now: Instant, frame_ns: int | None = None) -> None:
@@ -114,6 +116,11 @@ class Hands:
         told = self._unprotected.get(key)
         return told[2] if told is not None else ""
 
+    def settled(self, symbols: frozenset[Symbol]) -> bool:
+        """Nothing that the hands began, or may not do yet, waits for the next look at these."""
+        busy = {key.symbol for key in self._unsettled} | {stop.key.symbol for stop in self._fired.values()}
+        return not (symbols & (busy | self.waits_for_read))
+
     def software_stop_reached(self, key: PositionKey, price: Decimal) -> SoftwareStop | None:
         """The stop that the guard itself must keep, if `price` is at or through it."""
         for stop in self.software_stops.get(key, ()):
@@ -143,7 +150,8 @@ class Hands:
     def _protect(self, decision: Protect, now: Instant) -> None:
         steps = reconcile(decision, self._state, self._bounds(decision.key), now=now)
         self.software_stops[decision.key] = (*steps.software_stops, *self._reached(decision, steps))
-        if self._overdue(decision.key, now):
+        overdue = self._overdue(decision.key, now)
+        if overdue:
             self._reader.want(ReadKind.POSITIONS, ReadKind.ORDERS)
         if steps.lists_first:
             self._reader.want(ReadKind.ORDERS)
@@ -155,6 +163,9 @@ class Hands:
             self._teller.contested(decision.key, steps.contested, now)
         else:
             self._teller.settled(f"contested/{decision.key}")
+        waits = overdue or steps.waits or steps.lists_first or steps.position_first
+        acts = steps.proposals or steps.fired or steps.contested or steps.unprotected
+        (self._unsettled.add if waits or acts else self._unsettled.discard)(decision.key)
         self._note_unprotected(decision.key, decision.episode, steps.unprotected or "; ".join(decision.impossible), now)
         self._propose(steps, now=now)
 
@@ -213,6 +224,7 @@ class Hands:
         for key in [key for key in self.software_stops if key not in self._state.held]:
             del self.software_stops[key]
             self._unprotected.pop(key, None)
+            self._unsettled.discard(key)
         for key, stops in sorted(self.software_stops.items()):
             whose, since, _ = self._unprotected.get(key, (EpisodeId(""), now, ""))
             must = [stop for stop in stops if stop.on_unprotected is OnUnprotected.CLOSE and stop.episode == whose]

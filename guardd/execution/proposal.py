@@ -111,6 +111,8 @@ class Steps:
     """What is to be done hangs on a list of plan orders that is younger than the position."""
     position_first: bool = False
     """The same, on a read of the position that is younger than the list."""
+    waits: bool = False
+    """Something is to be done that may not be done yet: time alone brings it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

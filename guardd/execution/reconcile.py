@@ -291,7 +291,7 @@ def _place_missing(slot: Slot, scene: _Scene, *, reason: str, restores: str = ""
     form, why_not = _next_form(slot, scene, replacing=False)
     if form is None:
         why = _exhausted(why_not, scene)
-        return Steps(unprotected=why, software_stops=(_software(slot, scene, why),)) if stop else Steps()
+        return Steps(unprotected=why, software_stops=(_software(slot, scene, why),)) if stop else Steps(waits=True)
     proposal = place(slot, scene.held, form, trigger=trigger, missing=True, reason=reason, restores=restores)
     if not stop:
         return Steps(proposals=(proposal,))
@@ -307,7 +307,7 @@ def _move(slot: Slot, plan: PlanOrder, scene: _Scene) -> Steps:
     stop = slot.kind is ProtectionKind.STOP_LOSS
     loosened = stop and told is not None and not as_tight(plan.trigger_price, told, plan.key.side)
     if not loosened and not _due(slot, plan, scene):
-        return Steps()
+        return Steps(waits=True)
     restores = "loosened" if loosened else ""
     reason = f"from {plan.trigger_price} to {wanted}" + (", loosened by somebody else" if loosened else "")
     if _can_modify(slot, scene):
@@ -551,4 +551,5 @@ def _joined(parts: list[Steps], protect: Protect, scene: _Scene) -> Steps:
         contested="; ".join(part.contested for part in parts if part.contested),
         lists_first=any(part.lists_first for part in parts),
         position_first=any(part.position_first for part in parts),
+        waits=any(part.waits for part in parts),
     )

@@ -15,6 +15,7 @@ from guardd.model.decision import (
     Close,
     Decision,
     LowerLeverage,
+    Protect,
     Reduce,
     Tell,
     TopUp,
@@ -33,6 +34,7 @@ from guardd.policy.language import CancelEntering, Metric, Notify, Policy, Polic
 from guardd.policy.levers import VERIFIED_WITHIN_S, Lever
 from guardd.policy.memory import Memory, RuleMemory, observe, ripe
 from guardd.policy.reasons import condition_text, inputs_of, plain, sentence
+from guardd.policy.rest import at_rest
 from guardd.policy.ripening import turns_in_s
 from guardd.policy.stops import wanted_protection
 from guardd.policy.together import choose
@@ -72,6 +74,10 @@ class Decided:
     """After so long time alone may change an answer."""
     footings: tuple[FootingFound, ...] = ()
     """What protection stands on, where it changed: to be folded, and so remembered across a restart."""
+    at_rest: bool = False
+    """Another look soon would find nothing else, as long as the figures keep coming."""
+    ripens_in_s: float | None = None
+    """`turns_in_s` as long as they do: figures that grow old aside."""
 
 
 def decide(
@@ -91,6 +97,7 @@ def decide(
     memory.forget_ended(state)
     confirmation.forget(frozenset(key.symbol for key in state.held))
     look.conclude(seen)
+    limit_s = policy.limits.stale_after_s
     return Decided(
         decisions=tuple(look.decisions),
         told=tuple(look.told),
@@ -98,8 +105,10 @@ def decide(
         ask_rest=frozenset(look.ask_rest),
         read_first=frozenset(look.wishes.read_first),
         risks=tuple(view.risk for view in seen),
-        turns_in_s=turns_in_s(seen, memory, now, stale_after_s=policy.limits.stale_after_s),
+        turns_in_s=turns_in_s(seen, memory, now, stale_after_s=limit_s),
         footings=tuple(look.footings),
+        at_rest=look.is_calm() and at_rest(seen, state, memory, stale_after_s=limit_s),
+        ripens_in_s=turns_in_s(seen, memory, now, stale_after_s=None),
     )
 
 
@@ -235,6 +244,14 @@ class _Look:
         asks = rule.when is not None and any(leaf.metric is Metric.ACCOUNT_DRAWDOWN for leaf in compares(rule.when))
         why = drawdown_behind(self.state, view.held.key.symbol, self.now).why if asks else ""
         return f"{text} ({why})" if why else text
+
+    def is_calm(self) -> bool:
+        """Nothing came up but protection that can be had."""
+        stirred = self.told or self.fired or self.footings or self.ask_rest or self.in_doubt
+        wished = self.wishes.found or self.wishes.held_back or self.wishes.refused or self.wishes.read_first
+        return not (stirred or wished) and all(
+            isinstance(decision, Protect) and not decision.impossible for decision in self.decisions
+        )
 
     # What may be done of what they wish
 

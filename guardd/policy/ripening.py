@@ -16,8 +16,11 @@ PAST_S: Final = 0.001
 """Comparisons are strict: an age that equals the threshold is not above it yet."""
 
 
-def turns_in_s(views: Iterable[View], memory: Memory, now: Instant, *, stale_after_s: float) -> float | None:
-    """Seconds until the first of these positions' rules may answer otherwise without anything having happened; None: never."""
+def turns_in_s(views: Iterable[View], memory: Memory, now: Instant, *, stale_after_s: float | None) -> float | None:
+    """Seconds until the first of these positions' rules may answer otherwise without anything having happened; None: never.
+
+    Without `stale_after_s`: as long as the figures keep coming.
+    """
     found = [
         waits_s
         for view in views
@@ -25,7 +28,7 @@ def turns_in_s(views: Iterable[View], memory: Memory, now: Instant, *, stale_aft
             *_ages_turn_s(view),
             *_holding_turns_s(view, memory, now),
             *_levers_late_s(view, memory, now),
-            *_growing_old_turns_s(view, stale_after_s),
+            *(() if stale_after_s is None else _growing_old_turns_s(view, stale_after_s)),
         )
         if waits_s >= 0
     ]

@@ -49,8 +49,8 @@ class Bounds:
 class Solved:
     """What one position was solved to, and from which figures: while these are the same and the mark is within, it holds.
 
-    `answered`: what every comparison of its rules said there. With a `slack` it holds wherever the rest of the account goes within that, counted from `rest`: what stood behind the
-    position then, and what else burdened that.
+    `answered`: what every comparison of its rules said there. With a `slack` it holds wherever the rest of the account goes within
+    that, counted from `rest`: what stood behind the position then, and what else burdened that.
     """
 
     figures: tuple[object, ...]

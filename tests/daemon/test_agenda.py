@@ -44,3 +44,42 @@ def test_a_pool_that_moved_with_the_mark_alone_is_no_change_and_a_debt_is() -> N
     agenda = looked_at(state)
     assert not changed_by(agenda, state, pool("900", "99.94"), mark="88000"), "a tenth of a bitcoin fell by a thousand"
     assert changed_by(agenda, state, pool("900", "150"), mark="88000")
+
+
+def pulses_until_look(agenda: Agenda, *, reads: bool) -> float:
+    """Seconds after START at which a pulse brings the piece up; what is read comes each second where it does."""
+    for quarter in range(1, 40):
+        now = later(quarter / 4)
+        if reads:
+            for held in agenda._state.held.values():
+                held.read = now
+            agenda._state.balances_at = now
+            fold(agenda._state, MarkSeen(BTC, D("89000"), now))
+        agenda.pulse(now)
+        if agenda:
+            return quarter / 4
+    return 10.0
+
+
+def test_a_piece_is_looked_at_each_second_and_at_rest_less_often() -> None:
+    agenda = looked_at(account(LONG))
+    agenda.ripens(frozenset({BTC}), None)
+    assert pulses_until_look(agenda, reads=True) == 1.0
+    agenda = looked_at(account(LONG))
+    agenda.ripens(frozenset({BTC}), None, at_rest=True)
+    assert pulses_until_look(agenda, reads=True) == 2.5
+
+
+def test_what_ripens_is_looked_at_then_at_rest_too() -> None:
+    agenda = looked_at(account(LONG))
+    agenda.ripens(frozenset({BTC}), later(1.7), at_rest=True)
+    assert pulses_until_look(agenda, reads=True) == 1.75
+
+
+def test_rest_ends_when_figures_stop_coming() -> None:
+    state = account(LONG)
+    for held in state.held.values():
+        held.read = later(-1)
+    agenda = looked_at(state)
+    agenda.ripens(frozenset({BTC}), None, at_rest=True)
+    assert pulses_until_look(agenda, reads=False) == 2.25, "a read is more than three seconds old"

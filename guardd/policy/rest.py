@@ -1,0 +1,50 @@
+"""At rest: another look soon would find what this one found, unless something happens that is noticed by itself.
+
+What happens by itself is noticed: figures by the reads, marks by the watch, a `for`, a cooldown and an age by the moment they are
+over. A look at each second is needed only while something is unsettled: a rule that acts is true, a figure is unknown or old, an
+order is on its way.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from guardd.model.state import AccountState
+from guardd.policy.conditions import Use
+from guardd.policy.language import DELEVERS, CancelEntering, PolicyRule, TrailStop
+from guardd.policy.memory import Memory
+from guardd.policy.view import View
+from guardd.risk.ages import READ_AGE_NEAR_S_MAX
+
+MARK_AGE_AT_REST_S_MAX: Final = 5.0
+"""Marks come each second or so: older ones than this mean that something is about to be wrong."""
+_ACTS: Final = (*DELEVERS, CancelEntering)
+
+
+def at_rest(views: Iterable[View], state: AccountState, memory: Memory, *, stale_after_s: float) -> bool:
+    """True when nothing about these positions is unsettled."""
+    if state.pending or state.blocks or state.halted or state.parked is not None or state.unresolved:
+        return False
+    return stale_after_s > MARK_AGE_AT_REST_S_MAX and all(_rests(view, memory) for view in views)
+
+
+def _rests(view: View, memory: Memory) -> bool:
+    held, ages = view.held, view.ages
+    if view.stale or view.risk.contradiction or held.missing_since is not None or held.close_seen is not None:
+        return False
+    judged = [(ages.mark_s, MARK_AGE_AT_REST_S_MAX), (ages.position_s, READ_AGE_NEAR_S_MAX)]
+    if view.cross:
+        judged.append((ages.account_s, READ_AGE_NEAR_S_MAX))
+    if any(age_s is None or age_s > limit_s for age_s, limit_s in judged):
+        return False
+    return not any(_stirs(rule, view, memory) for rule in view.rules)
+
+
+def _stirs(rule: PolicyRule, view: View, memory: Memory) -> bool:
+    """It follows the mark, can't be judged, or is true and does something that one try may not settle."""
+    if any(isinstance(action, TrailStop) for action in rule.then):
+        return True
+    known = memory.of(view.held.episode.id).rules
+    seen = [remembered for use in Use if (remembered := known.get((rule.name, use))) is not None]
+    if any(each.unknown_since is not None for each in seen):
+        return True
+    return any(isinstance(action, _ACTS) for action in rule.then) and any(each.true_since is not None for each in seen)
