@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from guardd.errors import ConfigurationError
 from guardd.model.account import Balance
@@ -44,6 +45,7 @@ ENDLESS: Final = Decimal("1e15")
 RATE_MAX: Final = Decimal("0.5")
 QUOTES: Final = ("USDT", "USDC", "USD")
 ZERO: Final = Decimal(0)
+_Word = TypeVar("_Word", bound=StrEnum)
 CAPABILITIES: Final = Capabilities(
     whole_position_protection=True,
     sized_protection=True,
@@ -150,7 +152,7 @@ def read_snapshot(path: Path) -> tuple[GivenAccount, ...]:
         document = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except OSError as error:
         raise ConfigurationError(f"{path}: can't be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError, ArithmeticError) as error:  # the last: a number that no Decimal holds
         raise ConfigurationError(f"{path}: no JSON: {error}") from error
     listed = document.get("accounts") if isinstance(document, Mapping) else None
     if not isinstance(listed, list):
@@ -184,12 +186,12 @@ def _given(path: Path, row: Mapping[str, object]) -> Given:
         )
     return Given(
         symbol=str(row["symbol"]),
-        side=Side(str(row["side"])),
+        side=_word(path, row, "side", Side),
         quantity=quantity,
         entry=entry,
         mark=_number(path, row, "mark_price"),
         leverage=_number(path, row, "leverage"),
-        margin_mode=MarginMode(str(row.get("margin_mode", MarginMode.ISOLATED))),
+        margin_mode=_word(path, row, "margin_mode", MarginMode) if "margin_mode" in row else MarginMode.ISOLATED,
         margin=_number(path, row, "margin"),
         liquidation=_number(path, row, "venue_liquidation_price") or _number(path, row, "liquidation_price"),
         notional=_number(path, row, "notional"),
@@ -210,9 +212,20 @@ def _number(path: Path, row: Mapping[str, object], name: str) -> Decimal | None:
     if value is None:
         return None
     try:
-        return Decimal(str(value))
-    except InvalidOperation as error:
-        raise ConfigurationError(f"{path}: {name}: found {value!r}, expected a number") from error
+        number = Decimal(str(value))
+    except (InvalidOperation, ValueError):
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise ConfigurationError(f"{path}: {name}: found {str(value)[:60]!r}, expected a number")
+    return number
+
+
+def _word(path: Path, row: Mapping[str, object], name: str, words: type[_Word]) -> _Word:
+    found = next((word for word in words if word.value == row.get(name)), None)
+    if found is None:
+        expected = ", ".join(word.value for word in words)
+        raise ConfigurationError(f"{path}: {name}: found {str(row.get(name))[:60]!r}, expected one of {expected}")
+    return found
 
 
 # What isn't said

@@ -119,6 +119,6 @@ def token_of(settings: Settings) -> str | None:
 def _document(text: str) -> Document | None:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None

@@ -149,7 +149,7 @@ class _Spoken:
         try:
             text = await request.text()
             body = json.loads(text) if text.strip() else {}
-        except (ValueError, LookupError):  # not JSON, not UTF-8, or a charset nobody knows
+        except (ValueError, LookupError, RecursionError):  # not JSON, not UTF-8, an unknown charset, nested too deep
             raise _refusal(400, 'body: not JSON; expected {"account": "…"}') from None
         if not isinstance(body, dict):
             raise _refusal(400, 'body: expected an object such as {"account": "…"}')

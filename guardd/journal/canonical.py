@@ -212,9 +212,12 @@ def _from_text(cls: type) -> _Decoder:
         if not isinstance(value, str):
             raise _misfit(cls.__name__, value)
         try:
-            return cls(value)
+            made: object = cls(value)
         except (ValueError, ArithmeticError):
             raise _misfit(cls.__name__, value) from None
+        if isinstance(made, Decimal) and not made.is_finite():
+            raise _misfit("a finite number", value)
+        return made
 
     return read
 

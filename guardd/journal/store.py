@@ -92,16 +92,17 @@ class Store:
             orders = self._all("recall", "own_orders", account=account)
             waters = self._all("recall", "high_waters", account=account)
             halted, parked = self._standing(account)
-        return memory_of(
-            [_remembered(row) for row in intents],
-            episodes=[decoded(Episode, json.loads(str(row["text"]))) for row in episodes],
-            order_ids=[OrderId(str(row["order_id"])) for row in orders],
-            client_ids=[ClientId(str(row["id"])) for row in client_ids],
-            halted=halted,
-            parked=parked,
-            now_ms=now_ms,
-            high_waters=[decoded(HighWater, json.loads(str(row["text"]))) for row in waters],
-        )
+        with understood(self._file):
+            return memory_of(
+                [_remembered(row) for row in intents],
+                episodes=[decoded(Episode, json.loads(str(row["text"]))) for row in episodes],
+                order_ids=[OrderId(str(row["order_id"])) for row in orders],
+                client_ids=[ClientId(str(row["id"])) for row in client_ids],
+                halted=halted,
+                parked=parked,
+                now_ms=now_ms,
+                high_waters=[decoded(HighWater, json.loads(str(row["text"]))) for row in waters],
+            )
 
     def prune(self, before_ms: int, now: Instant) -> int:
         """Cut off some records older than `before_ms`; the number cut, 0 when none is left to cut.
@@ -301,6 +302,16 @@ def told_as_journal_error(file: Path) -> Iterator[None]:
         raise JournalError(f"{file}: {error}; nothing is sent that the journal doesn't hold") from error
 
 
+@contextmanager
+def understood(file: Path) -> Iterator[None]:
+    """What is wrong in a row that was read: no JSON, an unknown stage, no number."""
+    try:
+        yield
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        what = f"a record can't be understood ({type(error).__name__}: {str(error)[:100]})"
+        raise JournalError(f"{file}: {what}; nothing is sent that the journal doesn't hold") from error
+
+
 def _migrate(connection: sqlite3.Connection, file: Path) -> None:
     at = int(connection.execute("PRAGMA user_version").fetchone()[0])
     newest = migrations()[-1][0]
@@ -319,9 +330,16 @@ def _remembered(row: Row) -> Remembered:
         stage=Stage(str(row["stage"])),
         outcome=outcome,
         order_id=OrderId(str(row["order_id"])) if row["order_id"] is not None else None,
-        filled=Decimal(str(row["filled"])) if row["filled"] is not None else None,
+        filled=_finite(row["filled"]) if row["filled"] is not None else None,
         at_ms=_whole(row["at_ms"]),
     )
+
+
+def _finite(value: object) -> Decimal:
+    number = Decimal(str(value))
+    if not number.is_finite():
+        raise JournalError(f"journal: found {value!r}, expected a number")
+    return number
 
 
 def _whole(value: object) -> int:

@@ -91,7 +91,7 @@ def _route(server: SimulatorServer, answer: Answer) -> Callable[[web.Request], A
 async def _fields(request: web.Request) -> Fields:
     try:
         return Fields(json.loads(await request.read()))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {error}") from error
 
 

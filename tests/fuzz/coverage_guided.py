@@ -7,11 +7,13 @@ it isn't there. A finding ends the run with the payload as a Python literal.
 """
 
 import argparse
+import importlib
 import importlib.util
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 MISSING = "atheris isn't installed here: pip install atheris (Linux, Python 3.11 or later), or run python -m tests.fuzz"
 INSTRUMENTED = ["guardd.venues", "guardd.policy", "guardd.config", "guardd.journal", "guardd.simulator.dialects"]
@@ -55,7 +57,7 @@ def _all_in_turn(seconds: int) -> int:
 
 
 def _fuzz(name: str, seconds: int, corpus: Path) -> None:
-    import atheris
+    atheris: Any = importlib.import_module("atheris")
 
     with atheris.instrument_imports(include=INSTRUMENTED):
         from tests.fuzz.targets import BY_NAME

@@ -61,6 +61,8 @@ def _walk(value: object) -> Iterator[object]:
             yield from _walk(each)
     elif is_dataclass(value):
         for each in fields(value):
+            if each.name.endswith("_s"):
+                continue  # a duration: no money, price or size (I19)
             yield from _walk(getattr(value, each.name))
 
 

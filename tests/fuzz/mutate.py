@@ -1,6 +1,7 @@
 """JSON that is nearly right: a sample as a tree in which numbers keep their digits and an object may hold a key twice."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -234,6 +235,16 @@ def wrecked(text: bytes, choices: Choices) -> bytes:
             return text[:at] + choices.of(_WRECKS) + text[at + 1 :]
         case _:
             return text + text[at:]
+
+
+def reworded(text: bytes, choices: Choices) -> bytes:
+    """A text of words (YAML, a series) in which up to four are others."""
+    words = re.split(rb"(\s+)", text)
+    for _ in range(1 + choices.below(CHANGES_MAX)):
+        at = choices.below(len(words))
+        other = choices.of(words) if choices.below(2) else choices.of(STRANGE).encode()
+        words[at] = other if choices.below(4) else b""
+    return b"".join(words)
 
 
 def anything(choices: Choices, depth: int = 0) -> Node:

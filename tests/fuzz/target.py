@@ -35,6 +35,8 @@ class Target:
             return choices.rest()
         if kind == 1:
             return mutate.written(mutate.anything(choices))
+        if not self.json and kind > 3:
+            return mutate.reworded(choices.of(self.samples), choices)
         if kind == 2 or not self.json:
             return mutate.wrecked(choices.of(self.samples), choices)
         return mutate.written(mutate.changed(choices.of(self.trees), choices))

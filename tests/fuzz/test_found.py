@@ -1,14 +1,23 @@
 """What the fuzzers found, each as it was found: the field that was lost, and what may not be read into that."""
 
 import json
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
-from guardd.errors import PayloadError
+from guardd.cli.given_position import read_snapshot
+from guardd.errors import ConfigurationError, JournalError, PayloadError
+from guardd.http.app import make_app
+from guardd.journal.entry import Meant
+from guardd.journal.store import open_store
 from guardd.model.names import AccountName, Side, Symbol
 from guardd.model.reading import Absent
+from guardd.policy.cases.notation import Misread, read_samples
 from guardd.venues.bitget.classic.parse import account as classic_account
 from guardd.venues.bitget.classic.parse import orders as classic_orders
 from guardd.venues.bitget.classic.parse import plans as classic_plans
@@ -17,9 +26,13 @@ from guardd.venues.bitget.classic.parse.words import Product
 from guardd.venues.bitget.frames import Push
 from guardd.venues.bitget.unified.parse import account as unified_account
 from guardd.venues.bitget.unified.parse import strategy
+from guardd.venues.bitmart import api as bitmart_api
 from guardd.venues.bitmart.parse import orders as bitmart_orders
 from guardd.venues.rows import Row, json_value
 from tests.fuzz import samples
+from tests.http.test_app import BEARER, TOKEN, Heard
+from tests.journal import making
+from tests.simulator.dialect_bitget import bench as classic_bench
 
 MAIN = AccountName("main")
 
@@ -154,3 +167,68 @@ def test_a_side_that_the_two_triggers_contradict_is_not_taken_for_the_closing_on
     (found,) = strategy.strategies([row | {"posSide": "", "side": "sell"}])
     assert found.side is Side.LONG
     assert strategy.plans_of(MAIN, found, {Symbol("BTCUSDT"): Side.LONG})
+
+
+# Files and inputs
+
+
+@pytest.mark.parametrize(
+    ("column", "text"), [("text", "{"), ("stage", "gone"), ("filled", "NaN"), ("filled", "-Infinity")]
+)
+def test_a_row_of_the_journal_that_makes_no_sense_is_told_as_one(column: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    store = open_store(file)
+    store.append([Meant(intent=making.intent())])
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute(f"UPDATE intent SET {column} = ?", (text,))
+    with pytest.raises(JournalError, match="journal"):
+        store.recall(making.MAIN, making.START_MS)
+    store.close()
+
+
+@pytest.mark.parametrize("reset", ["inf", "nan", "-1", "1e300"])
+def test_a_window_without_an_end_is_no_window(reset: str) -> None:
+    told = {"x-bm-ratelimit-remaining": "1", "x-bm-ratelimit-limit": "12", "x-bm-ratelimit-reset": reset}
+    assert bitmart_api.DIALECT.usage(told) is None
+    assert bitmart_api.DIALECT.usage(told | {"x-bm-ratelimit-reset": "2"}) is not None
+
+
+def test_a_series_repeated_more_often_than_a_number_can_say_is_misread() -> None:
+    assert isinstance(read_samples(f"90000x{'9' * 5_000}"), Misread)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"side": "up"}, {"margin_mode": ["isolated"]}, {"quantity": "NaN"}, {"quantity": 1e999}]
+)
+def test_a_saved_status_with_a_strange_word_or_number_is_refused(changes: dict[str, object], tmp_path: Path) -> None:
+    row = {"symbol": "BTCUSDT", "side": "long", "quantity": "1", "entry_price": "90000"} | changes
+    file = tmp_path / "now.json"
+    file.write_text(json.dumps({"accounts": [{"name": "main", "positions": [row]}]}))
+    with pytest.raises(ConfigurationError):
+        read_snapshot(file)
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"accounts": 1e999999999999999999999}'])
+def test_a_saved_status_that_no_reader_can_hold_is_refused(body: str, tmp_path: Path) -> None:
+    file = tmp_path / "now.json"
+    file.write_text(body)
+    with pytest.raises(ConfigurationError):
+        read_snapshot(file)
+
+
+async def test_a_body_nested_without_end_is_told_to_be_no_json() -> None:
+    heard = Heard()
+    app = make_app(sources=heard.sources(), operator=heard.operator(TOKEN))
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.post("/halt", headers=BEARER, data="[" * 2_000)
+        assert answer.status == 400
+    assert heard.words == []
+
+
+@pytest.mark.parametrize("listed", ["5", "true", '"x"', "{}"])
+def test_the_simulator_refuses_a_batch_that_is_no_list(listed: str) -> None:
+    body = f'{{"symbol":"BTCUSDT","productType":"USDT-FUTURES","marginCoin":"USDT","marginMode":"crossed","orderList":{listed}}}'
+    bench = classic_bench.Bench()
+    path = "order/batch-place-order"
+    got = bench.send("POST", path, headers=bench.headers("POST", path, body=body), body=body.encode())
+    assert got.status == 400

@@ -10,13 +10,13 @@ from tests.fuzz.target import Target, emptied
 from tests.fuzz.targets import ALL
 
 PAYLOAD_BYTES_MAX = 60
-EMPTIED_MAX = 300
+EMPTIED_MAX = 100
 """Of each target, spread over its samples by a fixed draw; the command tries them all."""
 
 
 @pytest.mark.parametrize("target", ALL, ids=lambda each: each.name)
 def test_any_bytes_give_a_sound_value_or_an_error_of_its_own(target: Target) -> None:
-    @settings(max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.binary(max_size=PAYLOAD_BYTES_MAX))
     def holds(source: bytes) -> None:
         target.strike(target.payload(source))

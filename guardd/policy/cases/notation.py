@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 SAMPLES_MAX: Final = 10_000
 """Steps of one case: nearly three hours of seconds."""
+_DIGITS_MAX: Final = 9
 _NUMBER: Final = r"\d+(?:\.\d+)?"
 _TOKEN: Final = re.compile(rf"(?P<start>-?{_NUMBER})(?P<step>[+-]{_NUMBER})?(?:x(?P<more>\d+))?", re.ASCII)
 _WORD: Final = re.compile(r"(?P<word>_|stale)(?:x(?P<times>\d+))?", re.ASCII)
@@ -68,5 +69,5 @@ def _samples(word: str) -> tuple[Sample, ...] | Misread:
 
 
 def _times(digits: str | None, word: str) -> int | Misread:
-    times = int(digits) if digits is not None else 1
+    times = 1 if digits is None else int(digits) if len(digits) <= _DIGITS_MAX else SAMPLES_MAX + 1
     return times if times <= SAMPLES_MAX else Misread(word=word, expected=f"at most {SAMPLES_MAX} samples")

@@ -50,6 +50,8 @@ CLOCK_DEADLINE_S: Final = 2.0
 USER_AGENT: Final = f"guardd/{__version__} (+risk guard)"
 """Descriptive and stable: the agents of common libraries are stopped at the edge (3.5)."""
 CLOSING_TOLD_EVERY_S: Final = 60.0
+_WINDOW_S_MAX: Final = 600.0
+"""Documented windows are of seconds (4.1); one without an end would hold every call back for good."""
 _SIGN_EMPTY: Final = 30004
 _TOO_OFTEN_OR_CLOCK: Final = "40013"
 
@@ -70,13 +72,11 @@ def _judge(status: int, code: str) -> Judgement:
 def _usage(headers: Mapping[str, str]) -> Usage | None:
     """`Remaining` counts the calls already *used*, in spite of its name (4.2)."""
     try:
-        return Usage(
-            used=int(headers["x-bm-ratelimit-remaining"]),
-            limit=int(headers["x-bm-ratelimit-limit"]),
-            window_s=float(headers["x-bm-ratelimit-reset"]),
-        )
+        used, limit = int(headers["x-bm-ratelimit-remaining"]), int(headers["x-bm-ratelimit-limit"])
+        window_s = float(headers["x-bm-ratelimit-reset"])
     except (KeyError, ValueError):
         return None
+    return Usage(used=used, limit=limit, window_s=window_s) if 0 < window_s <= _WINDOW_S_MAX else None
 
 
 DIALECT: Final = Dialect(judge=_judge, usage=_usage)

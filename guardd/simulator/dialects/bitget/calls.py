@@ -99,7 +99,8 @@ def seeks_risk(request: Request) -> bool:
         body = json.loads(request.body or b"{}")
     except (ValueError, RecursionError):
         return False
-    orders = body.get("orderList") or [body] if isinstance(body, dict) else []
+    listed = body.get("orderList") if isinstance(body, dict) else []
+    orders = listed if isinstance(listed, list) and listed else [body]
     return any(isinstance(each, dict) and not _closes(each) for each in orders)
 
 

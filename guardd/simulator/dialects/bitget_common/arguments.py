@@ -108,7 +108,9 @@ def parse_body(request: Request) -> object:
         return {}
     try:
         parsed: object = json.loads(request.body, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+        if b"\\u" in request.body:
+            json.dumps(parsed, ensure_ascii=False, default=str).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError, ArithmeticError) as error:
         raise VenueError("400172") from error
     return parsed
 
