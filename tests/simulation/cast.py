@@ -42,10 +42,10 @@ class Cast:
         guarded = guard is not None and armed_at is not None and not self.part.observe
         self.checks.look(now, guarded=guarded)
 
-    def excuse(self, what: str, from_s: float, until_s: float) -> None:
+    def excuse(self, what: str, from_s: float, until_s: float, excuses: frozenset[str] = frozenset()) -> None:
         """Nobody asks whether it acts in time until then."""
         self.checks.disturb(until_s)
-        self.checks.spans.append(Span(kind=what, from_s=from_s, until_s=until_s))
+        self.checks.spans.append(Span(kind=what, from_s=from_s, until_s=until_s, excuses=excuses))
 
     def heard(self, fact: Fact, now: float, life: Path) -> None:
         if getattr(fact, "account", None) in (None, self.part.name):

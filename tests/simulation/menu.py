@@ -43,6 +43,8 @@ class Kind:
     size_s: float = 0.0
     """So many more seconds for each unit of its size."""
     only_at: frozenset[SimulatedVenue] = frozenset(SimulatedVenue)
+    excuses: frozenset[str] = frozenset()
+    """Invariants that nobody asks for meanwhile, besides acting in time."""
     for_ever: bool = False
     """Nothing brings it back: from then on the account can't be guarded."""
 
@@ -72,7 +74,8 @@ KINDS: Final = (
     # Between guard and venue
     Kind(name="lost-before", act=Act.WEATHER, lengths_s=_WINDOW, sizes=(0.02, 0.05, 0.1, 0.2), why=_RETRY),
     Kind(name="lost-after", act=Act.WEATHER, lengths_s=_WINDOW, sizes=(0.02, 0.05, 0.1, 0.2), why=_RETRY),
-    Kind(name="slow-net", act=Act.WEATHER, lengths_s=_WINDOW, sizes=(500, 5_000, 60_000), size_s=0.001, why=_RETRY),
+    Kind(name="slow-net", act=Act.WEATHER, lengths_s=_WINDOW, sizes=(500, 5_000, 60_000), size_s=0.001,
+         excuses=frozenset({"I12"}), why=f"{_RETRY}; what leaves in turn arrives in heaps (I12 is about what leaves)"),
     Kind(name="outage", act=Act.WEATHER, lengths_s=(2.0, 10.0, 120.0, 900.0), after_s=10.0,
          why="nothing can be sent; a socket is tried again after at most 10 s, a start after 5 s"),
     # REST
@@ -111,6 +114,7 @@ KINDS: Final = (
     _venue(_F.CONVERTING, _REFUSED, (10.0, 60.0), after_s=40.0, only_at=frozenset({SimulatedVenue.BITGET_UNIFIED})),
     _venue(_F.OTHER_FAMILY, "nothing is sent; asked again each 30 s", (10.0, 60.0), after_s=40.0, only_at=_BITGETS),
     Kind(name="upgraded", act=Act.CONDUCT, lengths_s=(0.0,), only_at=frozenset({SimulatedVenue.BITGET}), for_ever=True,
+         excuses=frozenset({"I5", "I6", "I21"}),
          why="an account of another family isn't guarded until guardd is started again (venues/bitget/family.py)"),
     Kind(name="reduce-only", act=Act.CONDUCT, lengths_s=_WINDOW, why=_REFUSED),
     Kind(name="closes-only", act=Act.CONDUCT, lengths_s=_WINDOW, why=_REFUSED),

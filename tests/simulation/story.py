@@ -216,7 +216,7 @@ class _Story:
         kind = MENU[strike.what]
         end = strike.at_s + strike.for_s
         for cast in self._struck(strike):
-            cast.excuse(kind.name, strike.at_s, end + kind.excused_s(strike.for_s, strike.size))
+            cast.excuse(kind.name, strike.at_s, end + kind.excused_s(strike.for_s, strike.size), kind.excuses)
         if strike.what in {"tiers", "paused", "shut", "delisted", "adl"}:
             self._gap(strike.site)
         self.forces.begin(strike)
