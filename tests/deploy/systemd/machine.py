@@ -48,6 +48,9 @@ class Receiver(BaseHTTPRequestHandler):
         self.send_response(204)
         self.end_headers()
 
+    def log_message(self, *args):
+        pass
+
 
 HTTPServer(("127.0.0.1", 8700), Receiver).serve_forever()
 """
