@@ -1,12 +1,14 @@
 """What a seed decides before anything happens."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Final
 
-from guardd.simulator.faults import Fault, FaultKind
+from guardd.simulator.faults import Fault, FaultKind, feed_faults
 from guardd.simulator.orders import PositionMode
+from guardd.simulator.prices import crash_feed_effects
 from guardd.simulator.run import SimulatedVenue
 from tests.live.places import PLACES
 from tests.simulation import policies
@@ -45,6 +47,8 @@ def drawn(
         _part(chance, number, site, sites[site], drawings[number].last_percent) for number, site in enumerate(of_site)
     )
     asked = faults or NAMES
+    strikes = _strikes(Random(f"strikes/{seed}"), sites, parts, seconds, asked, each=bool(faults))
+    deeds = [*_deeds(Random(f"deeds/{seed}"), sites, parts, seconds), *_raced(strikes)]
     return Plot(
         seed=seed,
         sites=sites,
@@ -52,8 +56,8 @@ def drawn(
         policy=text,
         seconds=seconds,
         tick_s=chance.choice((0.5, 1.0, 2.0)),
-        strikes=_strikes(Random(f"strikes/{seed}"), sites, parts, seconds, asked, each=bool(faults)),
-        deeds=_deeds(Random(f"deeds/{seed}"), sites, parts, seconds),
+        strikes=strikes,
+        deeds=tuple(sorted(deeds, key=lambda deed: deed.at_s)),
         kills=_kills(Random(f"kills/{seed}"), seconds) if KILL in asked else (),
         twins=_twins(Random(f"twins/{seed}"), seconds, sure=bool(faults)) if TWIN in asked else (),
         clock_ms=chance.choice((0, 0, 700, -1_500)),
@@ -137,7 +141,7 @@ def _move(chance: Random, seconds: float) -> Move:
     market = chance.choice((Market.CALM, Market.TREND, Market.TREND, Market.WICK, Market.CRASH, Market.GAP))
     return Move(
         market=market,
-        size=(1 if chance.random() < 0.65 else -1) * Decimal(chance.randint(1, 25)) / 100,
+        size=(1 if chance.random() < 0.65 else -1) * Decimal(chance.randint(2, 25)) / 100,
         begins_s=chance.uniform(20, seconds * 0.5),
         lasts_s=chance.choice((1.0, 5.0, 30.0, seconds * 0.3)),
     )
@@ -157,6 +161,7 @@ def _strikes(
     often = max(1, round(seconds / 600))
     wanted = [*(kinds if each else ()), *(chance.choice(kinds) for _ in range(chance.choice((0, 1, 2, 3, 5)) * often))]
     found = [_strike(chance, f"strike-{number}", kind, sites, parts, last) for number, kind in enumerate(wanted)]
+    found.extend(strike for number, site in enumerate(sites) for strike in _feed(number, site, asked))
     return tuple(sorted((strike for strike in found if strike is not None), key=lambda strike: strike.at_s))
 
 
@@ -167,6 +172,8 @@ def _strike(
     site = parts[number].site
     at_s, length, size = chance.uniform(0, max(last * 0.9, 0)), chance.choice(kind.lengths_s), chance.choice(kind.sizes)
     symbol = chance.choice(tuple(sites[site].moves))
+    if chance.random() < 0.5:  # where something happens
+        at_s = min(max(sites[site].moves[symbol].begins_s + chance.uniform(-15, 10), 0.0), max(last * 0.9, 0))
     rate, target = chance.choice(kind.rates), chance.choice(kind.targets)
     venue = sites[site].venue
     if venue not in kind.only_at or last <= 0:
@@ -184,8 +191,10 @@ def _strike(
             delay_ms=round(size) if kind.fault in {FaultKind.SLOW, FaultKind.LATE_PUSH} else 200,
             offset_ms=round(size) if kind.fault is FaultKind.CLOCK_OFFSET else 0,
             factor=str(size) if kind.fault in {FaultKind.BAD_TICK, FaultKind.PARTIAL_FILL} else "0.3",
-            target=PLACES[venue].word(target),
+            target=target,
+            code=round(size) if kind.fault is FaultKind.REFUSE else None,
         )
+        fault = PLACES[venue].fault(fault)
     return Strike(
         what=kind.name,
         at_s=at_s,
@@ -196,6 +205,26 @@ def _strike(
         symbol=symbol,
         part=number,
     )
+
+
+def _feed(number: int, site: Site, asked: Collection[str]) -> list[Strike]:
+    """What a cascade does to the price feed, by the simulator's account of that day."""
+    begins = [move.begins_s for move in site.moves.values() if move.market is Market.CASCADE]
+    if not begins or not {FaultKind.DROP_PUSH.value, FaultKind.LATE_PUSH.value} <= set(asked):
+        return []
+    place = PLACES[site.venue]
+    faults = feed_faults(crash_feed_effects(round(begins[0] * 1_000)), 0, target=place.word("{tickers}"))
+    return [
+        Strike(
+            what=fault.kind.value,
+            at_s=(fault.from_ms or 0) / 1_000,
+            for_s=((fault.until_ms or 0) - (fault.from_ms or 0)) / 1_000,
+            site=number,
+            fault=replace(fault, from_ms=None, until_ms=None),
+            size=fault.delay_ms,
+        )
+        for fault in faults
+    ]
 
 
 def _kills(chance: Random, seconds: float) -> tuple[Kill, ...]:
@@ -227,4 +256,15 @@ def _deeds(chance: Random, sites: tuple[Site, ...], parts: tuple[Part, ...], sec
         symbol = chance.choice(tuple(sites[parts[number].site].moves))
         at_s = chance.uniform(10, max(seconds - QUIET_S, 11))
         found.append(Deed(at_s=at_s, hand=chance.choice(tuple(Hand)), symbol=symbol, part=number))
-    return tuple(sorted(found, key=lambda deed: deed.at_s))
+    return tuple(found)
+
+
+def _raced(strikes: tuple[Strike, ...]) -> list[Deed]:
+    """A race needs somebody to cancel: the trader's own entry, placed and taken back."""
+    raced = [strike for strike in strikes if strike.what == FaultKind.FILL_FIRST.value]
+    hands = ((Hand.PLACES_ENTRY, 0.1), (Hand.CANCELS_ORDERS, 0.8))
+    return [
+        Deed(at_s=strike.at_s + share * strike.for_s, hand=hand, symbol=strike.symbol, part=strike.part)
+        for strike in raced
+        for hand, share in hands
+    ]

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.errors import JournalError
+from guardd.model.event import OperatorWord
 from guardd.simulator.contracts import ContractStatus
 from guardd.simulator.dialects.bitget.dialect import BitgetDialect
 from guardd.simulator.dialects.bitget_common.auth import Family
@@ -13,6 +14,7 @@ from guardd.simulator.faults import FaultKind
 from guardd.simulator.refusals import Refused
 from guardd.simulator.terms import VenueState
 from tests.simulation.loop import VirtualClock
+from tests.simulation.market import Prices
 from tests.simulation.menu import MENU, Act
 from tests.simulation.plot import Part, Strike
 from tests.simulation.process import Process, another_on
@@ -44,13 +46,14 @@ class Forces:
         *,
         rooms: Sequence[Room],
         weather: Sequence[Weather],
+        prices: Sequence[Prices],
         parts: Sequence[Part],
         clock: VirtualClock,
         processes: Callable[[], list[Process]],
         wrong: Callable[[str], None],
     ) -> None:
         """`clock` is the guard's machine's. `wrong` hears what must not be."""
-        self._rooms, self._weather, self._parts = rooms, weather, parts
+        self._rooms, self._weather, self._prices, self._parts = rooms, weather, prices, parts
         self._clock, self._processes, self._wrong = clock, processes, wrong
         self.struck: dict[str, int] = {}
 
@@ -139,6 +142,10 @@ class Forces:
                 exchange.set_tiers(symbol, tuple(tiers), now_ms)
             case "adl":
                 return self._deleverage(room, uid, symbol, size)
+            case "last-apart":
+                self._prices[strike.site].last_apart[symbol] = size
+            case "index-apart":
+                self._prices[strike.site].index_apart[symbol] = size
             case "funding":
                 exchange.settle_funding(symbol, size, now_ms)
             case state:
@@ -149,6 +156,10 @@ class Forces:
         server = self._rooms[strike.site].server
         if strike.what in _STATES:
             server.exchange.set_state(VenueState.NORMAL, server.now_ms())
+        elif strike.what == "last-apart":
+            self._prices[strike.site].last_apart.pop(strike.symbol, None)
+        elif strike.what == "index-apart":
+            self._prices[strike.site].index_apart.pop(strike.symbol, None)
         elif strike.what == "paused" and server.exchange.query.status(strike.symbol) is ContractStatus.PAUSED:
             server.exchange.set_status(strike.symbol, ContractStatus.TRADING, server.now_ms())
 
@@ -179,6 +190,8 @@ class Forces:
             case "disk-slow":
                 for process in self._processes():
                     process.disk.tail_s = strike.size
+            case "halted":
+                self._speak(OperatorWord.HALT)
             case _:
                 return self._trespass()
         return 1
@@ -193,8 +206,15 @@ class Forces:
             case "disk-slow":
                 for process in self._processes():
                     process.disk.calm()
+            case "halted":
+                self._speak(OperatorWord.RESUME)
             case _:
                 pass
+
+    def _speak(self, word: OperatorWord) -> None:
+        for process in self._processes():
+            for account in process.accounts:
+                account.speak(word, "simulation")
 
     def _trespass(self) -> int:
         """Somebody starts guardd again on the same data directory."""

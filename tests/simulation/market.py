@@ -4,7 +4,8 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from guardd.simulator.prices import interpolate
+from guardd.simulator.prices import interpolate, on_tick
+from guardd.simulator.records import Quote
 from guardd.simulator.server import SimulatorServer
 from tests.simulation.plot import Market, Move, Site
 
@@ -23,6 +24,9 @@ class Prices:
         self._starts = {symbol: _mark(server, symbol) for symbol in site.moves}
         self._walk = dict.fromkeys(site.moves, Decimal(0))
         self._query = query
+        self.last_apart: dict[str, Decimal] = {}
+        """Contracts whose last price (with its book) stands apart from the mark, and by what share."""
+        self.index_apart: dict[str, Decimal] = {}
 
     def go_on(self, now: float) -> Decimal:
         """The prices of this second; returns the largest jump, as a share."""
@@ -32,9 +36,24 @@ class Prices:
             contract = self._query.contract(symbol)
             mark = self._starts[symbol] * (1 + self._walk[symbol] - move.size * shape(move, now))
             before = _mark(self._server, symbol)
-            self._server.set_price(symbol, max((mark / contract.tick).to_integral_value(), Decimal(1)) * contract.tick)
+            self._set(symbol, on_tick(mark, contract.tick), contract.tick)
             jump = max(jump, abs(mark - before) / before)
         return jump
+
+    def _set(self, symbol: str, mark: Decimal, tick: Decimal) -> None:
+        last, index = self.last_apart.get(symbol), self.index_apart.get(symbol)
+        if last is None and index is None:
+            self._server.set_price(symbol, mark)
+            return
+        traded = on_tick(mark * (1 + (last or 0)), tick)
+        bid = max(traded - tick, tick)
+        self._server.set_price(
+            symbol,
+            mark,
+            quote=Quote(
+                mark=mark, index=on_tick(mark * (1 + (index or 0)), tick), last=traded, bid=bid, ask=bid + 2 * tick
+            ),
+        )
 
     def busy(self, now: float) -> bool:
         """Something happens in this second."""

@@ -22,7 +22,7 @@ class Act(StrEnum):
     CONDUCT = "conduct"
     """The exchange changes something, as exchanges do."""
     MACHINE = "machine"
-    """The guard's own clock, disk and directory."""
+    """The guard's own clock, disk and directory, and its operator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +80,14 @@ KINDS: Final = (
          why="nothing can be sent; a socket is tried again after at most 10 s, a start after 5 s"),
     # REST
     _venue(_F.CLOUDFLARE_403, _BLOCK, _WINDOW, rates=(0.2, 1.0), after_s=75.0),
+    _venue(_F.CLOUDFLARE_1010, _BLOCK, _WINDOW, rates=(0.2, 1.0), after_s=75.0),
     _venue(_F.CLOUDFLARE_503, _BLOCK, _WINDOW, rates=(0.2, 1.0), after_s=75.0),
     _venue(_F.TOO_MANY, "429 rests its bucket (interfaces.md 6)", _WINDOW, rates=(0.2, 1.0), after_s=75.0, targets=_CALLS),
     _venue(_F.BANNED, "418: one probe after 60 s, doubling", (2.0, 30.0, 120.0), after_s=75.0, after_share=1.0, only_at=_BITMART),
     _venue(_F.UNAVAILABLE, _RETRY, rates=(0.2, 1.0), targets=_CALLS),
     _venue(_F.ERROR_HTML, _RETRY, rates=(0.2, 1.0), targets=_CALLS),
     _venue(_F.MAINTENANCE, _REFUSED, _WINDOW),
+    _venue(_F.REFUSE, _REFUSED, rates=(0.2, 1.0), sizes=(40012, 30007, 40015, 40020, 40011), targets=("{submit}",)),
     _venue(_F.TIMEOUT_BEFORE, _RETRY, _WINDOW, rates=(0.02, 0.05, 0.1, 0.2), targets=_CALLS),
     _venue(_F.TIMEOUT_AFTER, _RETRY, _WINDOW, rates=(0.02, 0.05, 0.1, 0.2), targets=_CALLS),
     _venue(_F.SLOW, _RETRY, _WINDOW, rates=(0.1, 1.0), sizes=(200, 800, 3_000), size_s=0.001, targets=_CALLS),
@@ -124,9 +126,11 @@ KINDS: Final = (
     Kind(name="tick", act=Act.CONDUCT, lengths_s=(0.0,), sizes=(2, 5, 10), after_s=10.0,
          why="the instrument is read again when the venue refuses a price"),
     Kind(name="tiers", act=Act.CONDUCT, lengths_s=(0.0,), sizes=(1.5, 3.0), after_s=10.0, why="positions are read every 10 s"),
+    Kind(name="last-apart", act=Act.CONDUCT, lengths_s=_WINDOW, sizes=(-0.02, -0.005, 0.005, 0.02), why="nothing"),
+    Kind(name="index-apart", act=Act.CONDUCT, lengths_s=_WINDOW, sizes=(-0.05, -0.02, 0.02, 0.05), why="nothing"),
     Kind(name="adl", act=Act.CONDUCT, lengths_s=(0.0,), sizes=(0.3, 1.0), why="nothing"),
     Kind(name="funding", act=Act.CONDUCT, lengths_s=(0.0,), sizes=(0.001, -0.002, 0.01), why="nothing"),
-    # The guard's own machine
+    # The guard's own machine, and who sits at it
     Kind(name="clock-step", act=Act.MACHINE, lengths_s=(0.0,), sizes=(-3_600_000, -5_000, -800, 800, 5_000, 40_000, 3_600_000),
          after_s=10.0, why="requests are refused until the offset is read again"),
     Kind(name="clock-drift", act=Act.MACHINE, lengths_s=_WINDOW, sizes=(-500, 200, 2_000), after_s=0.0, why="nothing"),
@@ -134,6 +138,7 @@ KINDS: Final = (
          why="what can't be made durable isn't sent (I20); the daemon may end and be started again"),
     Kind(name="disk-slow", act=Act.MACHINE, lengths_s=_WINDOW, sizes=(0.2, 2.0), size_s=5.0,
          why="what isn't durable isn't sent (I20)"),
+    Kind(name="halted", act=Act.MACHINE, lengths_s=_WINDOW, after_s=12.0, why="only missing stops and `close` act (I22)"),
     Kind(name="same-directory", act=Act.MACHINE, lengths_s=(0.0,), why="nothing: the second is refused (I14)"),
 )  # fmt: skip
 MENU: Final = {kind.name: kind for kind in KINDS}

@@ -19,7 +19,7 @@ class Drawing:
 
     def __init__(self, chance: Random, account: str, *, alone: bool) -> None:
         self._chance, self._account, self._alone = chance, account, alone
-        self.last_percent = Decimal(-chance.randint(3, 12))
+        self.last_percent = Decimal(-chance.randint(2, 9))
 
     def rules(self) -> str:
         found = [self._protection(), *self._profit(), *self._told()]

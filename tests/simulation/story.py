@@ -87,9 +87,12 @@ class _Story:
             Cast(part, plot.sites[part.site].venue, self._owner(number), self.rooms[part.site], self.policy)
             for number, part in enumerate(plot.parts)
         ]
+        chance = Random(f"story/{plot.seed}")
+        self.prices = [Prices(site, room.server, chance) for site, room in zip(plot.sites, self.rooms, strict=True)]
         self.forces = Forces(
             rooms=self.rooms,
             weather=self.weather,
+            prices=self.prices,
             parts=plot.parts,
             clock=self.machine.clock,
             processes=self._processes,
@@ -181,15 +184,13 @@ class _Story:
         ]
 
     async def _prices(self) -> None:
-        chance = Random(f"story/{self.plot.seed}")
-        prices = [Prices(site, room.server, chance) for site, room in zip(self.plot.sites, self.rooms, strict=True)]
         while True:
             now = self._now()
-            for number, each in enumerate(prices):
+            for number, each in enumerate(self.prices):
                 if each.go_on(now) > GAP:
                     self._gap(number)
             self._look()
-            busy = any(each.busy(now) for each in prices)  # ten ticks a second while something happens
+            busy = any(each.busy(now) for each in self.prices)  # ten ticks a second while something happens
             await asyncio.sleep(0.1 if busy else self.plot.tick_s)
 
     async def _pulse(self) -> None:
@@ -222,6 +223,9 @@ class _Story:
         self.forces.begin(strike)
         self._look()
         await self._until(end)
+        while strike.what == "halted" and not self._up():  # a word that nobody hears isn't given
+            await asyncio.sleep(1.0)
+            self._excuse_all(strike.what, kind.after_s)
         self.forces.end(strike)
         if strike.what == "outage":
             for cast in self._struck(strike):
@@ -333,6 +337,9 @@ class _Story:
 
     def _processes(self) -> list[Process]:
         return [each for each in (self.guard, self.twin) if each is not None]
+
+    def _up(self) -> bool:
+        return self.guard is not None and len(self.guard.armed_at) == len(self.cast)
 
     def _stands(self, what: str) -> bool:
         return any(
