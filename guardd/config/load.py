@@ -68,10 +68,18 @@ def _read_yaml(file: Path) -> CommentedMap:
         raise ConfigurationError(f"{file}{where}: not valid YAML: {problem[0]}") from None
     except YAMLError as error:
         raise ConfigurationError(f"{file}: not valid YAML: {type(error).__name__}") from None
+    except (ValueError, RecursionError) as error:  # a date that is none, brackets without end
+        raise ConfigurationError(f"{file}: holds a value that YAML can't make ({type(error).__name__})") from None
     if document is None:
         return CommentedMap()
     if not isinstance(document, CommentedMap):
         raise ConfigurationError(f"{file}:1:1: found a {_kind(document)}, expected settings as `key: value`")
+    for key in document:
+        if not isinstance(key, str):
+            line, column = document.lc.key(key)
+            raise ConfigurationError(
+                f"{file}:{line + 1}:{column + 1}: found a key that is no text, expected a setting's name"
+            )
     return document
 
 

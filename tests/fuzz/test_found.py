@@ -11,13 +11,16 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from guardd.cli.given_position import read_snapshot
+from guardd.config import load_settings
 from guardd.errors import ConfigurationError, JournalError, PayloadError
 from guardd.http.app import make_app
 from guardd.journal.entry import Meant
 from guardd.journal.store import open_store
 from guardd.model.names import AccountName, Side, Symbol
 from guardd.model.reading import Absent
+from guardd.policy.cases.load import load_cases
 from guardd.policy.cases.notation import Misread, read_samples
+from guardd.policy.load import load_policy
 from guardd.venues.bitget.classic.parse import account as classic_account
 from guardd.venues.bitget.classic.parse import orders as classic_orders
 from guardd.venues.bitget.classic.parse import plans as classic_plans
@@ -232,3 +235,19 @@ def test_the_simulator_refuses_a_batch_that_is_no_list(listed: str) -> None:
     path = "order/batch-place-order"
     got = bench.send("POST", path, headers=bench.headers("POST", path, body=body), body=body.encode())
     assert got.status == 400
+
+
+@pytest.mark.parametrize("text", ["5: x", "mode: observe\n~: 1", "mode: 2026-99-99", "[" * 5_000, "? [a]\n: 1"])
+def test_settings_that_yaml_reads_as_something_else_are_refused_with_their_place(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "guardd.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"guardd\.yaml"):
+        load_settings(file, environ={}, dotenv=None)
+
+
+@pytest.mark.parametrize("text", ["[" * 5_000, "{a: " * 3_000, "version: 2026-99-99", "5: x", "? [a]\n: 1"])
+def test_policies_and_cases_that_yaml_reads_as_something_else_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        load_policy(text, source="policy.yaml")
+    with pytest.raises(ConfigurationError):
+        load_cases(text, source="cases.yaml")
