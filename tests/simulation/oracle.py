@@ -23,7 +23,7 @@ from guardd.simulator.records import PositionView, Quote
 from guardd.simulator.world import World
 from tests.simulation.checks.ground import Ground, LegKey, told
 
-SNAPSHOT_EVERY_S: Final = 0.45
+SNAPSHOT_EVERY_S: Final = 0.95
 WAY_S: Final = 5.0
 """From the frame that a decision saw to the journal's word: its way, a confirmation (I28), a read first, the disk."""
 SLACK: Final = Decimal("0.005")
@@ -87,11 +87,8 @@ class Oracle:
         if self._states and now - self._states[-1].at < SNAPSHOT_EVERY_S:
             return
         held = dict(self.ground.held())
-        for key in held:
-            if self.ground.covered(key) > 0:
-                self._bare_since.pop(key, None)
-            else:
-                self._bare_since.setdefault(key, now)
+        bare = [key for key in held if not self.ground.covered(key)]
+        self._bare_since = {key: self._bare_since.get(key, now) for key in bare}
         if held:
             self._states.append(self._state(now))
         while self._states and self._states[0].at < now - self.window_s:
@@ -188,7 +185,7 @@ class Oracle:
 
     def _count_bad_ticks(self, now: float) -> None:
         case = self.ground.case
-        if case is None or case.server is None:
+        if case is None or case.server is None or not case.server.faults.armed(FaultKind.BAD_TICK):
             return
         hits = sum(hits for fault, hits in case.server.faults.listed() if fault.kind is FaultKind.BAD_TICK)
         if hits and (not self._bad or self._bad[-1][1] != hits):

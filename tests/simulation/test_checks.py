@@ -31,6 +31,7 @@ from tests.simulation.checks import Case, Checks, Span
 
 MAIN: Final = AccountName("main")
 BTC: Final = "BTCUSDT"
+SUBMIT: Final = "/contract/private/submit-order"
 POLICY: Final = """\
 version: 1
 limits: {top_up_per_day: 100 USDT}
@@ -38,6 +39,10 @@ rules:
   - name: resting-protection
     then:
       - stop_loss: {trigger: {from_entry: -8%}}
+  - name: trim
+    when: {profit_from_entry: {below: -1%}}
+    cooldown: 30s
+    then: [reduce: {by: 25%}]
   - name: last-resort
     when: {profit_from_entry: {below: -5%}}
     then: [close: {}]
@@ -78,10 +83,12 @@ class Desk:
             self.now += 1.0
             self.price(mark)
 
-    def asked(self, path: str = "/contract/private/submit-order", body: str = "", *, method: str = "POST") -> None:
+    def asked(
+        self, path: str = "/contract/private/submit-order", body: str = "", *, method: str = "POST", status: int = 200
+    ) -> None:
         self.steps += 1
         stamp = RequestStamp(
-            sequence=self.steps, mono_ns=0, method=method, path=path, uid="main", body=body, status=200
+            sequence=self.steps, mono_ns=0, method=method, path=path, uid="main", body=body, status=status
         )
         self.checks.asked(stamp, self.now, "life")
 
@@ -100,10 +107,9 @@ class Desk:
         self.asked("/contract/private/submit-tp-sl-order")
         return plan.plan_id
 
-    def close(self, size: int, *, step: int = 0) -> None:
-        order = OrderRequest(
-            symbol=BTC, side=Way.SELL, size=Decimal(size), reduce=True, client_id=ours(f"close/{step}")
-        )
+    def close(self, size: int, *, of: Intent | None = None) -> None:
+        client = ours("close") if of is None else of.id
+        order = OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(size), reduce=True, client_id=client)
         self.exchange.place("main", order, self.ms)
         self.asked()
 
@@ -175,7 +181,7 @@ def test_a_story_in_which_nothing_is_wrong_has_no_breach() -> None:
     desk.asked("/contract/private/position-v2", method="GET")
     desk.wait(3, mark=56_900)
     desk.checks.heard(staged(intent()), desk.now, "life")
-    desk.close(100)
+    desk.close(100, of=intent())
     for each in desk.exchange.query.open_plans("main"):
         desk.cancel(each.plan_id)
     desk.wait(40, mark=56_900)
@@ -349,6 +355,61 @@ def _closes_what_it_never_read(desk: Desk) -> None:
     desk.checks.heard(staged(intent()), desk.now, "life")
 
 
+def _acts_again_too_soon(desk: Desk) -> None:
+    for step in (0, 1):
+        meant = intent(rule="trim", action=Action.REDUCE, step=step)
+        desk.checks.heard(staged(meant), desk.now, "life")
+        desk.close(10, of=meant)
+        desk.now += 20
+
+
+def _closes_for_ever(desk: Desk) -> None:
+    for step in range(4):
+        desk.checks.heard(staged(intent(step=step)), desk.now, "life")
+        desk.now += 5
+
+
+def _orders_above_its_leash(desk: Desk) -> None:
+    for step in range(31):
+        desk.checks.heard(staged(intent(rule="profit", action=Action.TAKE_PROFIT, step=step)), desk.now, "life")
+
+
+def _reduces_above_its_leash(desk: Desk) -> None:
+    for step in (0, 1):
+        meant = intent(rule="trim", action=Action.REDUCE, step=step)
+        desk.checks.heard(staged(meant), desk.now, "life")
+        desk.close(60 - 10 * step, of=meant)
+        desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(50)), desk.ms)
+        desk.now += 40
+        desk.price(60_000)
+
+
+def _fills_undecided(desk: Desk) -> None:
+    desk.close(10)
+
+
+def _asks_a_bucket_that_rests(desk: Desk) -> None:
+    desk.asked("/contract/private/order", method="GET", status=429)
+    desk.now += 1
+    desk.asked("/contract/private/order", method="GET")
+
+
+def _asks_behind_a_block(desk: Desk) -> None:
+    for _ in range(12):
+        desk.asked("/contract/private/order", method="GET", status=403)
+        desk.now += 1
+
+
+def _rounds_away(desk: Desk) -> None:
+    desk.wait(20, mark=60_010)
+    desk.stop("55190")
+
+
+def _loose_at_the_end(desk: Desk) -> None:
+    desk.stop("53000")
+    desk.checks.close_of_story(desk.now)
+
+
 def _its_stops_go_with_it(desk: Desk) -> None:
     placed = desk.stop("56000")
     desk.exchange.cancel_plan("main", placed, desk.ms)
@@ -371,7 +432,10 @@ def _liquidated(desk: Desk) -> None:
         ("I16", _tops_up_above_its_cap), ("I17", _raises_leverage), ("I18", _off_the_tick), ("I18", _refused_for_its_shape),
         ("I22", _decides_while_halted), ("I21", _shown_as_protected), ("I21", _gone_and_nobody_told), ("I26", _tells_a_secret),
         ("I30", _cancels_all), ("oracle", _closes_for_nothing), ("I29", _closes_what_it_never_read),
-        ("I25", _its_stops_go_with_it), ("oracle", _liquidated),
+        ("I24", _acts_again_too_soon), ("I24", _closes_for_ever), ("I24", _orders_above_its_leash),
+        ("I24", _reduces_above_its_leash), ("I20", _fills_undecided), ("I12", _asks_a_bucket_that_rests),
+        ("I12", _asks_behind_a_block), ("I18", _rounds_away), ("I5", _loose_at_the_end), ("I25", _its_stops_go_with_it),
+        ("oracle", _liquidated),
     ],
 )  # fmt: skip
 def test_what_it_is_there_for_is_told(which: str, plant: Callable[[Desk], None]) -> None:

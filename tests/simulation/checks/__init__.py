@@ -18,25 +18,26 @@ found. Safety is asked after every event; liveness only when nothing has struck 
 | I9  | `Oracle.judge_close` | a close is called for by a state no older than `stale_after` |
 | I10 | `Standing._breach_of`, `_bare`, `unexplained_s` | a breach undisturbed for 6 s and still held; a position bare for 5 s |
 | I11 | `Orders._ratchet` | each placed or moved stop against the tightest of its episode |
-| I12 | `Requests._budget` | arrivals in each bucket and window, by one life, against 95 % of the published rates |
+| I12 | `Requests._budget`, `_blocked` | arrivals by one life: 95 % of each published rate; rest after a 429; behind blocks |
 | I13 | `Orders._changed`, `_plan` | cancels and changes by requests of the guard of what isn't its own |
 | I14 | `Telling._second_instance`; with I1, I2 | what the later of two guards decides |
 | I15 | `Orders._steps_down` | distance to liquidation before and after each closing fill; net exposure of a hedge |
 | I16 | `Orders._money_moved` | transfers and margin by requests of the guard, summed over a day |
 | I17 | `Orders._setting` | leverage set by requests of the guard |
-| I18 | `Orders._on_grid`, `_refused` | prices and sizes of what was accepted, and refusals for their shape |
+| I18 | `Orders._on_grid`, `_refused`, `_stop` | prices and sizes accepted, refusals for shape; rounding towards the mark |
 | I20 | `Requests._durable`, `Telling.verify` | the SQLite file as a write leaves; chain, ids, decisions anew from their inputs |
 | I21 | `Telling._protection`, `blind` | bare positions shown as protected; a venue gone and nobody told |
 | I22 | `Requests.leaving`, `Telling._staged` | writes of an observed account; what is decided while halted or parked |
+| I24 | `Steps` | cooldowns, the hour's reductions, the breaker and the leash across restarts, unless a clock jumped |
 | I25 | `Checks.stopped` | the stops before and after a stop of the guard |
 | I26 | `Telling._hush`, `_no_secret_in` | facts and the bytes of the data directory |
 | I27, I30 | `Requests.asked` | paths that the daemon must never ask; every order reduces (I1) |
 | I28 | `Oracle.judge_close` | a close on marks that never were, unless two bad frames agreed |
 | I29 | `Requests.closing` | positions read in this life no longer than 75 s before each reducing decision |
 
-Elsewhere: I19 (mypy, tests/test_house.py, tests/fuzz), I23 (tests/policy, tests/daemon/test_reload*: no story reloads), I24
-(tests/model, tests/execution on windows; here by stories whose clocks jump, through all of the above), I8 besides
-(tests/simulation/crash_points.py).
+Elsewhere: I19 (mypy, tests/house, tests/fuzz); I23 (tests/policy, tests/daemon/test_reload*: no story reloads); of I21 the second
+in which a breach is told, the metrics and the notifier's queue (tests/telemetry, tests/daemon); of I17 the predicted liquidation
+price (tests/execution); of I5 the price of a take-profit (tests/policy).
 """
 
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ from pathlib import Path
 from typing import Final
 
 from guardd.model.facts import Fact
-from guardd.model.intent import Intent
+from guardd.model.intent import Action, CancelOrder, Intent
 from guardd.simulator.engine import Exchange
 from guardd.simulator.ledger import LedgerRow, RowKind
 from guardd.simulator.orders import PositionSide
@@ -56,6 +57,7 @@ from tests.simulation.checks.ground import OURS, WELL_FOR_S, Case, Ground, Span
 from tests.simulation.checks.orders import Orders
 from tests.simulation.checks.requests import Requests
 from tests.simulation.checks.standing import Standing
+from tests.simulation.checks.steps import Steps
 from tests.simulation.checks.telling import Telling
 from tests.simulation.checks.wanted import profits_of, stops_of
 from tests.simulation.oracle import Oracle, Verdict
@@ -78,6 +80,7 @@ class Checks:
     gapped_at: float = -1e9
     liquidations: int = 0
     ground: Ground = field(init=False)
+    steps: Steps = field(init=False)
     orders: Orders = field(init=False)
     requests: Requests = field(init=False)
     standing: Standing = field(init=False)
@@ -86,10 +89,11 @@ class Checks:
 
     def __post_init__(self) -> None:
         self.ground = Ground(self.exchange, self.uid)
-        self.orders = Orders(self.ground)
+        self.steps = Steps(self.ground)
+        self.orders = Orders(self.ground, self.steps.fill)
         self.requests = Requests(self.ground)
         self.standing = Standing(self.ground, self.last_percent)
-        self.telling = Telling(self.ground, self._closing)
+        self.telling = Telling(self.ground, self._meant)
         self.oracle = Oracle(self.ground)
         self.case = self._case
 
@@ -236,7 +240,12 @@ class Checks:
         if verdict.avoidable:
             self.ground.breach("oracle", now, f"an avoidable liquidation ({verdict.why}): {verdict.text}")
 
-    def _closing(self, intent: Intent, now: float, life: str) -> None:
+    def _meant(self, intent: Intent, now: float, life: str) -> None:
+        self.steps.means(intent, now, alone=self.telling.alone(now))
+        if intent.action is Action.FREE_VOLUME and isinstance(intent.write, CancelOrder):
+            self.orders.freed.add(intent.write.order_id)
+        if intent.action not in {Action.REDUCE, Action.CLOSE}:
+            return
         self.orders.closing_at[str(intent.key.symbol), PositionSide(intent.key.side.value)] = now
         self.requests.closing(now, life)
         self.oracle.judge_close(intent, now)

@@ -1,5 +1,6 @@
 """What the guard's orders did to the account: I1 to I7, I11, I13, I15 to I18. Asked of each ledger row as it is written."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -9,6 +10,7 @@ from guardd.simulator.ledger import LedgerRow, RowKind
 from guardd.simulator.orders import PositionSide
 from guardd.simulator.refusals import RefusalReason
 from tests.simulation.checks.ground import OURS, WHOLE, ZERO, Ground, LegKey, Resting, told
+from tests.simulation.checks.wanted import exact
 
 NEAR: Final = Decimal("0.001")
 SHAPE: Final = {RefusalReason.PRICE_PRECISION, RefusalReason.SIZE_PRECISION}
@@ -31,6 +33,7 @@ class Orders:
     """`row` for each row; `by_guard`: the row came of a request of the guard, not of the trader, the market or the venue."""
 
     ground: Ground
+    on_fill: Callable[[LedgerRow, LegKey, float], None]
     tranches: int = 1
     profits: int = 1
     """How many stops and take-profits of one generation the policy asks for on one leg."""
@@ -39,6 +42,8 @@ class Orders:
     most_stops: int = 0
     closing_at: dict[LegKey, float] = field(default_factory=dict)
     """When the guard last meant to make a leg smaller."""
+    freed: set[str] = field(default_factory=set)
+    """Orders that the guard told it would cancel for the volume that they hold."""
     _plans_owner: dict[str, str] = field(default_factory=dict)
     _tightest: dict[tuple[str, PositionSide, int], Decimal] = field(default_factory=dict)
     _accepted: set[str] = field(default_factory=set)
@@ -111,13 +116,11 @@ class Orders:
             return
         self.closes += 1
         self._steps_down(row, now)
+        self.on_fill(row, (row.symbol, _side_of(row)), now)
 
     def _steps_down(self, row: LedgerRow, now: float) -> None:
         """I15, of one closing fill: the net exposure of a cross hedge doesn't grow, and what is left is no nearer to its end."""
-        if row.details["net"]:
-            side = PositionSide.LONG if row.decimal("before") > 0 else PositionSide.SHORT
-        else:
-            side = PositionSide(str(row.details["position_side"]))
+        side = _side_of(row)
         other = self._held((row.symbol, side.opposite))
         before, after = abs(row.decimal("before")), abs(row.decimal("after"))
         twin = self.ground.position((row.symbol, side.opposite))
@@ -145,7 +148,8 @@ class Orders:
         if row.details["plan_id"] or not row.details["reduce"]:
             return
         side = PositionSide.LONG if row.details["side"] == "sell" else PositionSide.SHORT
-        if now - self.closing_at.get((row.symbol, side), -1e9) > VOLUME_S:
+        told_of = str(row.details["order_id"]) in self.freed
+        if not told_of and now - self.closing_at.get((row.symbol, side), -1e9) > VOLUME_S:
             self.ground.breach("I13", now, f"the guard cancelled a close that isn't its own: {told(row)}")
 
     # Plans
@@ -218,6 +222,16 @@ class Orders:
         ):
             self.ground.breach("I4", now, f"a stop at {trigger}, liquidation at {bound:.6g}: {told(row)}")
         self._ratchet(row, key, position.opened_ms, trigger, now)
+        case, leg = self.ground.case, self.ground.legs.get(key)
+        known = leg is not None and now - max(leg.grew_at, leg.shrank_at) > SEEN_S and self.ground.quiet(now)
+        if row.details["action"] != "placed" or case is None or view is None or not known or self.tranches > 1:
+            return
+        asked = exact(case.policy, case.account, case.place, view)
+        tick = self.ground.exchange.query.contract(row.symbol).tick
+        if asked is not None and side.sign * (trigger - asked) < -tick / 2:
+            self.ground.breach(
+                "I18", now, f"a stop at {trigger}, {asked:.8g} rounded towards the mark is asked for: {told(row)}"
+            )
 
     def _ratchet(self, row: LedgerRow, key: LegKey, opened_ms: int, trigger: Decimal, now: float) -> None:
         """I11. Of a ladder the tranches stand apart: there only the tightest of all is asked about."""
@@ -279,6 +293,13 @@ class Orders:
     @property
     def policy(self) -> Policy | None:
         return self.ground.case.policy if self.ground.case is not None else None
+
+
+def _side_of(row: LedgerRow) -> PositionSide:
+    """The side that a closing fill made smaller."""
+    if row.details["net"]:
+        return PositionSide.LONG if row.decimal("before") > 0 else PositionSide.SHORT
+    return PositionSide(str(row.details["position_side"]))
 
 
 def _ours(row: LedgerRow) -> bool:

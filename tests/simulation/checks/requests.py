@@ -47,6 +47,15 @@ PROVES_FAMILY: Final = frozenset(
 """Asked of both families of Bitget to learn which one an account is (UTA reference, 2)."""
 DEFINITE: Final = frozenset({403, 418, 429})
 """What certainly didn't execute: a 403 page stands before the venue, the others are its own."""
+RATE_LIMITED: Final = 429
+BLOCKS: Final = frozenset({403, 418})
+LATE: Final = frozenset({"slow-net", "slow", "late-push", "clock-step", "lost-after", "timeout-after"})
+"""Under these the guard learns late, or never, what the venue answered."""
+LATE_FOR_S: Final = 5.0
+IN_FLIGHT_S, RESTS_S = 0.5, 1.9
+"""A bucket rests for 2 s or its window after a 429; what was under way then still arrives (interfaces.md 6)."""
+BLOCK_KNOWN_S, BLOCK_WINDOW_S = 3.0, 25.0
+"""Behind a block requests wait for 30 to 60 s, and so do probes and closes: in less than that each comes once."""
 CROSS_CHECKED_WITHIN_S: Final = 75.0
 """I29: again each 60 s, and the time of a read that is late."""
 
@@ -60,6 +69,10 @@ class _Life:
     """By client id, when its last write left."""
     reads: deque[float] = field(default_factory=lambda: deque(maxlen=64))
     windows: dict[str, deque[float]] = field(default_factory=dict)
+    rests: dict[str, float] = field(default_factory=dict)
+    """By path, when it was last answered 429."""
+    blocked: deque[float] = field(default_factory=deque)
+    """When requests met a block, since the last that did not."""
 
 
 @dataclass(slots=True)
@@ -90,6 +103,7 @@ class Requests:
         self.requests += 1
         mine = self._lives.setdefault(life, _Life())
         self._budget(stamp, now, mine)
+        self._blocked(stamp, now, mine)
         if stamp.method == "GET" or stamp.path in READS_BY_POST:
             if stamp.status == 200:
                 mine.reads.append(now)
@@ -144,6 +158,28 @@ class Requests:
         self._count(mine, stamp.path, rate.count, rate.window_s, now)
         if case.venue is not SimulatedVenue.BITMART:
             self._count(mine, "overall", OVERALL.count, OVERALL.window_s, now)
+
+    def _blocked(self, stamp: RequestStamp, now: float, mine: _Life) -> None:
+        """I12 through blocks: a bucket rests after a 429; behind a block there are probes, retries and one close a position."""
+        if any(span.kind in LATE and span.from_s <= now <= span.until_s + LATE_FOR_S for span in self.ground.spans):
+            mine.blocked.clear()
+            mine.rests.clear()
+            return  # what arrives now may have left before the answer came
+        since = now - mine.rests.get(stamp.path, -1e9)
+        if IN_FLIGHT_S < since < RESTS_S:
+            self.ground.breach("I12", now, f"{stamp.path} is asked again {since:.2f} s after its 429")
+        if stamp.status == RATE_LIMITED:
+            mine.rests[stamp.path] = now
+        if stamp.status not in BLOCKS:
+            mine.blocked.clear()
+            return
+        mine.blocked.append(now)
+        late = [at for at in mine.blocked if at > max(now - BLOCK_WINDOW_S, mine.blocked[0] + BLOCK_KNOWN_S)]
+        allowed = 2 + sum(1 for _ in self.ground.held())
+        if len(late) > allowed:
+            self.ground.breach(
+                "I12", now, f"{len(late)} requests in {BLOCK_WINDOW_S:g} s behind a block, {allowed} allowed"
+            )
 
     def _count(self, mine: _Life, name: str, calls: int, window_s: int, now: float) -> None:
         window = mine.windows.setdefault(name, deque())

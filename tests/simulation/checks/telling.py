@@ -25,6 +25,8 @@ MAY: Final = {
 """What may be decided where not everything may (I22, interfaces.md section 4)."""
 SEES_BARE_WITHIN_S: Final = 61.0
 """`protected` is 0 once the plan orders that were read are a minute old (interfaces.md 2.3 Ages), and is told within 1 s (I21)."""
+OTHER_S: Final = 180.0
+"""The longest cooldown of a story, and its step's way: so long a second instance's step counts against it (I14)."""
 BLIND_TOLD_WITHIN_S: Final = 2.0
 """I21's second, and the pulse that notices."""
 
@@ -45,21 +47,26 @@ class _Life:
 
 @dataclass(slots=True)
 class Telling:
-    """`heard` for each fact. `on_close` is told each closing intent when it is durable, before it leaves."""
+    """`heard` for each fact. `on_intent` is told each intent when it is durable, before it leaves."""
 
     ground: Ground
-    on_close: Callable[[Intent, float, str], None]
+    on_intent: Callable[[Intent, float, str], None]
     decisions: int = 0
     lives: dict[str, _Life] = field(default_factory=dict)
     _bare_since: dict[LegKey, float] = field(default_factory=dict)
+    _overlapped_at: float = -1e9
 
     def begun(self, life: str, now: float) -> None:
+        if self._alive():
+            self._overlapped_at = now
         rests = any(each.ours for there in self.ground.resting.values() for each in there.values())
         self.lives[life] = _Life(began=now, foreign_at_start=rests)
 
     def ended(self, life: str, now: float) -> None:
         known = self.lives.get(life)
         if known is not None:
+            if self._alive() > 1:
+                self._overlapped_at = now
             known.ended = now
 
     def heard(self, fact: Fact, now: float, life: str) -> None:
@@ -120,6 +127,10 @@ class Telling:
             if life.view is not None and life.view.positions and not begins <= life.alarmed_at <= now:
                 self.ground.breach("I21", now, f"{span_kind} for {ends - begins:.0f} s and nobody was told")
 
+    def alone(self, now: float) -> bool:
+        """One guard is alive, and no other beside it was for a while."""
+        return now - self._overlapped_at > OTHER_S and self._alive() <= 1
+
     # Decisions
 
     def _staged(self, fact: IntentStaged, now: float, life: str, mine: _Life) -> None:
@@ -132,8 +143,7 @@ class Telling:
         if settled and intent.action not in MAY.get(condition, frozenset(Action)):
             self.ground.breach("I22", now, f"{intent.action} of {intent.rule} while {condition}")
         self._second_instance(intent, now, life)
-        if intent.action in REDUCES:
-            self.on_close(intent, now, life)
+        self.on_intent(intent, now, life)
 
     def _second_instance(self, intent: Intent, now: float, life: str) -> None:
         """I14: who starts later, beside orders that its journal doesn't know, only looks on from 10 s on."""
@@ -141,6 +151,9 @@ class Telling:
         first = min((each.began for each in self.lives.values() if each.ended is None), default=mine.began)
         if mine.began > first and mine.foreign_at_start and now - mine.began > 10.0 and now - first > 20.0:
             self.ground.breach("I14", now, f"the later of two instances means {intent.action} ({intent.rule})")
+
+    def _alive(self) -> int:
+        return sum(each.ended is None for each in self.lives.values())
 
     # At the end of a life
 

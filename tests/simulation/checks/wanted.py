@@ -33,7 +33,18 @@ def loosest(policy: Policy, account: str, venue: str, view: PositionView) -> Dec
     Of a list the nearest to the mark goes that can be computed, so each that can be is a bound of its own. One that was fixed at
     the first placing, or that isn't strictly between the liquidation price and the mark, tells nothing.
     """
-    sign = view.side.sign
+    nearest = _nearest(policy, account, venue, view, frozenset(TriggerKind))
+    return None if nearest is None else nearest - view.side.sign * LOOSER_BY * view.mark_price
+
+
+def exact(policy: Policy, account: str, venue: str, view: PositionView) -> Decimal | None:
+    """The same to the last digit, by the triggers that no venue's rounding moves: the entry price and a fixed one."""
+    return _nearest(policy, account, venue, view, frozenset({TriggerKind.FROM_ENTRY, TriggerKind.PRICE}))
+
+
+def _nearest(
+    policy: Policy, account: str, venue: str, view: PositionView, kinds: frozenset[TriggerKind]
+) -> Decimal | None:
     found = [
         price
         for rule in policy.rules
@@ -41,12 +52,11 @@ def loosest(policy: Policy, account: str, venue: str, view: PositionView) -> Dec
         for action in rule.then
         if isinstance(action, StopLoss) and action.size == 1
         for trigger in action.triggers
-        if (price := _price(trigger, view)) is not None and _between(price, view)
+        if trigger.kind in kinds and (price := _price(trigger, view)) is not None and _between(price, view)
     ]
     if not found:
         return None
-    nearest = max(found) if sign > 0 else min(found)
-    return nearest - sign * LOOSER_BY * view.mark_price
+    return max(found) if view.side.sign > 0 else min(found)
 
 
 def _about(rule: PolicyRule, account: str, venue: str, view: PositionView) -> bool:
