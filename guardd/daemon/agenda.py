@@ -77,11 +77,9 @@ class Agenda:
     def pulse(self, now: Instant) -> None:
         """Bring up what nobody has looked at for a while, and what time has ripened."""
         for piece, symbols in self._pieces().items():
-            due_ns, looked_ns = self._due_ns.get(piece), self._looked_ns.get(piece, 0)
-            rests = (
-                piece in self._resting and now.mono_ns - looked_ns < LOOK_AT_REST_NS and not self._ages(symbols, now)
-            )
-            if (not rests and now.mono_ns - looked_ns >= LOOK_EVERY_NS) or (due_ns and now.mono_ns >= due_ns):
+            due_ns, waited_ns = self._due_ns.get(piece), now.mono_ns - self._looked_ns.get(piece, 0)
+            ripe = due_ns and now.mono_ns >= due_ns
+            if ripe or (waited_ns >= LOOK_EVERY_NS and not self._rests(piece, symbols, waited_ns, now)):
                 self._waiting.setdefault(piece, False)
 
     def look_again(self) -> None:
@@ -112,6 +110,9 @@ class Agenda:
                 self._looked_ns[piece] = now.mono_ns
                 return pieces[piece], changed
         return None
+
+    def _rests(self, piece: Symbol, symbols: frozenset[Symbol], waited_ns: int, now: Instant) -> bool:
+        return piece in self._resting and waited_ns < LOOK_AT_REST_NS and not self._ages(symbols, now)
 
     def _ages(self, symbols: frozenset[Symbol], now: Instant) -> bool:
         """Figures of these stopped coming."""

@@ -19,7 +19,7 @@ from guardd.policy.watch import Solved
 from guardd.risk.assess import PositionRisk
 
 CHANGED_EVERY_NS: Final = NS_PER_S
-DRIFTING_EVERY_NS: Final = 10 * NS_PER_S
+DRIFTING_EVERY_NS: Final = 30 * NS_PER_S
 """What moves slowly and without an edge (the rest of a cross account, time, a drawdown) shifts the mark that is shown by little."""
 AT_ONCE: Final = 2
 """A few positions at each look: no review stands long before a price frame."""

@@ -59,14 +59,16 @@ from guardd.policy.decide import GUARD, Decided, decide
 from guardd.policy.language import Metric, Policy, compared
 from guardd.policy.memory import Memory
 from guardd.policy.trail import next_best
+from guardd.policy.view import View
 from guardd.policy.watch import Watch, watch
 from guardd.venues.base import Venue
 
 LISTS_WITHOUT_STREAM_S: Final = 3.0
 """Orders are read this often while the private stream is down (BitMart reference, 18.7)."""
-VIEW_AT_REST_NS: Final = 750_000_000
-"""How often people and metrics see a new state of the account while nothing but marks and time moves; what happened is shown at
-the next pulse. So what time alone brings, and what became of a breach, is told within a second (I21)."""
+VIEW_AT_REST_NS: Final = 1_500_000_000
+"""How often people and metrics see new figures of the account while nothing but marks moves. What happened is shown at the next
+pulse, and what time alone brings within `JUDGED_EVERY_NS` more: all of it within a second (I21)."""
+JUDGED_EVERY_NS: Final = 500_000_000
 ROUTINE: Final = frozenset(
     {Pulse, PositionsRead, BalanceRead, OrdersRead, LedgerRead, PositionModeRead, ClockRead, SnapshotFinished}
 )
@@ -137,7 +139,7 @@ class Guard:
         self._settlements = Settlements(state)
         self._follow_up = False
         self._flattening = False
-        self._viewed_ns = 0
+        self._viewed_ns = self._judged_ns = 0
         self._restless = False
         """Something happened that people shall see at the next pulse: what is being settled in a moment isn't an alarm."""
         self._shows = True
@@ -358,11 +360,11 @@ class Guard:
             piece = self._agenda.next(now)
             if piece is not None:
                 symbols, changed = piece
-                self._decide(now, symbols=symbols)
+                decided = self._decide(now, symbols=symbols)
                 if changed or self._watch is None:
-                    self._aim(now, symbols)
-            elif not self.state.held:
-                self._decide(now)
+                    self._aim(now, symbols, decided.views)
+            elif not self.state.held and (self.memory.episodes or self._confirmation):
+                self._decide(now)  # what was remembered of the last one ends with it
             if self._follow_up:
                 self._follow_up = False
                 self._hands.follow_up(now=now)
@@ -372,16 +374,18 @@ class Guard:
                 self.inbox.nudge()
         self._publish(now)
 
-    def _aim(self, now: Instant, symbols: frozenset[Symbol]) -> None:
+    def _aim(self, now: Instant, symbols: frozenset[Symbol], seen: tuple[View, ...]) -> None:
         """Solve every rule for the marks at which it changes its mind; the next ticks are compared with those."""
         also: dict[Symbol, list[Decimal]] = {}
         for key, stops in self._hands.software_stops.items():
             also.setdefault(key.symbol, []).extend(stop.trigger_price for stop in stops)
         for key, held in self.state.held.items():
             also.setdefault(key.symbol, []).extend(next_best(self.memory.of(held.episode.id), key.side.sign))
-        self._watch = watch(self._policy, self.state, now=now, also=also, previous=self._watch, symbols=symbols)
+        self._watch = watch(
+            self._policy, self.state, now=now, also=also, previous=self._watch, symbols=symbols, seen=seen
+        )
 
-    def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> None:
+    def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> Decided:
         decided = decide(self._policy, self.state, self.memory, self._confirmation, now=now, symbols=symbols)
         self._lookout.assessed(decided.risks)
         looked_at = frozenset(risk.key.symbol for risk in decided.risks)
@@ -394,6 +398,7 @@ class Guard:
         for footing in decided.footings:
             self.absorb(footing)
         self._tell(decided, now)
+        return decided
 
     def _tell(self, decided: Decided, now: Instant) -> None:
         """After the acting: nobody's ears stand before an order (architecture, the reaction path)."""
@@ -468,11 +473,16 @@ class Guard:
     # Showing
 
     def _publish(self, now: Instant) -> None:
-        if not self._shows and now.mono_ns - self._viewed_ns < VIEW_AT_REST_NS:
+        if not self._shows and now.mono_ns - self._judged_ns < JUDGED_EVERY_NS:
+            return
+        self._judged_ns = now.mono_ns
+        account_condition = self._condition(now)
+        known = None if self.view is None else (self.view.condition, self.view.condition_why)
+        by_time = known != account_condition or self._lookout.lists_aged(now)
+        if not (self._shows or by_time or now.mono_ns - self._viewed_ns >= VIEW_AT_REST_NS):
             return
         self._viewed_ns, self._restless, self._shows = now.mono_ns, False, False
-        account_condition = self._condition(now)
-        changed = self.view is None or self.view.condition is not account_condition[0]
+        changed = known is None or known[0] is not account_condition[0]
         solved = self._watch.solved if self._watch is not None else {}
         look = self._lookout.look(self._policy, self._hands, now, solved=solved)
         self.view = account_view(

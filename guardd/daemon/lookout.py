@@ -19,7 +19,7 @@ from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
 from guardd.policy.language import Policy
 from guardd.policy.watch import Solved
-from guardd.risk.ages import ages_of, blind_on, limits
+from guardd.risk.ages import PLANS_AGE_S_MAX, ages_of, blind_on, limits
 from guardd.risk.assess import AccountRisk, PositionRisk, assess_accounts
 from guardd.risk.backing import last_mark
 from guardd.risk.cover import Cover, cover
@@ -55,6 +55,7 @@ class Lookout:
         self._protected: dict[PositionKey, bool] = {}
         self._lost: dict[PositionKey, Instant] = {}
         self._looked: Instant | None = None
+        self._lists_fresh = False
         self._ahead = Ahead(state)
         self._mismatches: tuple[Mismatch, ...] = ()
         self._cleared: set[EpisodeId] = set()
@@ -116,13 +117,17 @@ class Lookout:
         """A stop is gone and its replacement may be on its way: whether that is an alarm is to be told in a moment."""
         return bool(self._lost)
 
+    def lists_aged(self, now: Instant) -> bool:
+        """Since the last look the list of plan orders became too old to call anything protected."""
+        return self._lists_fresh and not self._are_lists_fresh(now)
+
     def look(
         self, policy: Policy, hands: Hands, now: Instant, *, solved: Mapping[PositionKey, Solved] | None = None
     ) -> Look:
         """Everything that is shown, as of now. `solved`: what the guard's watch knows of each position."""
         self._ahead.look(policy, solved or {}, now)
         passed_s = now.seconds_since(self._looked) if self._looked is not None else 0.0
-        self._looked = now
+        self._looked, self._lists_fresh = now, self._are_lists_fresh(now)
         seen: dict[PositionKey, Seen] = {}
         alarms: list[tuple[Severity, str, str]] = []
         unguarded: list[tuple[Symbol, str]] = []
@@ -150,6 +155,10 @@ class Lookout:
             unguarded=tuple(dict.fromkeys(unguarded)),
             alarms=tuple(alarms),
         )
+
+    def _are_lists_fresh(self, now: Instant) -> bool:
+        at = self._state.plans_at
+        return at is not None and now.seconds_since(at) <= PLANS_AGE_S_MAX
 
     def _count_unprotected(self, key: PositionKey, *, protected: bool, passed_s: float) -> None:
         self._unprotected_s.setdefault(key, 0.0)

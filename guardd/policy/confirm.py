@@ -113,6 +113,10 @@ class Confirmation:
         if known is not None:
             known.doubted_since, known.asked, known.told = None, None, False
 
+    def __bool__(self) -> bool:
+        """It remembers a mark of anything."""
+        return bool(self._symbols)
+
     def forget(self, symbols: frozenset[Symbol]) -> None:
         """Keep only what is said of these symbols."""
         for symbol in [symbol for symbol in self._symbols if symbol not in symbols]:

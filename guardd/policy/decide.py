@@ -76,6 +76,8 @@ class Decided:
     """What protection stands on, where it changed: to be folded, and so remembered across a restart."""
     at_rest: bool = False
     """Another look soon would find nothing else, as long as the figures keep coming."""
+    views: tuple[View, ...] = ()
+    """What it was decided on: for whoever asks the same figures something else at this moment."""
     ripens_in_s: float | None = None
     """`turns_in_s` as long as they do: figures that grow old aside."""
 
@@ -108,6 +110,7 @@ def decide(
         turns_in_s=turns_in_s(seen, memory, now, stale_after_s=limit_s),
         footings=tuple(look.footings),
         at_rest=look.is_calm() and at_rest(seen, state, memory, stale_after_s=limit_s),
+        views=seen,
         ripens_in_s=turns_in_s(seen, memory, now, stale_after_s=None),
     )
 

@@ -104,15 +104,17 @@ def watch(
     also: Mapping[Symbol, Iterable[Decimal]] | None = None,
     previous: Watch | None = None,
     symbols: frozenset[Symbol] | None = None,
+    seen: tuple[View, ...] | None = None,
 ) -> Watch:
     """Solve every rule for the marks at which it changes its mind.
 
     `also`: further prices to look at when the mark gets there, such as software stops. `previous`: the watch before this one;
     positions about which nothing changed but the mark aren't solved again. `symbols`: only these are looked at, the others
-    stay as `previous` has them; a cross instrument brings all of them along.
+    stay as `previous` has them; a cross instrument brings all of them along. `seen`: the views of `symbols` at this moment, where
+    somebody made them already.
     """
     if previous is not None and symbols is not None:
-        return _partly(policy, state, now, also or {}, previous, symbols)
+        return _partly(policy, state, now, also or {}, previous, symbols, seen)
     seen = views(policy, state, now)
     made = _made(seen, state, now, previous)
     for key in state.held:
@@ -128,13 +130,16 @@ def _partly(
     also: Mapping[Symbol, Iterable[Decimal]],
     previous: Watch,
     symbols: frozenset[Symbol],
+    seen: tuple[View, ...] | None,
 ) -> Watch:
     cross = previous.cross | {
         key.symbol for key, held in state.held.items() if held.position.margin_mode is MarginMode.CROSS
     }
     wanted = symbols | cross if symbols & cross else symbols
-    made = _made(views(policy, state, now, wanted), state, now, previous)
     held = {key.symbol for key in state.held}
+    if seen is None or wanted & held != symbols & held:
+        seen = views(policy, state, now, wanted)
+    made = _made(seen, state, now, previous)
     for symbol in wanted & held:
         _blank(made, state, symbol)
     _add_prices(made, state, also)

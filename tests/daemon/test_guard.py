@@ -27,7 +27,7 @@ from guardd.model.event import (
     StreamName,
     VenueLearned,
 )
-from guardd.model.facts import Fact, Said
+from guardd.model.facts import AccountView, Fact, Said
 from guardd.model.intent import CloseAtMarket
 from guardd.model.names import PositionKey, PositionMode, Side, Symbol, VenueName
 from guardd.model.outcome import Reason
@@ -314,3 +314,36 @@ def pushed() -> PositionUpdate:
         opened_ms=OPENED_MS,
         venue_ms=OPENED_MS,
     )
+
+
+async def test_I21_blindness_that_time_alone_brings_is_told_within_a_second_while_nothing_happens() -> None:
+    bench = GuardBench(STOP)
+    await bench.begin()
+    await bench.read()
+    bench.frame("100")
+    seen = bench.clock.now()
+    for _ in range(80):
+        await bench.settle(0.25)
+        bench.guard.inbox.post(Pulse(at=bench.clock.now()))
+    told = next(fact for fact in bench.facts if isinstance(fact, Said) and "stale" in fact.text)
+    assert 15 < told.at.seconds_since(seen) <= 16
+    await bench.end()
+
+
+async def test_I21_a_list_of_stops_that_grew_too_old_ends_the_protection_shown_within_a_second() -> None:
+    bench = GuardBench(STOP)
+    await bench.begin()
+    listed = bench.guard.state.plans_at
+    assert listed is not None
+    bench.facts.clear()
+    for quarter in range(250):
+        if quarter % 4 == 0:
+            await bench.read()
+            bench.frame("100")
+        await bench.settle(0.25)
+        bench.guard.inbox.post(Pulse(at=bench.clock.now()))
+    assert bench.guard.state.plans_at == listed
+    shown = [fact for fact in bench.facts if isinstance(fact, AccountView)]
+    unprotected = next(view.at for view in shown if not view.positions[0].protected)
+    assert 60 < unprotected.seconds_since(listed) <= 61
+    await bench.end()

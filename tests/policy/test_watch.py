@@ -67,6 +67,25 @@ def test_without_rules_only_the_range_bounds_the_watch() -> None:
     assert (low, high) == (D(89000) * RANGE[0], D(89000) * RANGE[1])
 
 
+def test_views_that_somebody_made_already_are_solved_as_its_own() -> None:
+    policy = policy_of(rule("{profit_from_entry: {below: -1%}}", "close: {}"))
+    state = account(LONG, row(symbol=ETH, side=Side.SHORT))
+    first = watch(policy, state, now=START)
+    wanted = frozenset({BTC})
+    again = watch(policy, state, now=START, previous=first, symbols=wanted, seen=views(policy, state, START, wanted))
+    assert again == watch(policy, state, now=START, previous=first, symbols=wanted) == first
+
+
+def test_views_of_too_few_are_made_anew() -> None:
+    """A cross instrument brings the others of its account along."""
+    policy = policy_of(rule("{account_margin_ratio: {above: 80%}}", "close: {}"))
+    state = account(cross(), cross(symbol=ETH))
+    first = watch(policy, state, now=START)
+    wanted = frozenset({BTC})
+    again = watch(policy, state, now=START, previous=first, symbols=wanted, seen=views(policy, state, START, wanted))
+    assert again.bounds.keys() == first.bounds.keys() == {BTC, ETH}
+
+
 def test_instruments_that_are_not_held_never_cross() -> None:
     made = watch(policy_of(rule("{profit_from_entry: {below: -1%}}", "close: {}")), account(LONG), now=START)
     assert not made.crossed(Symbol("XRPUSDT"), D(1))
