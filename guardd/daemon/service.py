@@ -89,6 +89,7 @@ class Service:
             frames=self._frames,
             unknowns=self._unknowns,
             durable=lambda: self._journal is None or self._journal.failing is None,
+            accounts=lambda: [(each.name, each.venue.name) for each in self._accounts],
         )
         self._notifier = Notifier(
             receivers=[

@@ -3,7 +3,7 @@
 So no number is turned into a float before the scrape, and a position that is gone leaves no series behind.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from guardd.model.account import AccountCondition
 from guardd.model.facts import AccountView, PositionView
-from guardd.model.names import AccountName
+from guardd.model.names import AccountName, VenueName
 from guardd.model.reading import Reading, is_value
 
 ACCOUNT_LABELS: Final = ("account", "venue")
@@ -52,9 +52,11 @@ _ACCOUNT_FIGURES: Final[Sequence[_AccountFigure]] = (
 
 
 class ViewCollector:
-    """Renders the latest view of each account; give it views by calling it."""
+    """Renders the latest view of each account; give it views by calling it. `accounts`: all that are to be guarded; one that
+    was never seen, because its venue turns it away at the start, is `starting` and not silent."""
 
-    def __init__(self) -> None:
+    def __init__(self, accounts: Callable[[], Iterable[tuple[AccountName, VenueName]]] = lambda: ()) -> None:
+        self._accounts = accounts
         self._views: dict[AccountName, AccountView] = {}
 
     def __call__(self, view: AccountView, /) -> None:
@@ -67,6 +69,13 @@ class ViewCollector:
     def collect(self) -> Iterator[Metric]:
         """One family after another, so that a renderer may rest between them; all from the same views."""
         views = [view for _, view in sorted(self._views.items())]
+        unseen = [each for each in sorted(self._accounts()) if each[0] not in self._views]
+        yield _states(
+            [
+                *((view.account, view.venue, view.condition) for view in views),
+                *((*each, AccountCondition.STARTING) for each in unseen),
+            ]
+        )
         yield from _account_families(views)
         yield from _position_families(views)
 
@@ -75,11 +84,18 @@ class ViewCollector:
         yield from self.collect()
 
 
-def _account_families(views: Sequence[AccountView]) -> Iterator[Metric]:
-    mode = GaugeMetricFamily("guardd_mode", "1 for the mode the account is in.", labels=(*ACCOUNT_LABELS, "mode"))
-    state = GaugeMetricFamily(
+def _states(found: Iterable[tuple[AccountName, VenueName, AccountCondition]]) -> Metric:
+    family = GaugeMetricFamily(
         "guardd_account_state", "1 for the state the account is in.", labels=(*ACCOUNT_LABELS, "state")
     )
+    for account, venue, current in found:
+        for condition in AccountCondition:
+            family.add_metric((account, venue, condition), int(current is condition))
+    return family
+
+
+def _account_families(views: Sequence[AccountView]) -> Iterator[Metric]:
+    mode = GaugeMetricFamily("guardd_mode", "1 for the mode the account is in.", labels=(*ACCOUNT_LABELS, "mode"))
     equity = GaugeMetricFamily("guardd_account_equity", "Equity of the account.", labels=(*ACCOUNT_LABELS, "currency"))
     drawdown = GaugeMetricFamily(
         "guardd_account_drawdown_ratio",
@@ -93,8 +109,6 @@ def _account_families(views: Sequence[AccountView]) -> Iterator[Metric]:
         labels = (view.account, view.venue)
         for name in MODES:
             mode.add_metric((*labels, name), int(view.mode == name))
-        for condition in AccountCondition:
-            state.add_metric((*labels, condition), int(view.condition is condition))
         for currency, amount in _equities(view):
             if is_value(amount):
                 equity.add_metric((*labels, currency), _number(amount))
@@ -102,7 +116,7 @@ def _account_families(views: Sequence[AccountView]) -> Iterator[Metric]:
             if is_value(balance.drawdown):
                 drawdown.add_metric((*labels, balance.currency), _number(balance.drawdown))
         closing.add_metric(labels, int(view.venue_closing))
-    yield from (mode, state, equity, drawdown, closing)
+    yield from (mode, equity, drawdown, closing)
     for name, text, figure in _ACCOUNT_FIGURES:
         family = GaugeMetricFamily(name, text, labels=ACCOUNT_LABELS)
         for view in views:

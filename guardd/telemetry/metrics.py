@@ -97,10 +97,11 @@ class Metrics:
         frames: Callable[[], Iterable[LastFrame]] = lambda: (),
         unknowns: Callable[[], Iterable[UnknownSince]] = lambda: (),
         durable: Callable[[], bool] = lambda: True,
+        accounts: Callable[[], Iterable[tuple[AccountName, VenueName]]] = lambda: (),
         process: bool = True,
     ) -> None:
         self.registry = CollectorRegistry()
-        self._views = ViewCollector()
+        self._views = ViewCollector(accounts)
         self._sampled = _Sampled(tokens=tokens, frames=frames, unknowns=unknowns, durable=durable)
         if process:
             ProcessCollector(registry=self.registry)

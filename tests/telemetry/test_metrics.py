@@ -101,6 +101,19 @@ async def test_an_account_is_rendered_with_one_for_the_state_and_mode_it_is_in(m
     assert found["guardd_build_info{version=1.2.3}"] == 1.0
 
 
+async def test_an_account_that_was_never_seen_is_starting_and_not_silent() -> None:
+    known = [(MAIN, BITMART)]
+    metrics = Metrics(version="1", process=False, accounts=lambda: known)
+    found = await scrape(metrics)
+    assert {name: value for name, value in found.items() if name.startswith("guardd_account")} == {
+        f"guardd_account_state{{state={state}}}": float(state is AccountCondition.STARTING)
+        for state in AccountCondition
+    }
+    metrics(view(condition=AccountCondition.LIVE))
+    found = await scrape(metrics)
+    assert (found["guardd_account_state{state=live}"], found["guardd_account_state{state=starting}"]) == (1.0, 0.0)
+
+
 async def test_each_settlement_coin_has_an_equity_of_its_own(metrics: Metrics) -> None:
     coins = {"USDT": Decimal("1042.11"), "USDC": Decimal(500), "BTC": Absent.UNKNOWN}
     metrics(view(balances=tuple(balance_view(currency, equity) for currency, equity in coins.items())))
