@@ -1,9 +1,8 @@
 """Everything that a guard asks BitMart, and in what order (reference, sections 7-9 and 18)."""
 
-import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from guardd.clock import Clock
 from guardd.errors import PayloadError, VenueError, VenueRefused
@@ -26,6 +25,7 @@ from guardd.venues.bitmart.parse.account import LedgerRow, PositionsV2, RiskRow,
 from guardd.venues.bitmart.parse.flows import flows as ledger_flows
 from guardd.venues.bitmart.parse.market import Contract, ServiceNotice
 from guardd.venues.bitmart.parse.orders import PAGE_ROWS, FillRow
+from guardd.venues.together import both, together
 
 MARK_DEADLINE_S: Final = 0.5
 """For all sources of a mark together (I28)."""
@@ -45,8 +45,6 @@ _TRAILING: Final = (("type", "trailing"),)
 _LIMIT: Final = (("limit", str(PAGE_ROWS)),)
 _PLAN_TYPES: Final = ((("plan_type", "plan"),), (("plan_type", "profit_loss"),))
 
-_Read = TypeVar("_Read")
-_Other = TypeVar("_Other")
 _Order = TypeVar("_Order", RestingOrder, PlanOrder)
 
 
@@ -339,26 +337,6 @@ class Reads:
                 self._tell(f"delisting-{contract.symbol}", f"{contract.symbol} is announced to be delisted")
             if not contract.listed:
                 self._tell(f"delisted-{contract.symbol}", f"{contract.symbol} is no longer listed as trading")
-
-
-async def together(*reads: Coroutine[Any, Any, _Read]) -> list[_Read]:
-    """Several reads at once; the first failure ends them all and is raised as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(read) for read in reads]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
-async def both(first: Coroutine[Any, Any, _Read], second: Coroutine[Any, Any, _Other]) -> tuple[_Read, _Other]:
-    """`together`, for two reads that give different things."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            one, other = group.create_task(first), group.create_task(second)
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return one.result(), other.result()
 
 
 async def _not_read() -> None:

@@ -17,9 +17,9 @@ from guardd.venues.bitget.classic.known import Known
 from guardd.venues.bitget.classic.parse import market as answers
 from guardd.venues.bitget.classic.parse.market import Contract
 from guardd.venues.bitget.classic.parse.words import Product
-from guardd.venues.bitget.classic.together import together
 from guardd.venues.bitget.errors import is_unknown_symbol
 from guardd.venues.rows import as_row
+from guardd.venues.together import together
 
 MARK_DEADLINE_S: Final = 0.5
 """For all sources of a mark together (I28)."""

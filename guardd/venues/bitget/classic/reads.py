@@ -30,9 +30,9 @@ from guardd.venues.bitget.classic.parse.plans import EndedPlan
 from guardd.venues.bitget.classic.parse.positions import HeldRow, adl_ranks, held_rows, isolated_maintenance
 from guardd.venues.bitget.classic.parse.words import PLAN_NAMESPACES, Product
 from guardd.venues.bitget.classic.repeats import Repeats
-from guardd.venues.bitget.classic.together import both, together
 from guardd.venues.bitget.endpoint import Endpoint
 from guardd.venues.bitget.errors import is_unknown_order
+from guardd.venues.together import both, together
 
 PAGES_MAX: Final = 20
 """Pages of one list; an account takes at most 1000 orders of a product type (6.2)."""
