@@ -59,8 +59,10 @@ def ran(
     )
 
 
-def good(*command: str | Path, cwd: Path = TREE, environ: Mapping[str, str] | None = None) -> str:
+def good(
+    *command: str | Path, cwd: Path = TREE, environ: Mapping[str, str] | None = None, seconds: float = WAIT_S
+) -> str:
     """The output of a program that must succeed."""
-    done = ran(*command, cwd=cwd, environ=environ)
+    done = ran(*command, cwd=cwd, environ=environ, seconds=seconds)
     assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}"
     return done.stdout
