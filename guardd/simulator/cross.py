@@ -160,7 +160,8 @@ def opening_orders(world: World, account: Account) -> Iterator[tuple[Order, Deci
 def _demand(world: World, account: Account, symbol: str) -> tuple[Decimal, Decimal]:
     """(maintenance, burden) of one contract, in its coin."""
     legs = [leg for leg in account.positions_of(symbol) if leg.margin_mode is MarginMode.CROSS]
-    plain = not world.terms.orders_need_maintenance and (len(legs) < 2 or not world.terms.larger_side_counts)
+    ordered = world.terms.orders_need_maintenance and bool(account.orders)
+    plain = not ordered and (len(legs) < 2 or not world.terms.larger_side_counts)
     if plain:  # the legs know their own figures
         return sum((leg.maintenance for leg in legs), ZERO), sum((leg.burden for leg in legs), ZERO)
     market = world.markets[symbol]

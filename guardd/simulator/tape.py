@@ -66,6 +66,13 @@ class _History:
     turnover: Decimal = Decimal(0)  # contracts × price; times contract size it is quote money
     previous: Decimal | None = None
     expected_rate: Decimal = FUNDING_RATE
+    _past: tuple[Candle, Decimal, Decimal] | None = None  # the candle that it was added up before, high, low
+
+    def past(self, present: Candle) -> tuple[Decimal, Decimal]:
+        """High and low of all minutes until this one, added up once a minute: every ticker shows them."""
+        if self._past is None or self._past[0] is not present:
+            self._past = present, max(each.high for each in self.last), min(each.low for each in self.last)
+        return self._past[1], self._past[2]
 
 
 class Tape:
@@ -152,9 +159,9 @@ class Tape:
         candles = self._of(symbol).last
         if not candles:
             return Decimal(0), Decimal(0), Decimal(0)
-        high = max(candle.high for candle in candles)
-        low = min(candle.low for candle in candles)
-        return high, low, self.change(symbol)
+        present = candles[-1]
+        high, low = self._of(symbol).past(present)
+        return max(high, present.high), min(low, present.low), self.change(symbol)
 
     def change(self, symbol: str) -> Decimal:
         candles = self._of(symbol).last

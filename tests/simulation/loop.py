@@ -101,6 +101,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             coro = _Watched(coro, lambda: told(name))
         return super().create_task(coro, name=name, context=context)
 
+    def create_future(self) -> "asyncio.Future[Any]":
+        return asyncio.Future(loop=self)
+
     def time(self) -> float:
         return self._now_s
 
@@ -155,8 +158,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 ready.append(handle)
         for _ in range(len(ready)):
             turn = ready.popleft()
-            if not turn._cancelled:
-                turn._run()
+            if turn._cancelled:
+                continue
+            try:
+                turn._context.run(turn._callback, *turn._args)  # type: ignore[attr-defined]
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # as asyncio's own handles do
+                self.call_exception_handler({"message": f"Exception in callback {turn!r}", "exception": error})
 
     def _write_to_self(self) -> None:
         """There is no other thread to be woken by."""
@@ -169,11 +178,16 @@ class VirtualClock:
         self._loop = loop
         self.offset_ms = offset_ms
         self.drift_ppm = 0
+        self._told = Instant(0, 0), 0, 0
         self._drifts_from_ms = BEGINS_MS
 
     def now(self) -> Instant:
         now_us = self._loop.now_us
-        return Instant(now_us * NS_PER_US, self._wall_ms(now_us // US_PER_MS))
+        instant, at_us, offset_ms = self._told
+        if at_us != now_us or offset_ms != self.offset_ms:
+            instant = Instant(now_us * NS_PER_US, self._wall_ms(now_us // US_PER_MS))
+            self._told = instant, now_us, self.offset_ms
+        return instant
 
     def monotonic_ns(self) -> int:
         return self._loop.now_us * NS_PER_US
@@ -189,7 +203,14 @@ class VirtualClock:
         self._drifts_from_ms, self.drift_ppm = ran_ms, ppm
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(seconds, 0.0))
+        if seconds <= 0:
+            return await asyncio.sleep(0)
+        over: asyncio.Future[None] = self._loop.create_future()
+        timer = self._loop.call_later(seconds, _end, over)
+        try:
+            await over
+        finally:
+            timer.cancel()
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
         try:
@@ -205,6 +226,11 @@ class VirtualClock:
 
     def _gained_ms(self, ran_ms: int) -> int:
         return (ran_ms - self._drifts_from_ms) * self.drift_ppm // 1_000_000
+
+
+def _end(sleep: "asyncio.Future[None]") -> None:
+    if not sleep.done():
+        sleep.set_result(None)
 
 
 def play(story: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:

@@ -1,7 +1,9 @@
 """One simulated venue without sockets: bytes in, bytes out, at the moment they are handed over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -43,16 +45,16 @@ class Room:
 
     def answer(self, wired: WireRequest) -> Reply:
         """Judge and execute one request that has arrived."""
-        url = urlsplit(wired.url)
+        path, raw_query, query = _read(wired.url)
         body = wired.body or b""
         headers = {name.lower(): value for name, value in wired.headers.items()}
         if body and "content-type" not in headers:
             headers["content-type"] = "application/json"
         asked = Request(
             method=wired.method,
-            path=url.path,
-            query=dict(parse_qsl(url.query, keep_blank_values=True)),
-            raw_query=url.query,
+            path=path,
+            query=query,
+            raw_query=raw_query,
             headers=headers,
             body=body,
             peer_ip=ADDRESS,
@@ -113,3 +115,10 @@ class Room:
         if socket.session.close is not None:
             socket.deliver(socket.session.close)
             self.hang_up(socket)
+
+
+@lru_cache(maxsize=1_000)
+def _read(url: str) -> tuple[str, str, Mapping[str, str]]:
+    """Path and query: the same few addresses are asked all the time."""
+    split = urlsplit(url)
+    return split.path, split.query, MappingProxyType(dict(parse_qsl(split.query, keep_blank_values=True)))

@@ -86,11 +86,11 @@ class MemoryWire:
         if self._alive:
             self._watch.leaving(request, self._life)
             self._send(room, weather, request, coming, sent_ns)
+        timer = self._loop.call_later(deadline_s, _give_up, coming, deadline_s)
         try:
-            async with asyncio.timeout(deadline_s):
-                return await coming
-        except TimeoutError:
-            return Ambiguous(why=f"no answer within {deadline_s:.3g} s", timed_out=True)
+            return await coming
+        finally:
+            timer.cancel()
 
     async def connect(self, url: str, headers: Mapping[str, str], deadline_s: float) -> Socket | Unconnected:
         host = urlsplit(url).netloc
@@ -145,6 +145,11 @@ class MemoryWire:
                 )
 
         self._loop.call_later(up, arrive)
+
+
+def _give_up(coming: "asyncio.Future[WireAnswer]", deadline_s: float) -> None:
+    if not coming.done():
+        coming.set_result(Ambiguous(why=f"no answer within {deadline_s:.3g} s", timed_out=True))
 
 
 class MemorySocket:

@@ -5,7 +5,6 @@ import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 from urllib.parse import unquote
 
 from guardd.simulator.dialects.bitget_common.envelope import VenueError
@@ -36,7 +35,7 @@ class ApiKey:
     def sign(self, timestamp: str, method: str, path_and_query: str, body: str = "") -> str:
         """Base64 of HMAC-SHA256 over `timestamp + METHOD + path?query + body`."""
         message = f"{timestamp}{method}{path_and_query}{body}"
-        return base64.b64encode(hmac.new(self.secret.encode(), message.encode(), sha256).digest()).decode()
+        return base64.b64encode(hmac.digest(self.secret.encode(), message.encode(), "sha256")).decode()
 
     def __repr__(self) -> str:
         return f"ApiKey(uid={self.uid!r}, may_trade={self.may_trade})"
@@ -133,7 +132,8 @@ def _check_signature(key: ApiKey, request: Request) -> None:
         raise VenueError("40009") from error
     given = request.headers["access-sign"].encode()
     timestamp = request.headers["access-timestamp"]
-    for query in dict.fromkeys((request.raw_query, unquote(request.raw_query))):
+    for read in (str, unquote):
+        query = read(request.raw_query)
         signed = f"{request.path}?{query}" if query else request.path
         if hmac.compare_digest(key.sign(timestamp, request.method, signed, body).encode(), given):
             return

@@ -4,7 +4,6 @@ import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from hashlib import sha256
 
 from guardd.simulator.dialects.bitmart.envelope import VenueError
 from guardd.simulator.wire import Request
@@ -42,7 +41,7 @@ class ApiKey:
     def sign(self, timestamp: str, body: str) -> str:
         """Lower-case hex of HMAC-SHA256 over `timestamp#memo#body`."""
         message = f"{timestamp}#{self.memo}#{body}"
-        return hmac.new(self.secret.encode(), message.encode(), sha256).hexdigest()
+        return hmac.digest(self.secret.encode(), message.encode(), "sha256").hex()
 
     def __repr__(self) -> str:
         return f"ApiKey(uid={self.uid!r}, may_trade={self.may_trade})"
