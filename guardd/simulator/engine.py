@@ -456,6 +456,8 @@ class Exchange:
         self._world.now_ms = max(self._world.now_ms, now_ms)
 
     def _move_account(self, account: Account, market: Market) -> None:
+        if not (account.positions or account.orders or account.plans):
+            return
         world, symbol = self._world, market.contract.symbol
         held = account.positions_of(symbol)
         for position in held:
@@ -468,7 +470,7 @@ class Exchange:
             matching.work_slices(world, account, market)
         if account.positions_of(symbol):
             liquidation.check(world, account, symbol)
-        if held:
+        if held and world.ledger.samples_now(account.uid, world.now_ms):
             world.ledger.sample_equity(account.uid, world.now_ms, margin.equity(world, account), edge=False)
 
     def _finish(self) -> None:

@@ -99,11 +99,16 @@ class Ledger:
             LedgerRow(sequence=sequence, at_ms=at_ms, kind=kind, uid=uid, symbol=symbol, details=dict(details))
         )
 
+    def samples_now(self, uid: str, at_ms: int) -> bool:
+        """Whether a mere price move of this moment would be kept."""
+        series = self._equity.get(uid)
+        return not series or at_ms - series[-1].at_ms >= self._equity_every_ms
+
     def sample_equity(self, uid: str, at_ms: int, equity: Decimal, *, edge: bool) -> None:
         """Note an account's equity; `edge` (a fill, a flow) is always kept, a mere price move only now and then."""
-        series = self._equity.setdefault(uid, [])
-        if series and not edge and at_ms - series[-1].at_ms < self._equity_every_ms:
+        if not edge and not self.samples_now(uid, at_ms):
             return
+        series = self._equity.setdefault(uid, [])
         sample = EquitySample(at_ms=at_ms, equity=equity)
         if not series or series[-1] != sample:
             series.append(sample)

@@ -119,6 +119,8 @@ class SimulatorServer:
     def now_ms(self) -> int:
         """The venue's time: the clock's, and off by whatever the fault says."""
         wall_ms = self._clock.now().wall_ms
+        if not self.faults.armed(FaultKind.CLOCK_OFFSET):
+            return wall_ms
         fault = self.faults.stands(FaultKind.CLOCK_OFFSET, wall_ms)
         return wall_ms + (fault.offset_ms if fault else 0)
 
