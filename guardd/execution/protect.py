@@ -374,4 +374,6 @@ def tightest(plans: tuple[PlanOrder, ...], key: PositionKey) -> PlanOrder:
 
 def with_trigger(slot: Slot, trigger: Decimal) -> Slot:
     """The slot with another wanted trigger (the ratchet keeps the tighter one)."""
+    if trigger is slot.wanted.trigger_price:
+        return slot
     return replace(slot, wanted=replace(slot.wanted, trigger_price=trigger))

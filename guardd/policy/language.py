@@ -270,6 +270,8 @@ REDUCES: Final = (ReduceBy, ReduceUntil, CloseAll)
 STRENGTHENS: Final = (LowerLeverage, AddMarginBy, AddMarginUntil, TopUp)
 """What puts more money behind it."""
 DELEVERS: Final = (*REDUCES, *STRENGTHENS)
+_REDUCES: Final[frozenset[type]] = frozenset(REDUCES)
+_DELEVERS: Final[frozenset[type]] = frozenset(DELEVERS)
 
 
 class WhenBlind(StrEnum):
@@ -292,11 +294,11 @@ class PolicyRule:
 
     @property
     def delevers(self) -> bool:
-        return any(isinstance(action, DELEVERS) for action in self.then)
+        return not _DELEVERS.isdisjoint(map(type, self.then))
 
     @property
     def reduces(self) -> bool:
-        return any(isinstance(action, REDUCES) for action in self.then)
+        return not _REDUCES.isdisjoint(map(type, self.then))
 
     @property
     def account_wide(self) -> bool:

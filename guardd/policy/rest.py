@@ -17,7 +17,7 @@ from guardd.risk.ages import READ_AGE_NEAR_S_MAX
 
 MARK_AGE_AT_REST_S_MAX: Final = 5.0
 """Marks come each second or so: older ones than this mean that something is about to be wrong."""
-_ACTS: Final = (*DELEVERS, CancelEntering)
+_ACTS: Final[frozenset[type]] = frozenset((*DELEVERS, CancelEntering))
 
 
 def at_rest(views: Iterable[View], state: AccountState, memory: Memory, *, stale_after_s: float) -> bool:
@@ -41,10 +41,11 @@ def _rests(view: View, memory: Memory) -> bool:
 
 def _stirs(rule: PolicyRule, view: View, memory: Memory) -> bool:
     """It follows the mark, can't be judged, or is true and does something that one try may not settle."""
-    if any(isinstance(action, TrailStop) for action in rule.then):
+    kinds = frozenset(map(type, rule.then))
+    if TrailStop in kinds:
         return True
     known = memory.of(view.held.episode.id).rules
     seen = [remembered for use in Use if (remembered := known.get((rule.name, use))) is not None]
     if any(each.unknown_since is not None for each in seen):
         return True
-    return any(isinstance(action, _ACTS) for action in rule.then) and any(each.true_since is not None for each in seen)
+    return not kinds.isdisjoint(_ACTS) and any(each.true_since is not None for each in seen)

@@ -139,6 +139,8 @@ class _Bucket:
         self._answered_ns: list[int] = []  # ascending
         self._paused_since_ns = 0
         self._refusals = 0
+        self._budgets: dict[float, tuple[int, int]] = {}
+        """By share, as long as limit and window are these."""
 
     def grant(self) -> None:
         self._unanswered += 1
@@ -181,6 +183,7 @@ class _Bucket:
             return
         self._calls = min(self.limit.calls, usage.limit)
         self._window_s = max(self.limit.window_s, usage.window_s)
+        self._budgets.clear()
         counted = len(self._answered_ns) - bisect_right(self._answered_ns, now_ns - self._budget(1.0)[1])
         others = min(usage.used, self._calls) - counted - self._unanswered
         self._answered_ns.extend([now_ns] * max(0, others))
@@ -201,9 +204,13 @@ class _Bucket:
 
     def _budget(self, share: float) -> tuple[int, int]:
         """Whole calls and the window they may fill: below one call, the window is stretched until it holds one."""
-        product = share * self._calls
-        stretch = 1.0 if product >= 1.0 else 1.0 / product
-        return max(1, floor(product + 1e-9)), _ns(self._window_s * stretch) + _SLACK_NS
+        found = self._budgets.get(share)
+        if found is None:
+            product = share * self._calls
+            stretch = 1.0 if product >= 1.0 else 1.0 / product
+            found = max(1, floor(product + 1e-9)), _ns(self._window_s * stretch) + _SLACK_NS
+            self._budgets[share] = found
+        return found
 
 
 class _Books:
