@@ -1,5 +1,6 @@
 """The manifests as kustomize builds them: what a guard in a cluster must keep to. `checks_*.py` ask the real validators."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.deploy.kubernetes.built import (
     pod,
     without_first_line,
 )
-from tests.deploy.tools import TREE, ran, tool
+from tests.deploy.tools import DEPLOY, TREE, good, tool
 
 LABELS = {"app.kubernetes.io/name": "guardd"}
 
@@ -147,18 +148,22 @@ def test_prometheus_calls_the_job_by_the_name_that_the_rules_ask_for() -> None:
     assert f'job="{job}"' in str(rules["spec"])
 
 
-def test_an_overlay_of_ones_own_names_the_image_by_its_digest(tmp_path: Path) -> None:
-    """As deploy/README.md tells it."""
+def test_the_readmes_overlay_of_ones_own_names_the_image_and_brings_settings(tmp_path: Path) -> None:
     digest = "sha256:" + "0" * 64
-    own = KUBERNETES.parent / "kubernetes"
+    readme = (DEPLOY / "README.md").read_text()
+    own = readme.partition("```yaml\n# kustomization.yaml\n")[2].partition("```")[0].replace("sha256:…", digest)
+    assert digest in own
     place = tmp_path / "own"
     place.mkdir()
     # kustomize takes no absolute path to a base: a relative one from where the test stands.
-    relative = Path(*[".."] * (len(place.resolve().parts) - 1)) / own.relative_to("/") / "base"
-    (place / "kustomization.yaml").write_text(
-        f"resources: [{relative}]\nimages: [{{name: guardd, newName: registry.example/guardd, digest: '{digest}'}}]\n"
-    )
-    built = documents(ran(tool("kubectl"), "kustomize", place).stdout)
+    relative = Path(*[".."] * (len(place.resolve().parts) - 1)) / KUBERNETES.relative_to("/") / "overlays/monitoring"
+    own = re.sub(r"- github\.com/OWNER\S+", f"- {relative}", own)
+    (place / "kustomization.yaml").write_text(own)
+    (place / "guardd.yaml").write_text("mode: enforce\n")
+    (place / "policy.yaml").write_text("version: 1\n")
+    built = documents(good(tool("kubectl"), "kustomize", place))
     (deployment,) = [each for each in built if each["kind"] == "Deployment"]
-    image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
-    assert image == f"registry.example/guardd@{digest}"
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == f"registry.example/guardd@{digest}"
+    (config,) = [each for each in built if each["metadata"]["name"].startswith("guardd-config")]
+    assert config["metadata"] == {"name": "guardd-config", "namespace": "guardd", "labels": LABELS}
+    assert config["data"] == {"guardd.yaml": "mode: enforce\n", "policy.yaml": "version: 1\n"}
