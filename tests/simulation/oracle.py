@@ -31,6 +31,9 @@ SLACK: Final = Decimal("0.005")
 LEAST: Final = Decimal("0.0002")
 FIRED_WITHIN_S: Final = 90.0
 """A stop that fired or failed and left a rest is finished within this, blocks and retries included."""
+UP_FOR_S: Final = 20.0
+STILL: Final = Decimal("0.78")
+"""More than three quarters of the distance are left (interfaces.md 2.3), with what venues round."""
 BLIND_FOR_S: Final = 1_000.0
 """The last values of a rule that acts when blind (interfaces.md 2.3): as old as an outage may last."""
 UNPROTECTED_FOR_S: Final = 55.0
@@ -101,8 +104,8 @@ class Oracle:
 
     # Closes
 
-    def judge_close(self, intent: Intent, now: float) -> None:
-        """I9, I28: is it called for by what was true?"""
+    def judge_close(self, intent: Intent, now: float, *, up_since: float) -> None:
+        """I9, I28: is it called for by what was true? `up_since`: when the guard that means it had begun."""
         if self.policy is None:
             return
         self.closes_judged += 1
@@ -116,6 +119,7 @@ class Oracle:
             good = self._stop_calls(key, None if stop is None else Decimal(stop.group(1)), now)
         else:
             good = self._rule_calls(rule, key, now)
+            self._first_sight(rule, key, now, up_since)
         if good:
             self._decisions.add(decision)
             return
@@ -133,6 +137,26 @@ class Oracle:
         blind = rule.when_blind is WhenBlind.ACT
         since = now - (BLIND_FOR_S if blind else self.window_s)
         return any(truth(rule.when, seen) is not False for seen in self._views(key, now, since))
+
+    def _first_sight(self, rule: PolicyRule, key: LegKey, now: float, up_since: float) -> None:
+        """A rule that is true when a position is first seen waits until it was false, or a quarter of the distance is gone (2.3).
+
+        Judged while everything since the opening is kept, and where the guard was up and saw it open.
+        """
+        opened = self.ground.legs[key].opened_at if key in self.ground.legs else -1e9
+        if rule.when is None or now - opened > self.window_s or opened - up_since < UP_FOR_S:
+            return
+        states = [state for state in self._states if state.at > opened]
+        present = self._state(now)
+        best = self._extremes(present, opened, worst=False)
+        seen = [view for state in (*states, present) for view in _seen(self.ground, state, key, state.quotes)]
+        kindest = list(_seen(self.ground, present, key, best))
+        if len(seen) < 2 or any(truth(rule.when, each) is not True for each in (*seen, *kindest)):
+            return
+        first, last = (_figure(Metric.DISTANCE_TO_LIQUIDATION, each) for each in (seen[0], seen[-1]))
+        if first is not None and last is not None and last > first * STILL:
+            what = f"{rule.name} acts on {key[0]} {key[1]} {now - opened:.1f} s after its opening, true ever since"
+            self.ground.breach("oracle", now, what)
 
     def _stop_calls(self, key: LegKey, trigger: Decimal | None, now: float) -> bool:
         """A stop fired or failed, or there was none for long, or the mark went through its price."""

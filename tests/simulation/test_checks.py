@@ -47,6 +47,13 @@ rules:
     when: {profit_from_entry: {below: -5%}}
     then: [close: {}]
 """
+FIRST_SIGHT: Final = """\
+version: 1
+rules:
+  - name: trim
+    when: {notional: {above: 1000 USDT}}
+    then: [reduce: {by: 25%}]
+"""
 
 
 class Desk:
@@ -481,6 +488,22 @@ def test_what_a_standing_fault_excuses_is_not_told_and_everything_else_is() -> N
     _opens(desk)
     _twice(desk)
     assert desk.told == {"I7"}
+
+
+def test_a_rule_that_is_true_at_first_sight_and_acts_at_once_is_told() -> None:
+    desk = Desk()
+    desk.stop("50000")
+    desk.checks.begun("life", desk.now)
+    policy = load_policy(FIRST_SIGHT, source="policy.yaml")
+    desk.checks.case = Case(account="main", venue=SimulatedVenue.BITMART, policy=policy, acts=True)
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(100), reduce=True), desk.ms)
+    desk.wait(30)
+    desk.asked("/contract/private/position-v2", method="GET")
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(1_500)), desk.ms)
+    desk.wait(3)
+    desk.checks.heard(staged(intent(rule="trim", action=Action.REDUCE)), desk.now, "life")
+    assert "oracle" in desk.told
+    assert any("true ever since" in line for line in desk.checks.breaches)
 
 
 def test_I28_a_close_on_a_price_that_was_true_a_moment_ago_is_called_for() -> None:

@@ -248,7 +248,7 @@ class Checks:
             return
         self.orders.closing_at[str(intent.key.symbol), PositionSide(intent.key.side.value)] = now
         self.requests.closing(now, life)
-        self.oracle.judge_close(intent, now)
+        self.oracle.judge_close(intent, now, up_since=self.telling.lives[life].began)
 
     def _ours_resting(self) -> set[str]:
         return {

@@ -59,7 +59,7 @@ class Leg:
     size: Decimal = ZERO
     grew_at: float = -1e9
     shrank_at: float = -1e9
-    flat_since: float = -1e9
+    opened_at: float = -1e9
 
 
 @dataclass(slots=True, kw_only=True)
@@ -206,10 +206,10 @@ class Ground:
         leg = self.legs.setdefault((symbol, side), Leg())
         if size > leg.size:
             leg.grew_at = now
+            if not leg.size:
+                leg.opened_at = now
         elif size < leg.size:
             leg.shrank_at = now
-            if not size:
-                leg.flat_since = now
         leg.size = size
 
     def _plan(self, row: LedgerRow, now: float) -> None:
