@@ -1,6 +1,7 @@
 """What kustomize makes of `deploy/kubernetes`."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +24,13 @@ def documents(text: str) -> list[Document]:
     return [document for document in YAML(typ="safe", pure=True).load_all(text) if document]
 
 
+@cache
+def _parsed(place: str) -> list[Document]:
+    return documents(text_of(place))
+
+
 def of_kind(place: str, kind: str) -> list[Document]:
-    return [document for document in documents(text_of(place)) if document["kind"] == kind]
+    return [deepcopy(document) for document in _parsed(place) if document["kind"] == kind]
 
 
 def pod(place: str) -> Document:
