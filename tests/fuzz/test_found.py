@@ -16,6 +16,7 @@ from guardd.errors import ConfigurationError, JournalError, PayloadError
 from guardd.http.app import make_app
 from guardd.journal.entry import Meant
 from guardd.journal.store import open_store
+from guardd.model.instant import Instant
 from guardd.model.names import AccountName, Side, Symbol
 from guardd.model.reading import Absent
 from guardd.policy.cases.load import load_cases
@@ -32,6 +33,8 @@ from guardd.venues.bitget.unified.parse import strategy
 from guardd.venues.bitmart import api as bitmart_api
 from guardd.venues.bitmart.parse import orders as bitmart_orders
 from guardd.venues.rows import Row, json_value
+from guardd.venues.transport import EdgePage, NotSent, classify
+from guardd.venues.wire import WireReply
 from tests.fuzz import samples
 from tests.http.test_app import BEARER, TOKEN, Heard
 from tests.journal import making
@@ -85,6 +88,12 @@ def test_an_executed_plan_order_that_does_not_say_what_it_filled_is_not_reported
         ended.report()
     (cancelled,) = classic_plans.ended_plans({"entrustedList": [row | {"baseVolume": "", "planStatus": "cancelled"}]})
     assert cancelled.report().filled == 0
+
+
+def test_a_plan_order_that_filled_less_than_nothing_is_refused() -> None:
+    (row,) = data_of("bitget", "orders_plan_history")["entrustedList"]
+    with pytest.raises(PayloadError, match="baseVolume"):
+        classic_plans.ended_plans({"entrustedList": [row | {"baseVolume": "-1"}]})
 
 
 def test_an_answer_without_its_list_of_orders_is_not_an_empty_list() -> None:
@@ -170,6 +179,15 @@ def test_a_side_that_the_two_triggers_contradict_is_not_taken_for_the_closing_on
     (found,) = strategy.strategies([row | {"posSide": "", "side": "sell"}])
     assert found.side is Side.LONG
     assert strategy.plans_of(MAIN, found, {Symbol("BTCUSDT"): Side.LONG})
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"code":1000,"a":"\xff"}', b'{"code":"\xff"}', b'{"code":1000,"a":' + b"[" * 100_000]
+)
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_an_answer_that_is_no_text_leaves_the_outcome_open_and_raises_nothing(body: bytes, status: int) -> None:
+    reply = WireReply(status=status, headers={}, body=body, sent_ns=1, received=Instant(1, 1))
+    assert not isinstance(classify(reply, bitmart_api.DIALECT), EdgePage | NotSent)
 
 
 # Files and inputs

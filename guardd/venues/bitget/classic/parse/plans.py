@@ -101,13 +101,18 @@ def ended_plans(data: object) -> tuple[EndedPlan, ...]:
             client_id=client_id_of(row),
             status=plain(row, "planStatus"),
             child=row.optional_order_id("executeOrderId"),
-            size=row.optional_number("size") or Decimal(0),
-            filled=row.optional_number("baseVolume"),
+            size=_volume(row, "size") or Decimal(0),
+            filled=_volume(row, "baseVolume"),
             average_price=row.price("priceAvg"),
             ended_ms=row.optional_milliseconds("uTime"),
         )
         for row in rows_of("orders-plan-history.data", data, "entrustedList")
     )
+
+
+def _volume(row: Row, name: str) -> Decimal | None:
+    """A size, None where the row doesn't say."""
+    return None if row.absent(name) else row.zero_or_more(name)
 
 
 def report_of_plan(order: PlanOrder) -> OrderReport:

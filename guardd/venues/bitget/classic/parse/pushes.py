@@ -181,7 +181,7 @@ def _plan(account: AccountName, row: Row, one_way: Mapping[Symbol, Side]) -> Ord
     kind = kind_of(row)
     order_id = row.order_id("orderId")
     key_row = Row(row.where, {**row.fields, "symbol": row.get("instId")})
-    filled = min(row.optional_number("actualSize") or Decimal(0), row.optional_number("size") or Decimal(0))
+    size, filled = (Decimal(0) if row.absent(name) else row.zero_or_more(name) for name in ("size", "actualSize"))
     return OrderUpdate(
         order_id=order_id,
         client_id=None,
@@ -192,8 +192,8 @@ def _plan(account: AccountName, row: Row, one_way: Mapping[Symbol, Side]) -> Ord
         live=False,
         kind=kind,
         price=row.price("executePrice") if kind is RestingKind.LIMIT else None,
-        size=row.optional_number("size") or Decimal(0),
-        filled=filled,
+        size=size,
+        filled=min(filled, size),
         average_price=None,
         venue_ms=row.milliseconds("uTime"),
     )
