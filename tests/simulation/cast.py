@@ -36,11 +36,8 @@ class Cast:
         )
 
     def look(self, now: float, guard: Process | None) -> None:
-        armed_at = None if guard is None else guard.armed_at.get(self.part.name)
-        if guard is None or armed_at is None:
-            self.checks.disturb(now)
-        guarded = guard is not None and armed_at is not None and not self.part.observe
-        self.checks.look(now, guarded=guarded)
+        guarded = guard is not None and self.part.name in guard.armed_at
+        self.checks.look(now, guarded=guarded and not self.part.observe)
 
     def excuse(self, what: str, from_s: float, until_s: float, excuses: frozenset[str] = frozenset()) -> None:
         """Nobody asks whether it acts in time until then."""

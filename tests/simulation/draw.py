@@ -48,7 +48,7 @@ def drawn(
     )
     asked = faults or NAMES
     strikes = _strikes(Random(f"strikes/{seed}"), sites, parts, seconds, asked, each=bool(faults))
-    deeds = [*_deeds(Random(f"deeds/{seed}"), sites, parts, seconds), *_raced(strikes)]
+    deeds = [*_deeds(Random(f"deeds/{seed}"), sites, parts, seconds), *_provoked(strikes)]
     return Plot(
         seed=seed,
         sites=sites,
@@ -259,12 +259,20 @@ def _deeds(chance: Random, sites: tuple[Site, ...], parts: tuple[Part, ...], sec
     return tuple(found)
 
 
-def _raced(strikes: tuple[Strike, ...]) -> list[Deed]:
-    """A race needs somebody to cancel: the trader's own entry, placed and taken back."""
-    raced = [strike for strike in strikes if strike.what == FaultKind.FILL_FIRST.value]
-    hands = ((Hand.PLACES_ENTRY, 0.1), (Hand.CANCELS_ORDERS, 0.8))
+def _provoked(strikes: tuple[Strike, ...]) -> list[Deed]:
+    """What it takes for some kinds to strike at all: an order to be cancelled, a stop to be placed, changed or ended."""
     return [
         Deed(at_s=strike.at_s + share * strike.for_s, hand=hand, symbol=strike.symbol, part=strike.part)
-        for strike in raced
-        for hand, share in hands
+        for strike in strikes
+        for hand, share in _PROVOKES.get(strike.what, ())
     ]
+
+
+_RACES: Final = ((Hand.PLACES_ENTRY, 0.1), (Hand.CANCELS_ORDERS, 0.8))
+_WRITES: Final = ((Hand.OPENS, 0.1), (Hand.CANCELS_STOP, 0.4), (Hand.CLOSES, 0.8))
+_PROVOKES: Final = {
+    FaultKind.FILL_FIRST.value: _RACES,
+    FaultKind.CLOSING.value: _WRITES,
+    FaultKind.REFUSE.value: _WRITES,
+    FaultKind.CANCEL_WITHOUT_DATA.value: _WRITES,
+}

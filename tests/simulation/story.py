@@ -21,6 +21,7 @@ from guardd.simulator.stamps import RequestStamp
 from guardd.venues.wire import WireRequest
 from tests.live.places import PLACES
 from tests.simulation.cast import Cast
+from tests.simulation.checks import WELL_FOR_S
 from tests.simulation.forces import Forces
 from tests.simulation.loop import BEGINS_S, VirtualClock, VirtualLoop, play
 from tests.simulation.market import Prices
@@ -164,6 +165,7 @@ class _Story:
                 task.result()
             task.cancel()
         self._look()
+        self._all_up()
         for cast in self.cast:
             cast.checks.close_of_story(self._now())
         for process in self._processes():
@@ -172,6 +174,13 @@ class _Story:
         for cast in self.cast:
             cast.checks.stopped(self._now())
         return self._told()
+
+    def _all_up(self) -> None:
+        """With nothing in the way for a while, each account has its guard again."""
+        for cast in self.cast:
+            well = self._now() >= cast.checks.disturbed_until + WELL_FOR_S
+            if well and (self.guard is None or cast.part.name not in self.guard.armed_at):
+                self._wrong(f"start: {cast.part.name} has had no guard since its last trouble")
 
     def _works(self) -> list[object]:
         return [
@@ -285,10 +294,11 @@ class _Story:
         self.loop.call_later(down_s, self._start, self._left_by(guard, onto))
 
     def _died(self, guard: Process, why: GuarddError) -> None:
-        """By itself: that is allowed where its disk takes nothing; its service manager starts it again."""
-        if not self._excused("disk-full"):
+        """By itself: that is allowed where its disk takes nothing, or the venue knows its account no more; it is started again."""
+        upgraded = self._excused("upgraded", for_s=self.plot.seconds)
+        if not upgraded and not self._excused("disk-full"):
             self._wrong(f"the guard ended by itself: {why}")
-        self._kill(guard, down_s=AGAIN_S)
+        self._kill(guard, down_s=10 * AGAIN_S if upgraded else AGAIN_S)
 
     def _left_by(self, guard: Process, data: Path) -> Path:
         for cast in self.cast:
@@ -346,9 +356,9 @@ class _Story:
             each.what == what and each.at_s <= self._now() < each.at_s + each.for_s for each in self.plot.strikes
         )
 
-    def _excused(self, what: str) -> bool:
+    def _excused(self, what: str, *, for_s: float = AGAIN_S + UP_AGAIN_S) -> bool:
         return any(
-            each.what == what and each.at_s <= self._now() <= each.at_s + each.for_s + AGAIN_S + UP_AGAIN_S
+            each.what == what and each.at_s <= self._now() <= each.at_s + each.for_s + for_s
             for each in self.plot.strikes
         )
 
