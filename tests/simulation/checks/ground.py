@@ -3,6 +3,7 @@
 Nothing is scanned twice: each ledger row is taken in once, and what is asked at every price is a look-up here.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -60,6 +61,8 @@ class Leg:
     grew_at: float = -1e9
     shrank_at: float = -1e9
     opened_at: float = -1e9
+    sizes: deque[tuple[float, Decimal]] = field(default_factory=deque)
+    """Since when it had which size."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -211,6 +214,7 @@ class Ground:
         elif size < leg.size:
             leg.shrank_at = now
         leg.size = size
+        leg.sizes.append((now, size))
 
     def _plan(self, row: LedgerRow, now: float) -> None:
         details = row.details

@@ -26,13 +26,12 @@ class Steps:
     """`means` for each closing intent when it is durable, `fill` for each closing fill of ours."""
 
     ground: Ground
-    _by_id: dict[str, tuple[LegKey, str, str]] = field(default_factory=dict)
+    _by_id: dict[str, tuple[Action, str, str]] = field(default_factory=dict)
     _filled: dict[tuple[LegKey, int, str], tuple[float, str]] = field(default_factory=dict)
     """By leg, episode and rule: when it last made the leg smaller, and by which decision."""
     _closing: dict[LegKey, deque[tuple[float, str]]] = field(default_factory=dict)
     _leashed: deque[float] = field(default_factory=deque)
     _reduced: dict[LegKey, deque[tuple[float, Decimal]]] = field(default_factory=dict)
-    _largest: dict[LegKey, deque[tuple[float, Decimal]]] = field(default_factory=dict)
 
     def means(self, intent: Intent, now: float, *, alone: bool) -> None:
         """`alone`: no second guard is alive, and none was a moment ago."""
@@ -45,7 +44,7 @@ class Steps:
             return
         key = (str(intent.key.symbol), PositionSide(intent.key.side.value))
         decision = dict(intent.inputs).get("decision", intent.id)
-        self._by_id[intent.id] = (key, intent.rule, decision)
+        self._by_id[intent.id] = (intent.action, intent.rule, decision)
         if not alone:
             return
         if intent.action is Action.CLOSE:
@@ -61,9 +60,9 @@ class Steps:
         if known is None:
             self.ground.breach("I20", now, f"{row.details['client_id']} fills and nobody told that it was decided")
             return
-        _, rule, decision = known
+        action, rule, decision = known
         self._filled[key, self._episode(key), rule] = (now, decision)
-        if self._is_reduction(rule):
+        if action is Action.REDUCE:
             self._hourly(key, row, now)
 
     def _cooldown(self, rule: PolicyRule, key: LegKey, decision: str, now: float) -> None:
@@ -95,20 +94,16 @@ class Steps:
     def _hourly(self, key: LegKey, row: LedgerRow, now: float) -> None:
         """`reduce_per_hour`: a share of the largest quantity in the hour."""
         case = self.ground.case
-        reduced, largest = self._reduced.setdefault(key, deque()), self._largest.setdefault(key, deque())
+        reduced, sizes = self._reduced.setdefault(key, deque()), self.ground.legs[key].sizes
         reduced.append((now, row.decimal("size")))
-        largest.append((now, abs(row.decimal("before"))))
-        for known in (reduced, largest):
-            while known[0][0] <= now - HOUR_S:
-                known.popleft()
-        total, most = sum((size for _, size in reduced), ZERO), max(size for _, size in largest)
+        while reduced[0][0] <= now - HOUR_S:
+            reduced.popleft()
+        while len(sizes) > 1 and sizes[1][0] <= now - HOUR_S:
+            sizes.popleft()
+        total, most = sum((size for _, size in reduced), ZERO), max(size for _, size in sizes)
         contract = self.ground.exchange.query.contract(key[0])
         if case is not None and total > most * case.policy.limits.reduce_per_hour + contract.step:
             self.ground.breach("I24", now, f"{total} of {most} reduced in an hour on {key[0]} {key[1].value}")
-
-    def _is_reduction(self, name: str) -> bool:
-        policy = self.ground.case.policy if self.ground.case is not None else None
-        return policy is not None and any(rule.name == name and rule.cooldown_s > 0 for rule in policy.rules)
 
     def _episode(self, key: LegKey) -> int:
         position = self.ground.position(key)

@@ -213,18 +213,17 @@ def _true(condition: Condition, inputs: dict[str, str]) -> bool | None:
 
 def _compare(leaf: Compare, inputs: dict[str, str]) -> bool | None:
     """None: the inputs don't say."""
-    name = {Metric.POSITION_AGE: "position_age_s", Metric.DATA_AGE: "age_s_mark"}.get(leaf.metric, leaf.metric.value)
-    text = inputs.get(name)
+    if leaf.metric is Metric.DATA_AGE:
+        return None  # the oldest of what the rule hangs on: not all of its ages are among the inputs
+    text = inputs.get("position_age_s" if leaf.metric is Metric.POSITION_AGE else leaf.metric.value)
     if text is None:
-        return (
-            None if leaf.metric is Metric.DATA_AGE else False
-        )  # it doesn't apply: of an isolated position the account's
+        return False  # it doesn't apply: of an isolated position the account's
     if text == "none":
         return leaf.sense is Sense.ABOVE
     try:
         figure = Decimal(text)
     except InvalidOperation:
-        return None if leaf.metric is Metric.DATA_AGE else False
+        return False  # unknown: a rule fires only on true
     return figure < leaf.threshold if leaf.sense is Sense.BELOW else figure > leaf.threshold
 
 
