@@ -79,7 +79,7 @@ class Decided:
     views: tuple[View, ...] = ()
     """What it was decided on: for whoever asks the same figures something else at this moment."""
     ripens_in_s: float | None = None
-    """`turns_in_s` as long as they do: figures that grow old aside."""
+    """At rest: `turns_in_s` as long as they do, figures that grow old aside."""
 
 
 def decide(
@@ -100,6 +100,7 @@ def decide(
     confirmation.forget(frozenset(key.symbol for key in state.held))
     look.conclude(seen)
     limit_s = policy.limits.stale_after_s
+    rests = look.is_calm() and at_rest(seen, state, memory, stale_after_s=limit_s)
     return Decided(
         decisions=tuple(look.decisions),
         told=tuple(look.told),
@@ -109,9 +110,9 @@ def decide(
         risks=tuple(view.risk for view in seen),
         turns_in_s=turns_in_s(seen, memory, now, stale_after_s=limit_s),
         footings=tuple(look.footings),
-        at_rest=look.is_calm() and at_rest(seen, state, memory, stale_after_s=limit_s),
+        at_rest=rests,
         views=seen,
-        ripens_in_s=turns_in_s(seen, memory, now, stale_after_s=None),
+        ripens_in_s=turns_in_s(seen, memory, now, stale_after_s=None) if rests else None,
     )
 
 
