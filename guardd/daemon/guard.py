@@ -246,13 +246,20 @@ class Guard:
                 self._after_read()
             case OrdersRead():
                 self._look_for_another_guard(event)
+                self._tell_full_read()
             case ReadFailed():
                 severity = Severity.CRITICAL if event.credentials_refused else Severity.WARNING
                 self.teller.say(
                     severity, f"read/{event.endpoint}", f"{self.state.name}: {event.endpoint}: {event.why}", event.at
                 )
             case SnapshotFinished():
-                self.teller.fact(SnapshotTaken(account=self.state.name, venue=self.state.venue, at=event.started))
+                self._tell_full_read()
+
+    def _tell_full_read(self) -> None:
+        """At the pace of the slowest kind, the orders: each kind is read for itself, and the oldest of them counts."""
+        at = self.reader.full_at
+        if at is not None:
+            self.teller.fact(SnapshotTaken(account=self.state.name, venue=self.state.venue, at=at))
 
     def _price(self, frame: MarkSeen) -> None:
         """The path of every tick: fold, remember as a witness, compare."""

@@ -169,6 +169,13 @@ class Reader:
         self._full_asked = self._clock.now()
         self.want(*FULL)
 
+    @property
+    def full_at(self) -> Instant | None:
+        """Everything that a full read holds was asked for at this moment or later; None before all of it was read."""
+        starts = [self._polls[kind].started for kind in FULL]
+        known = [start for start in starts if start is not None]
+        return min(known, key=lambda start: start.mono_ns) if len(known) == len(FULL) else None
+
     def want_mark(self, symbol: Symbol) -> None:
         """Ask for one mark by REST."""
         self._marks_wanted.setdefault(symbol)

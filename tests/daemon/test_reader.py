@@ -5,7 +5,7 @@ from typing import Any
 
 from guardd.clock import ManualClock
 from guardd.daemon.reader import Reader, ReadKind
-from guardd.model.event import Event, LedgerRead, MarkSeen, PositionsRead, ReadFailed, Source
+from guardd.model.event import Event, LedgerRead, MarkSeen, OrdersRead, PositionsRead, ReadFailed, Source
 from guardd.model.flow import Flow
 from guardd.model.names import Symbol
 from tests.execution.bench import D
@@ -152,5 +152,44 @@ async def test_the_ledger_rests_while_nobody_asks_for_it_and_then_has_its_pace()
     reader.follow_ledger(False)
     await clock.advance(60)
     assert len(venue.asked_since) <= 4
+    for task in tasks:
+        task.cancel()
+
+
+class Answering:
+    """A venue that answers at once, but to one kind of read that may hang."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.balances_hang = False
+
+    position_mode = clock_offset_ms = instruments = None
+
+    async def positions(self) -> PositionsRead:
+        return PositionsRead(started=self.clock.now(), at=self.clock.now(), positions=())
+
+    async def orders(self) -> OrdersRead:
+        return OrdersRead(started=self.clock.now(), at=self.clock.now(), resting=(), plans=())
+
+    async def balances(self) -> tuple[()]:
+        if self.balances_hang:
+            await asyncio.Event().wait()
+        return ()
+
+
+async def test_the_age_of_a_full_read_is_that_of_its_oldest_kind_and_grows_when_one_stays_away() -> None:
+    """Each kind is read for itself: the metric had stood at the one full read of the start."""
+    clock = ManualClock()
+    venue: Any = Answering(clock)
+    reader = Reader(venue=venue, post=lambda event: None, clock=clock)
+    assert reader.full_at is None
+    tasks = await running(reader, "read-positions", "read-balance", "read-orders")
+    await clock.advance(0.1)
+    assert reader.full_at is not None
+    await clock.advance(60)
+    assert clock.now().seconds_since(reader.full_at) <= 10.5
+    venue.balances_hang = True
+    await clock.advance(60)
+    assert clock.now().seconds_since(reader.full_at) >= 57
     for task in tasks:
         task.cancel()
