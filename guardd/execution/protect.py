@@ -30,6 +30,7 @@ from guardd.model.names import OrderId, PositionKey, RuleName
 from guardd.model.order import PlanForm, PlanOrder, ProtectionKind
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Finished, Held
+from guardd.risk.tranches import order_of
 from guardd.venues.limiter import Lane
 
 STEPS_RECOGNISED: Final = 64
@@ -136,12 +137,26 @@ def unwanted(protect: Protect, state: AccountState, kind: ProtectionKind) -> tup
     return own_plans(state, protect.key, kind)
 
 
-def last_trigger(slot: Slot) -> Decimal | None:
-    """The trigger that this guard last verified for the slot."""
-    for finished in reversed(slot.history):
-        if finished.stage is Stage.VERIFIED and isinstance(finished.intent.write, PlaceProtection | ModifyProtection):
-            return finished.intent.write.trigger_price
-    return None
+def last_trigger(slot: Slot, state: AccountState) -> Decimal | None:
+    """The trigger that this guard last verified for the slot's order, by whichever rule's name it was moved there since."""
+    last = next((each for each in reversed(slot.history) if _verified_trigger(each) is not None), None)
+    if last is None:
+        return None
+    trigger, order_id = _verified_trigger(last), order_of(last)
+    after = next(number for number, each in enumerate(state.finished, 1) if each is last)
+    for each in state.finished[after:]:
+        moved = each.intent.write
+        if isinstance(moved, ModifyProtection) and each.stage is Stage.VERIFIED and moved.order_id == order_id:
+            trigger, order_id = moved.trigger_price, order_of(each)
+    return trigger
+
+
+def _verified_trigger(finished: Finished) -> Decimal | None:
+    """Where an intent put a protective order, once that was read back; None for any other."""
+    write = finished.intent.write
+    if finished.stage is not Stage.VERIFIED or not isinstance(write, PlaceProtection | ModifyProtection):
+        return None
+    return write.trigger_price
 
 
 def restorations(slot: Slot, now: Instant) -> int:

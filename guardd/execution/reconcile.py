@@ -263,6 +263,10 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
     fired = gone.order_id in scene.state.fired
     if slot.kind is ProtectionKind.STOP_LOSS and (fired or _fired_unseen(slot, scene)):
         return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
+    if _is_past(slot, scene) and _position_is_older(scene):
+        return Steps(
+            unprotected="its stop is gone and the mark is past it: whether it fired is read first", position_first=True
+        )
     can_wait = slot.kind is ProtectionKind.TAKE_PROFIT or slot.wanted.size is not None
     if can_wait and _position_is_older(scene):
         return Steps(position_first=True)
@@ -303,7 +307,7 @@ def _place_missing(slot: Slot, scene: _Scene, *, reason: str, restores: str = ""
 def _move(slot: Slot, plan: PlanOrder, scene: _Scene) -> Steps:
     """Only the trigger (or what triggers it) differs."""
     wanted = slot.wanted.trigger_price
-    told = last_trigger(slot)
+    told = last_trigger(slot, scene.state)
     stop = slot.kind is ProtectionKind.STOP_LOSS
     loosened = stop and told is not None and not as_tight(plan.trigger_price, told, plan.key.side)
     if not loosened and not _due(slot, plan, scene):
@@ -449,13 +453,18 @@ def _fired_unseen(slot: Slot, scene: _Scene) -> bool:
 
     The last mark by REST must say so too: a stop that somebody cancels during one bad tick didn't fire (I28).
     """
-    trigger, mark = last_trigger(slot), scene.bounds.mark
+    trigger, read = last_trigger(slot, scene.state), scene.state.rest_marks.get(scene.held.key.symbol)
+    if trigger is None or not _is_past(slot, scene):
+        return False
+    return read is None or as_tight(trigger, read.mark, scene.held.key.side)
+
+
+def _is_past(slot: Slot, scene: _Scene) -> bool:
+    """The mark of the moment is through the trigger of the stop that rested last."""
+    trigger, mark = last_trigger(slot, scene.state), scene.bounds.mark
     if trigger is None or not is_value(mark) or slot.kind is not ProtectionKind.STOP_LOSS:
         return False
-    read = scene.state.rest_marks.get(scene.held.key.symbol)
-    return all(
-        as_tight(trigger, price, scene.held.key.side) for price in (mark, read.mark if read is not None else mark)
-    )
+    return as_tight(trigger, mark, scene.held.key.side)
 
 
 def _fired(slot: Slot, gone: Finished, scene: _Scene) -> FiredStop:

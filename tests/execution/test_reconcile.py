@@ -393,6 +393,38 @@ async def test_I28_a_stop_that_vanished_during_one_bad_tick_did_not_fire(bench: 
     assert not reconcile(protect(), bench.state, through, now=bench.now).fired
 
 
+async def test_I11_a_mark_read_before_a_stop_vanished_does_not_prove_that_somebody_cancelled_it(bench: Bench) -> None:
+    await bench.protect(wanted("90"))
+    bench.state.rest_marks[LONG.symbol] = MarkSeen(LONG.symbol, D(100), bench.now, source=Source.REST)
+    await bench.settle(1)
+    bench.venue.plans.clear()
+    await bench.read()
+    bench.state.held[LONG].read = bench.now.later_by(-1)
+    through = Bounds(mark=D(89), liquidation_price=D(80))
+    steps = reconcile(protect(wanted("85")), bench.state, through, now=bench.now)
+    assert (steps.position_first, steps.proposals, steps.fired) == (True, (), ())
+    assert "gone" in steps.unprotected
+    bench.state.rest_marks[LONG.symbol] = MarkSeen(LONG.symbol, D(89), bench.now, source=Source.REST)
+    bench.state.held[LONG].read = bench.now.later_by(1)
+    steps = reconcile(protect(wanted("85")), bench.state, through, now=bench.now.later_by(1))
+    assert (len(steps.fired), steps.proposals) == (1, ())
+
+
+async def test_I11_a_stop_that_another_rule_had_moved_is_known_to_have_fired_where_it_was_moved_to(
+    bench: Bench,
+) -> None:
+    await bench.protect(wanted("85"))
+    await bench.settle(6)
+    await bench.protect(wanted("90", rule="trail"))
+    assert triggers(bench) == ["90"]
+    through = fall_to(bench, "89")
+    bench.venue.plans.clear()
+    await bench.settle(6)
+    await bench.read()
+    steps = reconcile(protect(wanted("85")), bench.state, through, now=bench.now)
+    assert (len(steps.fired), steps.proposals) == (1, ())
+
+
 async def test_a_stop_that_fired_whole_leaves_nothing_to_finish(bench: Bench) -> None:
     await bench.protect(wanted("90"))
     through = fall_to(bench, "89")
