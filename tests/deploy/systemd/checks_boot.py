@@ -124,3 +124,22 @@ def test_9_another_instance_has_its_own_settings_key_and_journal(machine: Machin
     machine.must("systemctl", "stop", "guardd", "guardd@two")
     assert protected(machine)
     assert protected(machine, "twin")
+
+
+def test_10_while_one_venue_is_waited_for_the_others_guard_is_watched_already(machine: Machine) -> None:
+    """READY=1 waits for all accounts; a guard that has begun hangs no less badly before it."""
+    second = "  - {name: absent, venue: bitmart, rest_url: http://127.0.0.1:1, stream_url: ws://127.0.0.1:1}\n"
+    machine.must("sh", "-c", f"printf '%s' '{second}' >> /etc/guardd/guardd.yaml")
+    machine.must("systemctl", "start", "--no-block", "guardd")
+    until(lambda: _lives(machine, "main"), READY_S, machine.log("guardd"))
+    assert machine.shown("guardd", "ActiveState") == "activating"
+    first = machine.shown("guardd", "InvocationID")
+    machine.must("systemctl", "kill", "-s", "STOP", "guardd")
+    until(lambda: machine.shown("guardd", "InvocationID") != first, 2 * WATCHDOG_S, machine.log("guardd"))
+    assert machine.log("guardd").count("Watchdog timeout") == 2  # the other one was in step 3
+    machine.must("systemctl", "stop", "guardd")
+
+
+def _lives(machine: Machine, account: str) -> bool:
+    status = machine.ask("/status", port=9517)
+    return status is not None and {each["name"]: each["state"] for each in status["accounts"]}.get(account) == "live"
