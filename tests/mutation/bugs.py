@@ -343,7 +343,7 @@ BUGS: Final = (
         _GUARD,
         "            case NewsKind.STREAM_UP:\n                self.reader.want_full()",
         "            case NewsKind.STREAM_UP:\n                pass",
-        "tests/daemon",
+        "tests/daemon/test_guard_seen.py",
     ),
     _bug(
         "clock-offset-ignored",
@@ -375,9 +375,8 @@ BUGS: Final = (
         "Orders of another guardd on the account are nothing to this one (I14).",
         _GUARD,
         "        if ids:\n            self.absorb(ForeignGuardSeen",
-        "        if not ids:\n            self.absorb(ForeignGuardSeen",
-        "tests/daemon",
-        "tests/live/test_watchfulness.py",
+        "        if False:\n            self.absorb(ForeignGuardSeen",
+        "tests/daemon/test_guard_seen.py",
     ),
     _bug(
         "cooldown-lost",

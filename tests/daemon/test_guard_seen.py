@@ -1,0 +1,53 @@
+"""What the guard does about what it sees of others and of its own feeds: another guardd's orders, a stream that comes back."""
+
+import asyncio
+
+from guardd.model.event import OperatorSpoke, OperatorWord, StreamMoved, StreamName
+from guardd.model.facts import SnapshotTaken
+from guardd.model.intent import CLIENT_ID_PREFIX
+from guardd.model.names import ClientId
+from guardd.model.order import PlanForm
+from tests.daemon.test_guard import CLOSE, STOP, GuardBench
+from tests.execution.bench import D, plan
+
+FULL = ("read-positions", "read-balance", "read-orders")
+
+
+async def test_everything_is_read_anew_when_a_stream_comes_back() -> None:
+    bench = GuardBench(STOP)
+    await bench.begin()
+    bench.venue.balance = bench.guard.state.balances["USDT"]
+    tasks = dict(bench.guard.reader.tasks())
+    bench.tasks.extend(asyncio.create_task(tasks[name]()) for name in FULL)
+    await bench.settle(1.5)
+    bench.guard.inbox.post(StreamMoved(at=bench.clock.now(), stream=StreamName.PRIVATE, up=False, why="closed"))
+    await bench.settle(0.5)
+    bench.venue.log.clear()
+    back = bench.clock.now()
+    bench.guard.inbox.post(StreamMoved(at=back, stream=StreamName.PRIVATE, up=True, why="acknowledged"))
+    await bench.settle(0.3)
+    assert {"read positions", "read balances", "read orders"} <= set(bench.venue.log)
+    asked = [fact.at for fact in bench.facts if isinstance(fact, SnapshotTaken)]
+    assert asked[-1].mono_ns >= back.mono_ns
+    await bench.end()
+
+
+async def test_I14_an_order_of_another_guardd_stops_every_write_until_it_is_adopted() -> None:
+    bench = GuardBench(STOP, CLOSE)
+    await bench.begin()
+    theirs = plan("77", "88", client_id=ClientId(f"{CLIENT_ID_PREFIX}{'z' * 26}"), form=PlanForm.SIZED, size=D(100))
+    bench.venue.plans[theirs.order_id] = theirs
+    sent = len(bench.venue.sent)
+    bench.guard.inbox.post(await bench.venue.orders())
+    await bench.settle(0.2)
+    assert bench.told("1 orders of another guardd rest here; this one only observes")
+    await bench.read("84")
+    bench.frame("84")
+    await bench.settle(0.5)
+    assert len(bench.venue.sent) == sent
+    bench.guard.inbox.post(OperatorSpoke(at=bench.clock.now(), word=OperatorWord.RESUME, why="it is switched off"))
+    await bench.read("84")
+    bench.frame("83.9")
+    await bench.settle(0.5)
+    assert bench.closes() == [D(100)]
+    await bench.end()
