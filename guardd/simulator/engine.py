@@ -136,6 +136,16 @@ class Exchange:
             self._world.book(account, FlowKind.TRANSFER, "", amount, coin)
         self._finish()
 
+    def set_account_kind(self, uid: str, kind: AccountKind, now_ms: int) -> None:
+        """The owner has the account converted; what it holds stays."""
+        self._pass(now_ms)
+        account = self._world.accounts[uid]
+        account.kind = kind
+        self._world.note(RowKind.SETTING, uid, "", account_kind=kind.value)
+        for coin in account.wallets:
+            self._world.touch(account, coin)
+        self._finish()
+
     def set_coin(self, coin: Coin, now_ms: int) -> None:
         """What a coin is worth and how much of it counts as collateral, from now on."""
         self._pass(now_ms)

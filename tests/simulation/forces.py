@@ -8,8 +8,6 @@ from typing import Final
 from guardd.errors import JournalError
 from guardd.model.event import OperatorWord
 from guardd.simulator.contracts import ContractStatus
-from guardd.simulator.dialects.bitget.dialect import BitgetDialect
-from guardd.simulator.dialects.bitget_common.auth import Family
 from guardd.simulator.faults import FaultKind
 from guardd.simulator.refusals import Refused
 from guardd.simulator.terms import VenueState
@@ -126,9 +124,7 @@ class Forces:
         size = Decimal(str(strike.size))
         match strike.what:
             case "upgraded":
-                dialect = room.server.dialect
-                assert isinstance(dialect, BitgetDialect)
-                dialect.keyring.move(uid, Family.UNIFIED)
+                room.upgrade(uid)
             case "paused":
                 exchange.set_status(symbol, ContractStatus.PAUSED, now_ms)
             case "delisted":

@@ -116,7 +116,7 @@ KINDS: Final = (
     _venue(_F.CONVERTING, _REFUSED, (10.0, 60.0), after_s=40.0, only_at=frozenset({SimulatedVenue.BITGET_UNIFIED})),
     _venue(_F.OTHER_FAMILY, "nothing is sent; asked again each 30 s", (10.0, 60.0), after_s=40.0, only_at=_BITGETS),
     Kind(name="upgraded", act=Act.CONDUCT, lengths_s=(0.0,), only_at=frozenset({SimulatedVenue.BITGET}), for_ever=True,
-         excuses=frozenset({"I5", "I6", "I21"}),
+         excuses=frozenset({"I5", "I6", "I12", "I21", "I30"}),
          why="an account of another family isn't guarded until guardd is started again (venues/bitget/family.py)"),
     Kind(name="reduce-only", act=Act.CONDUCT, lengths_s=_WINDOW, why=_REFUSED),
     Kind(name="closes-only", act=Act.CONDUCT, lengths_s=_WINDOW, why=_REFUSED),

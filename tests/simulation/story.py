@@ -120,7 +120,8 @@ class _Story:
             accounts=tuple(owners),
             contracts=PLACES[site.venue].contracts(),
         )
-        return Room(f"{site.venue}-{number}.sim", settings, VirtualClock(self.loop))
+        upgrades = any(strike.what == "upgraded" and strike.site == number for strike in self.plot.strikes)
+        return Room(f"{site.venue}-{number}.sim", settings, VirtualClock(self.loop), upgrades=upgrades)
 
     def _owner(self, number: int) -> Owner:
         part = self.plot.parts[number]
@@ -294,11 +295,10 @@ class _Story:
         self.loop.call_later(down_s, self._start, self._left_by(guard, onto))
 
     def _died(self, guard: Process, why: GuarddError) -> None:
-        """By itself: that is allowed where its disk takes nothing, or the venue knows its account no more; it is started again."""
-        upgraded = self._excused("upgraded", for_s=self.plot.seconds)
-        if not upgraded and not self._excused("disk-full"):
+        """By itself: that is allowed where its disk takes nothing; its service manager starts it again."""
+        if not self._excused("disk-full"):
             self._wrong(f"the guard ended by itself: {why}")
-        self._kill(guard, down_s=10 * AGAIN_S if upgraded else AGAIN_S)
+        self._kill(guard, down_s=AGAIN_S)
 
     def _left_by(self, guard: Process, data: Path) -> Path:
         for cast in self.cast:
@@ -356,9 +356,9 @@ class _Story:
             each.what == what and each.at_s <= self._now() < each.at_s + each.for_s for each in self.plot.strikes
         )
 
-    def _excused(self, what: str, *, for_s: float = AGAIN_S + UP_AGAIN_S) -> bool:
+    def _excused(self, what: str) -> bool:
         return any(
-            each.what == what and each.at_s <= self._now() <= each.at_s + each.for_s + for_s
+            each.what == what and each.at_s <= self._now() <= each.at_s + each.for_s + AGAIN_S + UP_AGAIN_S
             for each in self.plot.strikes
         )
 

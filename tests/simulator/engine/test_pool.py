@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from guardd.simulator.coins import Coin, haircuts
 from guardd.simulator.happenings import BalanceChanged, Liquidated, OrderAction, OrderChanged
-from guardd.simulator.orders import CancelCause, ForcedExit, MarginMode, PositionSide
+from guardd.simulator.orders import CancelCause, ForcedExit, MarginMode, OrderRequest, PositionSide, Side
 from guardd.simulator.records import AccountKind, FlowKind, Pool, TransferDirection
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.terms import Terms
@@ -334,3 +334,15 @@ def test_a_pool_is_liquidated_exactly_at_the_price_of_its_positions(
     made.mark(str(price - step), symbol=symbol)
     assert made.exchange.query.open_orders("a") == ()
     assert orders or made.exchange.query.positions("a") == ()
+
+
+def test_an_account_that_is_converted_keeps_what_it_holds_and_is_pooled_from_then_on() -> None:
+    made = stage()
+    made.exchange.place("a", OrderRequest(symbol=BTC, side=Side.BUY, size=d(10)), made.tick())
+    before = made.exchange.query.position("a", BTC, LONG)
+    made.exchange.set_account_kind("a", AccountKind.UNIFIED, made.tick())
+    after = made.exchange.query.position("a", BTC, LONG)
+    assert before is not None
+    assert after is not None
+    assert (after.size, after.entry_price) == (before.size, before.entry_price)
+    assert made.exchange.query.pool("a").effective > 0
