@@ -272,6 +272,7 @@ _RACES: Final = ((Hand.PLACES_ENTRY, 0.1), (Hand.CANCELS_ORDERS, 0.8))
 _WRITES: Final = ((Hand.OPENS, 0.1), (Hand.CANCELS_STOP, 0.4), (Hand.CLOSES, 0.8))
 _PROVOKES: Final = {
     FaultKind.FILL_FIRST.value: _RACES,
+    FaultKind.PLAN_FAILS.value: ((Hand.PLACES_STOP, 0.05),),
     FaultKind.CLOSING.value: _WRITES,
     FaultKind.REFUSE.value: _WRITES,
     FaultKind.CANCEL_WITHOUT_DATA.value: _WRITES,

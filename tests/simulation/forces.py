@@ -29,6 +29,8 @@ CONDITIONS: Final = frozenset(
     }
 )
 """These stand and aren't drawn: they count once."""
+AT_LOGIN: Final = frozenset({FaultKind.REFUSE_LOGIN, FaultKind.LOGIN_UNAVAILABLE})
+"""Met where somebody logs in: so every connection breaks first."""
 _STATES: Final = {
     "reduce-only": VenueState.REDUCE_ONLY,
     "closes-only": VenueState.CLOSES_ONLY,
@@ -62,6 +64,8 @@ class Forces:
                 self._rooms[strike.site].server.faults.set(strike.fault)
                 if strike.fault.kind in CONDITIONS:
                     self._count(strike, 1)
+                if strike.fault.kind in AT_LOGIN:
+                    self._rooms[strike.site].cut()
             case Act.WEATHER:
                 self._blow(strike)
             case Act.CONDUCT:
