@@ -1,4 +1,4 @@
-"""Which rule comes next for each position, and at which mark: for people, so it is solved when its answer may have changed.
+"""Which rules come next for each position, and at which marks: for people, so it is solved when its answer may have changed.
 
 Solving halves over the whole policy and takes milliseconds. The watch (`policy/watch.py`) knows when an answer may be another: as
 long as a position's figures are those it was solved from and every comparison answers as it did, the next rule is the same.
@@ -6,14 +6,16 @@ long as a position's figures are those it was solved from and every comparison a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
+from guardd.model.facts import RuleAhead
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import MarginMode, PositionKey, RuleName
 from guardd.model.reading import Absent, Reading
 from guardd.model.state import AccountState
 from guardd.policy.crossings import UNMOVED_BY_MARK
-from guardd.policy.explain import NextRule, next_rule, view_of
+from guardd.policy.explain import NextRule, rules_ahead, view_of
 from guardd.policy.language import Metric, Policy, compared
 from guardd.policy.watch import Solved
 from guardd.risk.assess import PositionRisk
@@ -29,9 +31,9 @@ _BY_THEMSELVES: Final = UNMOVED_BY_MARK - {Metric.LEVERAGE}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    rule: NextRule | None
-    at_present: bool
-    """The rule is true already: its mark is the present one, whatever that is."""
+    rules: tuple[NextRule, ...]
+    mark: Decimal | None
+    """The mark they were solved at. A rule that acts there is true already: its mark is the present one, whatever that is."""
     basis: tuple[object, ...]
     since_ns: int
 
@@ -51,18 +53,31 @@ class Ahead:
             due = sorted(due, key=lambda key: (self._since_ns(key), key))[:AT_ONCE]
         for key in due:
             view = view_of(policy, self._state, key, now)
-            rule = next_rule(view) if view is not None else None
-            at_present = rule is not None and view is not None and rule.at_mark_price == view.risk.mark
             self._found[key] = _Found(
-                rule=rule, at_present=at_present, basis=self._basis(key, solved.get(key)), since_ns=now.mono_ns
+                rules=rules_ahead(view) if view is not None else (),
+                mark=view.risk.mark if view is not None else None,
+                basis=self._basis(key, solved.get(key)),
+                since_ns=now.mono_ns,
             )
 
     def of(self, risk: PositionRisk) -> tuple[RuleName | None, Reading]:
         """The rule that comes next for this position and its mark; none where no rule does, or it wasn't looked for yet."""
+        first = next(iter(self.all_of(risk)), None)
+        return (None, Absent.NONE) if first is None else (first.rule, first.at_mark_price)
+
+    def all_of(self, risk: PositionRisk) -> tuple[RuleAhead, ...]:
+        """Every rule that a move of this position's mark makes act, the next one first."""
         found = self._found.get(risk.key)
-        if found is None or found.rule is None:
-            return None, Absent.NONE
-        return found.rule.rule, risk.mark if found.at_present else found.rule.at_mark_price
+        if found is None:
+            return ()
+        return tuple(
+            RuleAhead(
+                rule=each.rule,
+                at_mark_price=risk.mark if each.at_mark_price == found.mark else each.at_mark_price,
+                is_true=each.at_mark_price == found.mark,
+            )
+            for each in found.rules
+        )
 
     def forget(self, key: PositionKey) -> None:
         self._found.pop(key, None)

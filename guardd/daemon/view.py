@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.model.account import AccountCondition, Balance
-from guardd.model.facts import AccountView, BalanceView, PositionView, RestingView
+from guardd.model.facts import AccountView, BalanceView, PositionView, RestingView, RuleAhead
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, RuleName, Symbol
 from guardd.model.order import PlanOrder, ProtectionKind
@@ -27,6 +27,7 @@ class Seen:
     cover: Cover
     next_rule: RuleName | None
     next_rule_at: Reading
+    rules_ahead: tuple[RuleAhead, ...] = ()
 
 
 def account_view(
@@ -103,6 +104,7 @@ def _position(state: AccountState, held: Held, seen: Seen | None, unprotected_s:
         take_profit=_nearest(state, held, ProtectionKind.TAKE_PROFIT),
         next_rule=seen.next_rule if seen is not None else None,
         next_rule_at=seen.next_rule_at if seen is not None else unknown,
+        rules_ahead=seen.rules_ahead if seen is not None else (),
     )
 
 

@@ -157,6 +157,15 @@ class RestingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleAhead:
+    """A rule that a move of the mark makes act, and the first mark at which it does: the present one where it is true already."""
+
+    rule: RuleName
+    at_mark_price: Decimal
+    is_true: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PositionView:
     """One position as people see it (interfaces.md section 4)."""
 
@@ -181,6 +190,8 @@ class PositionView:
     take_profit: RestingView | None
     next_rule: RuleName | None
     next_rule_at: Reading
+    rules_ahead: tuple[RuleAhead, ...] = ()
+    """Every rule that a move of the mark makes act, the next one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,12 @@ class NextRule:
 
 
 def next_rule(view: View) -> NextRule | None:
-    """The rule that this instrument's mark makes act next, and the first mark on tick at which it does.
+    """The rule that this instrument's mark makes act next, and the first mark on tick at which it does."""
+    return next(iter(rules_ahead(view)), None)
+
+
+def rules_ahead(view: View) -> tuple[NextRule, ...]:
+    """Every rule that this instrument's mark makes act, and the first mark on tick at which it does; the next one first.
 
     A move against the position comes before one in its favour. Rules without a condition, and those that hang on something
     else than this mark, aren't next. Of several at one mark the one that reduces comes first, then the order of the policy.
@@ -57,7 +62,7 @@ def next_rule(view: View) -> NextRule | None:
             there = NextRule(rule=rule.name, at_mark_price=mark)
             way = mark - view.risk.mark
             found.append((way * view.risk.exposure.sign > 0, abs(way), not rule.delevers, index, there))
-    return min(found, key=lambda each: each[:4])[4] if found else None
+    return tuple(each[4] for each in sorted(found, key=lambda each: each[:4]))
 
 
 def acts_at(rule: PolicyRule, view: View) -> Decimal | None:

@@ -82,3 +82,23 @@ def test_before_the_first_look_nothing_is_said() -> None:
     assert bench.ahead.of(bench.risk())[0] == "r"
     bench.ahead.forget(key())
     assert bench.ahead.of(bench.risk()) == (None, Absent.NONE)
+
+
+def test_every_rule_that_the_mark_makes_act_is_told_the_next_one_first() -> None:
+    policy = policy_of(
+        rule("{profit_from_entry: {below: -8%}}", "notify: {}", name="far"),
+        rule("{profit_from_entry: {below: -5%}}", "notify: {}", name="near"),
+    )
+    there = guarded(policy, LONG)
+    bench = Bench(policy, there)
+    bench.look()
+    assert [(each.rule, each.at_mark_price, each.is_true) for each in bench.ahead.all_of(bench.risk())] == [
+        ("near", D("85499.9"), False),
+        ("far", D("82799.9"), False),
+    ]
+    there.frame("85000", BTC)
+    bench.look(after_s=2, solved=watch(policy, there.state, now=there.now))
+    assert [(each.rule, each.at_mark_price, each.is_true) for each in bench.ahead.all_of(bench.risk())] == [
+        ("near", D("85000"), True),
+        ("far", D("82799.9"), False),
+    ]
