@@ -8,7 +8,7 @@ import pytest
 
 from guardd.execution.approve import ApprovedIntent, NeedsRead, approve
 from guardd.execution.closing import closing_steps
-from guardd.execution.patience import SHUT_OUT
+from guardd.execution.patience import CLOSED, SHUT_OUT
 from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
 from guardd.execution.refusal import Refusal, RefusalKind
 from guardd.model.decision import Close, Reduce
@@ -647,6 +647,15 @@ def test_I10_a_close_goes_again_within_five_seconds_whatever_was_refused_before(
         state.held[LONG].read = now
         finish(state, intent_of(judge(CLOSE, state, now=now)), Stage.REJECTED, now, reason=reason)
         now = now.later_by(4)
+
+
+@pytest.mark.parametrize("reason", sorted(CLOSED))
+def test_I10_a_missing_stop_is_tried_each_ten_seconds_for_as_long_as_the_venue_is_shut(reason: Reason) -> None:
+    state, now = account(), NOW
+    for _ in range(8):
+        state.held[LONG].read = now
+        finish(state, intent_of(judge(stop(), state, now=now)), Stage.REJECTED, now, reason=reason)
+        now = now.later_by(10.1)
 
 
 @pytest.mark.parametrize("stage", [Stage.FAILED, Stage.REFUSED])
