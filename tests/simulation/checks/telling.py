@@ -19,10 +19,11 @@ from tests.simulation.checks.ground import Ground, LegKey
 
 REDUCES: Final = frozenset({Action.REDUCE, Action.CLOSE})
 MAY: Final = {
-    AccountCondition.HALTED: frozenset({Action.STOP_LOSS, Action.CLOSE}),
+    AccountCondition.HALTED: frozenset({Action.STOP_LOSS, Action.CLOSE, Action.FREE_VOLUME, Action.CANCEL_PROTECTION}),
     AccountCondition.PARKED: frozenset({Action.STOP_LOSS}),
 }
-"""What may be decided where not everything may (I22, interfaces.md section 4)."""
+"""What may be decided where not everything may (I22, interfaces.md section 4); with a close goes what holds its volume (I13) and
+what it leaves behind (I6)."""
 SEES_BARE_WITHIN_S: Final = 61.0
 """`protected` is 0 once the plan orders that were read are a minute old (interfaces.md 2.3 Ages), and is told within 1 s (I21)."""
 OTHER_S: Final = 180.0
