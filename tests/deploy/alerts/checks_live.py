@@ -110,7 +110,7 @@ async def scene(home: Path) -> AsyncIterator[Scene]:
         for name, place in {**PLACES, DOWN: BITMART}.items():
             (home / name).mkdir()
             desk = await closing.enter_async_context(open_desk(home / name, place=place))
-            desk.open("BTCUSDT", "long", 100, isolated=True, leverage=20)
+            desk.open("BTCUSDT", "long", 100, isolated=True, leverage=10)
             desks[name] = desk
         desks["near"].open("ETHUSDT", "long", 100)
         (home / "several").mkdir()
