@@ -50,11 +50,12 @@ class Forces:
         parts: Sequence[Part],
         clock: VirtualClock,
         processes: Callable[[], list[Process]],
+        guard: Callable[[], Process | None],
         wrong: Callable[[str], None],
     ) -> None:
-        """`clock` is the guard's machine's. `wrong` hears what must not be."""
+        """`clock` is the guard's machine's, `guard` the first of its `processes`. `wrong` hears what must not be."""
         self._rooms, self._weather, self._prices, self._parts = rooms, weather, prices, parts
-        self._clock, self._processes, self._wrong = clock, processes, wrong
+        self._clock, self._processes, self._guard, self._wrong = clock, processes, guard, wrong
         self.struck: dict[str, int] = {}
 
     def begin(self, strike: Strike) -> None:
@@ -212,9 +213,10 @@ class Forces:
                 pass
 
     def _speak(self, word: OperatorWord) -> None:
-        for process in self._processes():
-            for account in process.accounts:
-                account.speak(word, "simulation")
+        """To the guard alone: a second instance that is told to resume takes the other's orders for its own."""
+        guard = self._guard()
+        for account in guard.accounts if guard is not None else ():
+            account.speak(word, "simulation")
 
     def _trespass(self) -> int:
         """Somebody starts guardd again on the same data directory."""

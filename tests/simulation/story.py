@@ -97,6 +97,7 @@ class _Story:
             parts=plot.parts,
             clock=self.machine.clock,
             processes=self._processes,
+            guard=lambda: self.guard,
             wrong=self._wrong,
         )
         self.told_facts: list[str] | None = [] if tape else None
