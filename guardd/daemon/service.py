@@ -22,7 +22,7 @@ from guardd.daemon.systemd import Notifier as ServiceManager
 from guardd.daemon.wiring import World, guarded_account, policy_from, real_world
 from guardd.errors import ConfigurationError, VenueBusy, VenueError
 from guardd.http.app import Operator, Sources, make_app, serve
-from guardd.http.board import Board
+from guardd.http.board import Board, CallsLeft
 from guardd.journal.sqlite import SqliteJournal
 from guardd.journal.tape import Tape
 from guardd.model.event import OperatorWord
@@ -80,7 +80,12 @@ class Service:
         self._watchdog = clock.now()
         names = [account_name(account) for account in settings.accounts]
         self._board = Board(
-            accounts=names, mode=settings.mode, version=__version__, policy_digest=lambda: self._policy.digest
+            accounts=names,
+            mode=settings.mode,
+            version=__version__,
+            policy_digest=lambda: self._policy.digest,
+            now_ms=lambda: clock.now().wall_ms,
+            calls_left=self._calls_left,
         )
         self._journal: SqliteJournal | None = None
         self._metrics = Metrics(
@@ -181,7 +186,7 @@ class Service:
         async def metrics(accept: str) -> tuple[bytes, str]:
             return await self._metrics.exposition(accept, rest=lambda: self._clock.sleep(0))
 
-        sources = Sources(board=self._board, metrics=metrics, silent=self._silent)
+        sources = Sources(board=self._board, metrics=metrics, silent=self._silent, wait=self._clock.wait)
         listening = asyncio.Event()
 
         def announce(address: str) -> None:
@@ -351,6 +356,13 @@ class Service:
     def _tokens(self) -> list[TokensLeft]:
         return [
             TokensLeft(account=each.name, venue=each.venue.name, bucket=bucket, tokens=float(left))
+            for each in self._accounts
+            for bucket, left in sorted(each.venue.tokens().items())
+        ]
+
+    def _calls_left(self) -> list[CallsLeft]:
+        return [
+            CallsLeft(account=each.name, bucket=bucket, calls=left)
             for each in self._accounts
             for bucket, left in sorted(each.venue.tokens().items())
         ]

@@ -15,7 +15,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from guardd.http.board import Board
+from guardd.http.board import Board, Json
+from guardd.http.feed import Feed, Wait
 from guardd.model.names import AccountName
 
 BODY_BYTES_MAX: Final = 4_096
@@ -43,6 +44,7 @@ class Sources:
     """The `Accept` header gives body and content type of /metrics."""
     silent: Callable[[], str | None]
     """None while the guard's pulse beats; else why it counts as dead."""
+    wait: Wait
 
 
 def make_app(*, sources: Sources, operator: Operator, loopback: bool = True) -> web.Application:
@@ -51,11 +53,14 @@ def make_app(*, sources: Sources, operator: Operator, loopback: bool = True) -> 
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_guarded(loopback=loopback)])
     asked = _Asked(sources)
     spoken = _Spoken(operator, sources.board)
+    app.on_response_prepare.append(_carried)
+    app.on_shutdown.append(asked.close)
     app.router.add_get("/", asked.page)
     app.router.add_get("/metrics", asked.metrics)
     app.router.add_get("/livez", asked.livez)
     app.router.add_get("/readyz", asked.readyz)
     app.router.add_get("/status", asked.status)
+    app.router.add_get("/events", asked.events)
     app.router.add_post("/halt", spoken.halt)
     app.router.add_post("/resume", spoken.resume)
     app.router.add_post("/flatten", spoken.flatten)
@@ -81,6 +86,7 @@ class _Asked:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._feed = Feed(board=sources.board, picture=self._picture, wait=sources.wait)
 
     async def metrics(self, request: web.Request) -> web.Response:
         body, content_type = await self._sources.metrics(request.headers.get("Accept", ""))
@@ -95,7 +101,19 @@ class _Asked:
         return _lines("ready") if not reasons else _lines(*reasons, status=503)
 
     async def status(self, _: web.Request) -> web.Response:
-        return web.json_response(self._sources.board.status())
+        return web.json_response(self._picture())
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        if self._feed.is_full:
+            raise _refusal(503, "events: too many readers; /status can still be read")
+        return await self._feed.run(request)
+
+    async def close(self, _: web.Application) -> None:
+        """A page that is open doesn't hold up the end."""
+        self._feed.closing.set()
+
+    def _picture(self) -> dict[str, Json]:
+        return {**self._sources.board.status(), "silent": self._sources.silent()}
 
     async def page(self, _: web.Request) -> web.Response:
         html, policy = _page()
@@ -170,8 +188,16 @@ class _Spoken:
             raise _refusal(401, "expected the header `Authorization: Bearer <GUARDD_HTTP__TOKEN>`")
 
 
+async def _carried(_: web.Request, answer: web.StreamResponse) -> None:
+    """What every answer carries."""
+    answer.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+
+
 def _guarded(*, loopback: bool) -> Middleware:
-    """What every answer carries, and who may ask at all."""
+    """Who may ask at all, and errors as JSON."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -187,10 +213,6 @@ def _guarded(*, loopback: bool) -> Middleware:
             answer = _json_error(error.status, error.reason)
             if "Allow" in error.headers:
                 answer.headers["Allow"] = error.headers["Allow"]
-        answer.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-        answer.headers["Cache-Control"] = "no-store"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        answer.headers["Referrer-Policy"] = "no-referrer"
         return answer
 
     return middleware

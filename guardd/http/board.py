@@ -1,16 +1,27 @@
 """What is known of every account, as facts told it last: the source of /status, /readyz and the page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
 
+from guardd.http.recent import Entry, Recent
 from guardd.model.account import AccountCondition
-from guardd.model.facts import AccountView, Fact, PositionView, RestingView
+from guardd.model.event import BlockKind, StreamName
+from guardd.model.facts import AccountView, BlockChanged, Fact, PositionView, RestingView, RuleAhead, StreamChanged
 from guardd.model.names import AccountName
 from guardd.model.reading import Reading, is_value
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallsLeft:
+    """What a request budget has left for ordinary traffic."""
+
+    account: AccountName
+    bucket: str
+    calls: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,11 +32,32 @@ class Board:
     mode: str
     version: str
     policy_digest: Callable[[], str]
+    now_ms: Callable[[], int]
+    """Wall time."""
+    calls_left: Callable[[], Iterable[CallsLeft]] = lambda: ()
     views: dict[AccountName, AccountView] = field(default_factory=dict)
+    changes: int = 0
+    """How often anything here became other than it was."""
+    recent: Recent = field(init=False)
+    _blocks: dict[AccountName, dict[BlockKind, int]] = field(default_factory=dict)
+    _streams: dict[AccountName, dict[StreamName, StreamChanged]] = field(default_factory=dict)
+    _most: dict[tuple[AccountName, str], int] = field(default_factory=dict)
+    """The most calls that a budget was seen to have left: as good as all of it."""
+
+    def __post_init__(self) -> None:
+        self.recent = Recent(now_ms=self.now_ms)
 
     def __call__(self, fact: Fact, /) -> None:
-        if isinstance(fact, AccountView):
-            self.views[fact.account] = fact
+        match fact:
+            case AccountView():
+                self.views[fact.account] = fact
+            case BlockChanged(account=account, kind=kind, until_ms=until_ms):
+                self._blocks.setdefault(account, {})[kind] = until_ms
+            case StreamChanged(account=account, stream=stream):
+                self._streams.setdefault(account, {})[stream] = fact
+            case _ if not self.recent(fact):
+                return
+        self.changes += 1
 
     def not_ready(self) -> tuple[str, ...]:
         """Why an account isn't live, one sentence each; empty when all are."""
@@ -50,7 +82,9 @@ class Board:
             "halted": any(view.condition is AccountCondition.HALTED for view in self.views.values()),
             "version": self.version,
             "policy_digest": self.policy_digest(),
+            "at_ms": self.now_ms(),
             "accounts": [self._account(name) for name in self.accounts],
+            "recent": [_entry(each) for each in self.recent.entries],
         }
 
     def _mode(self) -> str:
@@ -60,8 +94,14 @@ class Board:
 
     def _account(self, name: AccountName) -> Json:
         view = self.views.get(name)
+        around: dict[str, Json] = {
+            "blocks": self._blocked(name),
+            "streams": self._streamed(name),
+            "budgets": self._budgets(name),
+        }
         if view is None:
-            return {"name": name, "state": AccountCondition.STARTING.value, "state_reason": "", "positions": []}
+            starting = AccountCondition.STARTING.value
+            return {"name": name, "state": starting, "state_reason": "", "positions": [], **around}
         return {
             "name": view.account,
             "venue": view.venue,
@@ -89,7 +129,30 @@ class Board:
             "as_of_ms": view.at.wall_ms,
             "unguarded": [{"symbol": symbol, "reason": reason} for symbol, reason in view.unguarded],
             "positions": [_position(seen) for seen in view.positions],
+            **around,
         }
+
+    def _blocked(self, name: AccountName) -> Json:
+        """What holds requests back now; the moment may pass before somebody says that it is over."""
+        blocks = sorted(self._blocks.get(name, {}).items())
+        return [{"kind": kind.value, "until_ms": until_ms} for kind, until_ms in blocks if until_ms > self.now_ms()]
+
+    def _streamed(self, name: AccountName) -> Json:
+        streams = sorted(self._streams.get(name, {}).items())
+        return [{"stream": stream.value, "up": seen.up, "reason": seen.why} for stream, seen in streams]
+
+    def _budgets(self, name: AccountName) -> Json:
+        """The scarcest first."""
+        left: list[tuple[float, str, int, int]] = []
+        for each in self.calls_left():
+            if each.account != name:
+                continue
+            place = (name, each.bucket)
+            most = self._most[place] = max(self._most.get(place, 0), each.calls)
+            left.append((each.calls / most if most else 0.0, each.bucket, each.calls, most))
+        return [
+            {"bucket": bucket, "calls_left": calls, "calls_left_most": most} for _, bucket, calls, most in sorted(left)
+        ]
 
 
 def _position(seen: PositionView) -> Json:
@@ -112,6 +175,33 @@ def _position(seen: PositionView) -> Json:
         "next_rule": (
             {"name": seen.next_rule, "at_mark_price": _text(seen.next_rule_at)} if seen.next_rule is not None else None
         ),
+        "rules": _rules(seen),
+    }
+
+
+def _rules(seen: PositionView) -> Json:
+    """Every rule with a mark at which it acts, the next one first."""
+    rules: tuple[RuleAhead, ...] = seen.rules_ahead
+    return [
+        {"name": each.rule, "at_mark_price": _decimal(each.at_mark_price), "is_true": each.is_true} for each in rules
+    ]
+
+
+def _entry(entry: Entry) -> Json:
+    return {
+        "number": entry.number,
+        "at_ms": entry.at_ms,
+        "account": entry.account,
+        "symbol": entry.key.symbol if entry.key is not None else None,
+        "side": entry.key.side.value if entry.key is not None else None,
+        "kind": entry.kind.value,
+        "severity": entry.severity.value,
+        "rule": entry.rule,
+        "action": entry.action,
+        "stage": entry.stage,
+        "reason": entry.reason,
+        "detail": entry.detail,
+        "id": entry.id,
     }
 
 

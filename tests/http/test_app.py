@@ -13,8 +13,9 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from guardd.clock import ManualClock
 from guardd.http.app import Operator, Sources, make_app, serve
-from guardd.http.board import Board
+from guardd.http.board import Board, CallsLeft
 from guardd.model.account import AccountCondition
 from guardd.model.facts import AccountView
 from guardd.model.names import AccountName, Severity, Symbol
@@ -33,7 +34,16 @@ class Heard:
         self.words: list[tuple[str, str | None]] = []
         self.silent: str | None = None
         self.digest = "abc123"
-        self.board = Board(accounts=(MAIN, HEDGE), mode="enforce", version="0.1.0", policy_digest=lambda: self.digest)
+        self.clock = ManualClock()
+        self.left = [CallsLeft(account=MAIN, bucket="positions/uid", calls=7)]
+        self.board = Board(
+            accounts=(MAIN, HEDGE),
+            mode="enforce",
+            version="0.1.0",
+            policy_digest=lambda: self.digest,
+            now_ms=lambda: self.clock.now().wall_ms,
+            calls_left=lambda: self.left,
+        )
 
     def operator(self, token: str | None) -> Operator:
         return Operator(
@@ -47,7 +57,7 @@ class Heard:
         async def metrics(accept: str) -> tuple[bytes, str]:
             return f"for {accept}".encode(), "text/plain; version=0.0.4; charset=utf-8"
 
-        return Sources(board=self.board, metrics=metrics, silent=lambda: self.silent)
+        return Sources(board=self.board, metrics=metrics, silent=lambda: self.silent, wait=self.clock.wait)
 
 
 @pytest.fixture
