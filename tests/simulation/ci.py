@@ -30,7 +30,7 @@ def share_of_ci() -> list[Wish]:
 
 
 def fresh_seed() -> tuple[int, str]:
-    """By the commit (of the environment's `COMMIT`, in a copy without its history), so that the same one plays the same; else by the day."""
+    """By the commit, so that the same one plays the same (`COMMIT`, in a copy without its history); else by the day."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     commit = os.environ.get("COMMIT", "")
     if not commit:
