@@ -6,7 +6,7 @@
 set -euo pipefail
 stage=$1
 
-memory=$(mktemp -d -t guardd-machine.XXXXXXXX)
+memory=$(mktemp -d "$stage.XXXXXXXX")
 mount -t tmpfs -o size=2G,mode=0755 tmpfs "$memory"
 mkdir "$memory"/{upper,work,root}
 cp -a "$stage/." "$memory/upper"
