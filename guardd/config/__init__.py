@@ -5,6 +5,7 @@ from guardd.config.secrets import Credentials, Secrets
 from guardd.config.settings import (
     AccountSettings,
     Environment,
+    HeartbeatSettings,
     HttpSettings,
     LogFormat,
     LogLevel,
@@ -23,6 +24,7 @@ __all__ = [
     "AccountSettings",
     "Credentials",
     "Environment",
+    "HeartbeatSettings",
     "HttpSettings",
     "LogFormat",
     "LogLevel",

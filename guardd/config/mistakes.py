@@ -14,6 +14,7 @@ from guardd.config.settings import (
     NOT_IN_A_FILE,
     PREFIX,
     AccountSettings,
+    HeartbeatSettings,
     HttpSettings,
     LogSettings,
     NotifySettings,
@@ -83,6 +84,7 @@ _BELOW: Final[dict[str, type[BaseModel]]] = {
     "http": HttpSettings,
     "log": LogSettings,
     "notify": NotifySettings,
+    "heartbeat": HeartbeatSettings,
     "accounts": AccountSettings,
 }
 

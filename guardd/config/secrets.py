@@ -4,11 +4,22 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from guardd.config.dotenv import read_dotenv
-from guardd.config.settings import TOKEN_VARIABLE, AccountSettings, NotifySettings, Settings
+from guardd.config.settings import (
+    TOKEN_VARIABLE,
+    AccountSettings,
+    HeartbeatSettings,
+    NotifySettings,
+    Settings,
+    is_loopback,
+)
 from guardd.errors import CredentialsError
+
+TOKEN_LENGTH_MIN: Final = 8
+"""A shorter part of an address is a word or a number, and masking it would garble the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +83,27 @@ class Secrets:
         return Credentials(key=key, secret=secret, phrase=phrase)
 
     def notify_url(self, settings: NotifySettings) -> str:
-        """The address behind `env:NAME` or `secret:NAME`. Raises `CredentialsError` naming what is missing."""
-        place, _, name = settings.url.partition(":")
+        """Where its messages go. Raises `CredentialsError` naming what is missing."""
+        return self._address(settings.url, "notify")
+
+    def heartbeat_url(self, settings: HeartbeatSettings) -> str:
+        """What is asked while all is seen. Raises `CredentialsError` naming what is missing, or what is no http(s) address."""
+        url = self._address(settings.url, "heartbeat")
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise CredentialsError(f"heartbeat: {settings.url} holds no http(s) address")
+        return url
+
+    def _address(self, kept: str, what: str) -> str:
+        """The address behind `env:NAME` or `secret:NAME`; the tokens in it are secrets by themselves too."""
+        place, _, name = kept.partition(":")
         value = self._keep(self._variables.get(name) if place == "env" else self._in_files(name))
         if value is None:
             where = (
                 "the environment and .env" if place == "env" else self._file_places() or "no secrets directory is set"
             )
-            raise CredentialsError(f"notify: {name} missing; looked in {where}")
+            raise CredentialsError(f"{what}: {name} missing; looked in {where}")
+        for part in _tokens_in(value):
+            self._keep(part)
         return value
 
     def http_token(self, settings: Settings) -> str | None:
@@ -113,3 +137,25 @@ class Secrets:
 
     def _places(self) -> str:
         return ", ".join(part for part in (self._file_places(), "the environment", ".env") if part)
+
+
+def _tokens_in(address: str) -> list[str]:
+    """Parts of an address that may be secrets: a library that names a path or a user shows them without the rest."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return []
+    found = [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query)), parts.password or ""]
+    user, _, host = parts.netloc.rpartition("@")
+    found += [user, parts.username or ""]
+    if "." not in host and not is_loopback(parts.hostname or ""):
+        found.append(host)  # Apprise's addresses have tokens in the host's place
+    both = {form for part in found for form in (part, unquote(part))}
+    return sorted(each for each in both if _looks_like_a_token(each))
+
+
+def _looks_like_a_token(part: str) -> bool:
+    """Words of a path (`webhooks`, `services`) have no digits and aren't long."""
+    return len(part) >= TOKEN_LENGTH_MIN and (
+        any(letter.isdigit() for letter in part) or len(part) >= 2 * TOKEN_LENGTH_MIN
+    )

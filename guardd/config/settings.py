@@ -112,19 +112,50 @@ class LogSettings(BaseModel):
     format: LogFormat = LogFormat.AUTO
 
 
+def _names_a_place(url: str) -> str:
+    if not re.fullmatch(r"(env|secret):[A-Za-z_][A-Za-z0-9_.-]*", url):
+        raise ValueError("expected env:NAME or secret:NAME: the address itself holds a token and never stands here")
+    return url
+
+
+KeptAddress: TypeAlias = Annotated[str, AfterValidator(_names_a_place)]
+_SECONDS_IN: Final = {"s": 1, "m": 60, "h": 3600}
+
+
+def _seconds(text: str) -> int:
+    """`60s`, `5m`, `1h`, as in the policy."""
+    return int(text[:-1]) * _SECONDS_IN[text[-1]]
+
+
+def _between_10s_and_1h(text: str) -> str:
+    if not 10 <= _seconds(text) <= 3600:
+        raise ValueError("expected 10s to 1h")
+    return text
+
+
 class NotifySettings(BaseModel):
     """One receiver of messages. Its address holds a token, so only the place where it is kept stands here."""
 
     model_config = _BASE
-    url: str
+    url: KeptAddress
+    """env:NAME or secret:NAME. What is kept there is an http(s) address, which gets a JSON POST, or one of Apprise's."""
     min_severity: Severity = Severity.WARNING
+    daily_summary: bool = True
+    """Send the summary of each day (00:05 UTC) there too, whatever min_severity says."""
 
-    @field_validator("url")
-    @classmethod
-    def _names_a_place(cls, url: str) -> str:
-        if not re.fullmatch(r"(env|secret):[A-Za-z_][A-Za-z0-9_.-]*", url):
-            raise ValueError("expected env:NAME or secret:NAME: the address itself holds a token and never stands here")
-        return url
+
+class HeartbeatSettings(BaseModel):
+    """A dead man's switch: an address that is asked as long as all is seen, and rings when that stops."""
+
+    model_config = _BASE
+    url: KeptAddress
+    """env:NAME or secret:NAME; what is kept there is an http(s) address, asked by GET."""
+    every: Annotated[str, Field(pattern=r"^[0-9]{1,5}[smh]$"), AfterValidator(_between_10s_and_1h)] = "60s"
+    """10s to 1h; let the other side ring after three of them."""
+
+    @property
+    def every_s(self) -> int:
+        return _seconds(self.every)
 
 
 class AccountSettings(BaseModel):
@@ -208,6 +239,8 @@ class Settings(BaseSettings):
     secrets_dir: Path | None = None
     """A directory with one file a secret, named like the variable."""
     notify: tuple[NotifySettings, ...] = ()
+    heartbeat: HeartbeatSettings | None = None
+    """Sent only while every guard's loop turns and every account was read in the last minute."""
     accounts: Annotated[tuple[AccountSettings, ...], Field(min_length=1)]
     confirm: Annotated[str, Field(pattern=r"^CONFIRM(:\S+)?$")] | None = None
     """The operator's word for an unattended start: `CONFIRM` or `CONFIRM:<digest>`. Environment or command line only."""

@@ -33,10 +33,13 @@ from guardd.model.names import AccountName, Severity
 from guardd.policy.check import Weight, bench_of, findings
 from guardd.policy.explain import describe
 from guardd.policy.language import Policy
+from guardd.telemetry.courier import installed
 from guardd.telemetry.fanout import Fanout
+from guardd.telemetry.heartbeat import Heartbeat, Seen
 from guardd.telemetry.metrics import LastFrame, Metrics, TokensLeft, UnknownSince
 from guardd.telemetry.narrate import Narrator
-from guardd.telemetry.notify import Notifier, Receiver
+from guardd.telemetry.notify import Notifier, Receiver, by_apprise
+from guardd.telemetry.summary import DailySummary
 
 log = structlog.get_logger("guardd")
 
@@ -98,14 +101,21 @@ class Service:
         )
         self._notifier = Notifier(
             receivers=[
-                Receiver(name=each.url, url=secrets.notify_url(each), min_severity=each.min_severity)
+                Receiver(
+                    name=each.url,
+                    url=secrets.notify_url(each),
+                    min_severity=each.min_severity,
+                    daily_summary=each.daily_summary,
+                )
                 for each in settings.notify
             ],
             count=self._metrics.notification,
             now=clock.now,
             sleep=clock.sleep,
         )
-        self._listener = Fanout(self._metrics, self._board, Narrator(), self._notifier)
+        self._summary = DailySummary(clock.now())
+        self._seen = Seen()
+        self._listener = Fanout(self._metrics, self._board, Narrator(), self._notifier, self._summary, self._seen)
         self._ready = False
         self._reload = PolicyReload(
             path=settings.policy,
@@ -121,6 +131,8 @@ class Service:
     async def run(self) -> None:
         """Guard until a signal. Raises what keeps it from starting: settings, credentials, venue, journal."""
         self._check_gate()
+        check_receivers(self._settings, self._secrets)
+        heartbeat = self._heartbeat()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -128,17 +140,20 @@ class Service:
         journal = SqliteJournal.open(self._settings.data_dir, now=self._clock.now, listen=self._listener)
         self._journal = journal
         tape = Tape(self._settings.data_dir)
-        schedule = Schedule()
+        schedule = Schedule(count=self._metrics.scheduled_job)
         try:
             self._wire_accounts(journal, tape)
             self._supervisor.start("tape", lambda: tape.run(self._clock.sleep), budget=EXPENDABLE)
             self._supervisor.start("notify", self._notifier.run, budget=EXPENDABLE)
+            if heartbeat is not None:
+                self._supervisor.start("heartbeat", heartbeat.run, budget=EXPENDABLE)
             self._supervisor.start("policy", self._reload.run, budget=EXPENDABLE)
             if self._settings.policy_watch:
                 self._supervisor.start("policy-watch", self._reload.watch, budget=EXPENDABLE)
             await self._start_http()
             if await self._supervisor.unless(self._stopping, "start", self._start_accounts()):
                 schedule.daily("prune-journal", lambda: self._prune(journal), hour=0, minute=10)
+                schedule.daily("daily-summary", self._summarise, hour=0, minute=5)
                 schedule.start()
                 self._supervisor.start("gate", self._open_gates, budget=EXPENDABLE)
                 await self._stopping.wait()
@@ -350,6 +365,27 @@ class Service:
     def _said(self, severity: Severity, edge: str, text: str) -> None:
         self._listener(Said(account=None, severity=severity, edge=edge, text=text, at=self._clock.now()))
 
+    def _heartbeat(self) -> Heartbeat | None:
+        """None where no dead man's switch is set. Raises `CredentialsError` where its address is missing."""
+        wanted = self._settings.heartbeat
+        if wanted is None:
+            return None
+        return Heartbeat(
+            url=self._secrets.heartbeat_url(wanted),
+            every_s=wanted.every_s,
+            why_not=self._why_no_heartbeat,
+            count=self._metrics.heartbeat,
+            sleep=self._clock.sleep,
+        )
+
+    def _why_no_heartbeat(self) -> str | None:
+        """The loop of every guard turns, and every account was read in full lately."""
+        accounts = [account_name(account) for account in self._settings.accounts]
+        return self._silent() or self._seen.unseen(accounts, self._clock.now())
+
+    async def _summarise(self) -> None:
+        self._notifier.summarise(self._summary.take(self._clock.now()))
+
     async def _prune(self, journal: SqliteJournal) -> None:
         await journal.prune(older_than_s=JOURNAL_KEPT_S)
 
@@ -403,3 +439,13 @@ class Service:
             await asyncio.gather(*(account.stop() for account in self._accounts), return_exceptions=True)
             await self._supervisor.stop(deadline_s=STOP_TASKS_S)
         log.info("stopped")
+
+
+def check_receivers(settings: Settings, secrets: Secrets) -> None:
+    """Raises `ConfigurationError` where a receiver's address is one for Apprise and Apprise isn't there."""
+    wanting = [each.url for each in settings.notify if by_apprise(secrets.notify_url(each))]
+    if wanting and not installed():
+        raise ConfigurationError(
+            f"notify: {wanting[0]} holds an address for Apprise, which is not installed; `pip install apprise`, "
+            "or an http(s) address, which gets a JSON POST"
+        )

@@ -54,6 +54,7 @@ _OUTCOMES: Final[dict[Stage, str]] = {
     Stage.REFUSED: "refused",
 }
 NOTIFICATION_OUTCOMES: Final = ("sent", "failed", "dropped")
+HEARTBEAT_OUTCOMES: Final = ("sent", "failed", "withheld")
 RELOAD_OUTCOMES: Final = ("adopted", "unchanged", "refused")
 
 
@@ -134,6 +135,18 @@ class Metrics:
         )
         for outcome in NOTIFICATION_OUTCOMES:
             self._notifications.labels(outcome)
+        self._heartbeats = Counter(
+            "guardd_heartbeats",
+            "Signs of life to the dead man's switch, by what came of them; none without the setting.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._jobs = Counter(
+            "guardd_scheduled_jobs",
+            "Runs of calendar jobs, by what came of them.",
+            ("job", "outcome"),
+            registry=self.registry,
+        )
         self._reloads = Counter(
             "guardd_policy_reloads",
             "Reloads of the policy, by what came of them.",
@@ -193,6 +206,16 @@ class Metrics:
     def notification(self, outcome: str) -> None:
         """Count one message: `sent`, `failed` or `dropped`."""
         self._notifications.labels(outcome).inc()
+
+    def heartbeat(self, outcome: str) -> None:
+        """Count one heartbeat: `sent`, `failed` or `withheld`."""
+        for each in HEARTBEAT_OUTCOMES:
+            self._heartbeats.labels(each)
+        self._heartbeats.labels(outcome).inc()
+
+    def scheduled_job(self, job: str, outcome: str) -> None:
+        """Count one run of a calendar job: `done`, `failed`, `missed` or `overlapped`."""
+        self._jobs.labels(job, outcome).inc()
 
     def policy_reload(self, outcome: str) -> None:
         """Count one reload: `adopted`, `unchanged` or `refused`."""

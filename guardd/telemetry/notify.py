@@ -1,4 +1,4 @@
-"""Messages to people: a JSON POST to each receiver, off every path that acts.
+"""Messages to people, off every path that acts: by Apprise, or a JSON POST to an http(s) address.
 
 A fact is queued the moment it is heard (I21); delivery is a task of its own. What repeats an edge that was told is dropped, and a
 receiver that is down costs its own messages only.
@@ -7,9 +7,10 @@ receiver that is down costs its own messages only.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 import structlog
@@ -17,6 +18,8 @@ import structlog
 from guardd.model.facts import Fact, Said
 from guardd.model.instant import MS_PER_S, Instant
 from guardd.model.names import Severity
+from guardd.telemetry.courier import Courier
+from guardd.telemetry.errand import FOR_GOOD, SENT, Errand
 
 QUEUE_MAX: Final = 200
 """Messages that wait for one receiver; beyond it the least severe and oldest goes."""
@@ -39,6 +42,36 @@ class Receiver:
     name: str
     url: str = field(repr=False)
     min_severity: Severity = Severity.WARNING
+    daily_summary: bool = True
+    """Whether the summary of each day goes there, whatever `min_severity` says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a message didn't arrive. `for_good`: another try won't change it."""
+
+    why: str
+    for_good: bool = False
+
+
+class Way(Protocol):
+    """How messages reach one receiver; one at a time."""
+
+    async def send(self, said: Said) -> Trouble | None:
+        """None when it arrived. Raises nothing, and tells no part of the address (I26)."""
+        ...
+
+    async def open(self) -> None:
+        """What would take time at the first message."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def by_apprise(url: str) -> bool:
+    """Whether this address is one for Apprise: http and https get our own JSON, every other scheme is Apprise's."""
+    scheme, found, _ = url.partition("://")
+    return bool(found) and scheme.lower() not in ("http", "https")
 
 
 class Notifier:
@@ -62,6 +95,12 @@ class Notifier:
         if isinstance(fact, Said) and self._outboxes and self._is_news(fact):
             for outbox in self._outboxes:
                 outbox.put(fact)
+
+    def summarise(self, said: Said) -> None:
+        """Queue the summary of a day for whoever wants one."""
+        for outbox in self._outboxes:
+            if outbox.receiver.daily_summary:
+                outbox.put(said, asked_for=True)
 
     @property
     def waiting(self) -> int:
@@ -90,47 +129,100 @@ class Notifier:
         return not repeated
 
     async def _deliver(self, outbox: "_Outbox", session: aiohttp.ClientSession) -> None:
-        failing = False
-        while True:
-            said = await outbox.first()
-            problem = await self._send(outbox.receiver, said, session)
-            outbox.done(said)
-            self._count("sent" if problem is None else "failed")
-            if (problem is not None) != failing:
-                failing = problem is not None
-                verb = "notification_failing" if failing else "notification_fine"
-                log.warning(verb, receiver=outbox.receiver.name, why=problem or "the last message arrived")
+        receiver, failing = outbox.receiver, False
+        way: Way = _ByApprise(receiver.url) if by_apprise(receiver.url) else _ByPost(receiver.url, session)
+        try:
+            await way.open()
+            while True:
+                said = await outbox.first()
+                problem = await self._send(way, said)
+                outbox.done(said)
+                self._count("sent" if problem is None else "failed")
+                if (problem is not None) != failing:
+                    failing = problem is not None
+                    verb = "notification_failing" if failing else "notification_fine"
+                    log.warning(verb, receiver=receiver.name, why=problem or "the last message arrived")
+        finally:
+            await way.close()
 
-    async def _send(self, receiver: Receiver, said: Said, session: aiohttp.ClientSession) -> str | None:
-        """None when it arrived; else why not. Errors of the client may show the address, so only their class is told (I26)."""
-        problem: str | None = None
+    async def _send(self, way: Way, said: Said) -> str | None:
+        """None when it arrived; else why not."""
+        problem: Trouble | None = None
         for attempt in range(TRIES):
             if attempt:
                 await self._sleep(PAUSES_S[attempt - 1])
-            try:
-                async with session.post(receiver.url, json=message(said), allow_redirects=False) as answer:
-                    if answer.status < 300:
-                        return None
-                    problem = f"the receiver answered {answer.status}"
-                    if 400 <= answer.status < 500 and answer.status != 429:
-                        return problem
-            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                problem = type(error).__name__
-        return problem
+            problem = await way.send(said)
+            if problem is None or problem.for_good:
+                break
+        return problem.why if problem is not None else None
+
+
+class _ByPost:
+    """A JSON POST. Errors of the client may show the address, so only their class is told (I26)."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url = url
+        self._session = session
+
+    async def send(self, said: Said) -> Trouble | None:
+        try:
+            async with self._session.post(self._url, json=message(said), allow_redirects=False) as answer:
+                if answer.status < 300:
+                    return None
+                lasting = 400 <= answer.status < 500 and answer.status != 429
+                return Trouble(why=f"the receiver answered {answer.status}", for_good=lasting)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            return Trouble(why=type(error).__name__)
+
+    async def open(self) -> None:
+        """Connections are made as they are needed."""
+
+    async def close(self) -> None:
+        """The session is everybody's."""
+
+
+class _ByApprise:
+    """By the process beside us; it is started ahead of the first message."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._courier = Courier()
+
+    async def open(self) -> None:
+        """A process that can't be started now is started, or told as trouble, with the first message."""
+        with suppress(OSError):
+            await self._courier.start()
+
+    async def send(self, said: Said) -> Trouble | None:
+        answer = await self._courier.carry(errand_of(said, self._url))
+        return None if answer == SENT else Trouble(why=answer, for_good=answer in FOR_GOOD)
+
+    async def close(self) -> None:
+        await self._courier.close()
 
 
 def message(said: Said) -> dict[str, str | None]:
     """The body of a POST. `text` stands by itself: chat services show that field alone."""
     at = datetime.fromtimestamp(said.at.wall_ms / MS_PER_S, tz=UTC).isoformat(timespec="seconds")
-    place = f" {said.account}" if said.account else ""
     return {
         "source": "guardd",
         "severity": said.severity.value,
         "account": said.account,
         "edge": said.edge,
         "at": at.replace("+00:00", "Z"),
-        "text": f"[{said.severity.upper()}]{place}: {said.text}",
+        "text": f"{_heading(said)}: {said.text}",
     }
+
+
+def errand_of(said: Said, url: str) -> Errand:
+    """The same for Apprise: a heading and a text."""
+    at = message(said)["at"]
+    title = f"guardd {_heading(said)}"
+    return Errand(url=url, title=title, text=f"{said.text}\n{at}", severity=said.severity.value)
+
+
+def _heading(said: Said) -> str:
+    return f"[{said.severity.upper()}]" + (f" {said.account}" if said.account else "")
 
 
 class _Outbox:
@@ -145,8 +237,9 @@ class _Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, said: Said) -> None:
-        if _RANK[said.severity] < _RANK[self.receiver.min_severity]:
+    def put(self, said: Said, *, asked_for: bool = False) -> None:
+        """`asked_for`: whatever its severity."""
+        if not asked_for and _RANK[said.severity] < _RANK[self.receiver.min_severity]:
             return
         self._waiting.append(said)
         if len(self._waiting) > QUEUE_MAX:

@@ -48,8 +48,8 @@ async def serving(hook: Hook) -> AsyncIterator[str]:
         await server.close()
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+async def until(true: Callable[[], bool], within_s: float = 5) -> None:
+    async with asyncio.timeout(within_s):
         while not true():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.005)
 
@@ -228,3 +228,11 @@ async def test_without_receivers_nothing_is_kept_and_the_worker_ends() -> None:
 
 def test_a_message_without_an_account_names_none() -> None:
     assert message(replace(said(Severity.INFO), account=None))["text"] == "[INFO]: text"
+
+
+async def test_a_summary_goes_to_whoever_wants_one_whatever_severity_they_asked_for() -> None:
+    wanting = Receiver(name="env:A", url="http://a", min_severity=Severity.CRITICAL)
+    receivers = [wanting, replace(wanting, name="env:B", daily_summary=False)]
+    made = Notifier(receivers=receivers, count=lambda _: None, now=ManualClock().now, sleep=ManualClock().sleep)
+    made.summarise(said(Severity.INFO, "summary/today"))
+    assert [len(outbox) for outbox in made._outboxes] == [1, 0]
