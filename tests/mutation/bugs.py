@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from tests.mutation.caught import Catch, by_simulation, by_tests, unclean
+from tests.mutation.caught import Catch, by_simulation, by_tests
 from tests.mutation.patch import Bug, Edit, copied, stale
 
 BY_SIMULATION_MIN: Final = 10
@@ -29,8 +29,18 @@ _CLASSIC: Final = "guardd/venues/bitget/classic/bodies.py"
 _UNIFIED: Final = "guardd/venues/bitget/unified/bodies.py"
 
 
-def _bug(name: str, says: str, file: str, old: str, new: str, *tests: str, also: Sequence[Edit] = ()) -> Bug:
-    return Bug(name=name, says=says, edits=(Edit(file, old, new), *also), tests=tests)
+def _bug(
+    name: str,
+    says: str,
+    file: str,
+    old: str,
+    new: str,
+    *tests: str,
+    also: Sequence[Edit] = (),
+    faults: str = "",
+    venue: str = "",
+) -> Bug:
+    return Bug(name=name, says=says, edits=(Edit(file, old, new), *also), tests=tests, faults=faults, venue=venue)
 
 
 BUGS: Final = (
@@ -55,6 +65,7 @@ BUGS: Final = (
         "                self._move(intent, Stage.UNKNOWN, outcome=outcome, detail=outcome.why)\n"
         "                self._end(intent, Finding(stage=Stage.REJECTED, detail=outcome.why))",
         "tests/execution/test_executor.py",
+        faults="timeout-after,lost-after",
     ),
     _bug(
         "journal-after-request",
@@ -63,6 +74,7 @@ BUGS: Final = (
         "                await self._journal.intend(intent)",
         "                self._noting = asyncio.ensure_future(self._journal.intend(intent))",
         "tests/execution/test_executor.py",
+        faults="disk-slow,kill",
     ),
     _bug(
         "resume-forgotten",
@@ -71,6 +83,7 @@ BUGS: Final = (
         "            if self._carries(intent.id) or not self._open:",
         "            if self._carries(intent.id) or not self._open or pending.earlier_run:",
         "tests/execution/test_awaken.py",
+        faults="kill,timeout-after",
     ),
     _bug(
         "absence-too-early",
@@ -80,6 +93,7 @@ BUGS: Final = (
         "LOOKS: Final = 1",
         "tests/execution/test_executor.py",
         also=[Edit("guardd/execution/resolve.py", "apart_s / (LOOKS - 1)", "apart_s")],
+        faults="timeout-after,slow-net,kill",
     ),
     _bug(
         "own-fill-forgotten",
@@ -88,6 +102,7 @@ BUGS: Final = (
         "        unseen = intent.closed_before + finished.filled - closed",
         "        unseen = Decimal(0)",
         "tests/execution/test_approve.py",
+        faults="stale-read,partial-fill",
     ),
     _bug(
         "in-flight-forgotten",
@@ -105,6 +120,8 @@ BUGS: Final = (
         '        return {"side": POSITION_SIDE[side], "tradeSide": "close"}',
         '        return {"side": AGAINST[side], "tradeSide": "close"}',
         "tests/venues/bitget/classic/test_bodies.py",
+        faults="none",
+        venue="bitget",
     ),
     _bug(
         "side-swapped-unified",
@@ -113,6 +130,8 @@ BUGS: Final = (
         '            return {"side": side, "posSide": key.side.value}',
         '            return {"side": CLOSING_SIDE[key.side.opposite], "posSide": key.side.value}',
         "tests/venues/bitget/unified/test_bodies.py",
+        faults="none",
+        venue="bitget-unified",
     ),
     _bug(
         "side-swapped-bitmart",
@@ -121,6 +140,8 @@ BUGS: Final = (
         '    body: Body = {"symbol": write.key.symbol, "side": CLOSING_SIDE[write.key.side]}',
         '    body: Body = {"symbol": write.key.symbol, "side": {3: 1, 2: 4}[CLOSING_SIDE[write.key.side]]}',
         "tests/venues/bitmart/test_bodies.py",
+        faults="none",
+        venue="bitmart",
     ),
     _bug(
         "reduce-only-lost",
@@ -136,6 +157,8 @@ BUGS: Final = (
                 '    return {"side": AGAINST[side]}',
             )
         ],
+        faults="none",
+        venue="bitget-unified",
     ),
     _bug(
         "size-above-held",
@@ -199,6 +222,8 @@ BUGS: Final = (
         "        contract_size=Decimal(1),",
         "tests/venues/bitmart/test_parse.py",
         "tests/venues/bitmart/test_samples.py",
+        faults="none",
+        venue="bitmart",
     ),
     # Stops
     _bug(
@@ -220,6 +245,7 @@ BUGS: Final = (
                 "    if proposal.gap_allowed:",
             ),
         ],
+        faults="refuse",
     ),
     _bug(
         "two-stops-left",
@@ -228,6 +254,7 @@ BUGS: Final = (
         "    return Steps(proposals=tuple(_end(plan, kept, scene) for plan in others))",
         "    return Steps()",
         "tests/execution/test_reconcile.py",
+        faults="tick,refuse",
     ),
     _bug(
         "ratchet-lost",
@@ -280,6 +307,8 @@ BUGS: Final = (
         "    return Steps(proposals=tuple(_cancel(order) for order in left if order.order_id not in ending))",
         "    return Steps()",
         "tests/execution/test_closing.py",
+        faults="none",
+        venue="bitmart",
     ),
     _bug(
         "foreign-cancelled",
@@ -295,6 +324,7 @@ BUGS: Final = (
                 "        case Action.CANCEL_PROTECTION if False:",
             )
         ],
+        faults="none",
     ),
     # What is believed
     _bug(
@@ -304,6 +334,7 @@ BUGS: Final = (
         "    return age_s is None or age_s > limit_s",
         "    return age_s is None",
         "tests/risk/test_ages.py",
+        faults="outage,freeze-socket",
     ),
     _bug(
         "older-row-believed",
@@ -312,6 +343,7 @@ BUGS: Final = (
         "    if row.venue_ms < held.position.venue_ms:",
         "    if False:",
         "tests/model/test_fold_positions.py",
+        faults="stale-read",
     ),
     _bug(
         "empty-read-believed",
@@ -320,6 +352,7 @@ BUGS: Final = (
         "    if held.missing_since is None:\n        held.missing_since, held.missing_reads = event.started, 1",
         '    if held.missing_since is None:\n        return [end(state, held, "a read doesn\'t show it")]',
         "tests/model/test_fold_positions.py",
+        faults="empty-read",
     ),
     _bug(
         "bad-tick-believed",
@@ -328,6 +361,7 @@ BUGS: Final = (
         "        if any(past(price) for price in _witnesses(known, present, rest)):",
         "        if past(present.mark):",
         "tests/policy/test_confirm.py",
+        faults="bad-tick",
     ),
     _bug(
         "cross-check-off",
@@ -344,6 +378,7 @@ BUGS: Final = (
         "            case NewsKind.STREAM_UP:\n                self.reader.want_full()",
         "            case NewsKind.STREAM_UP:\n                pass",
         "tests/daemon/test_guard_seen.py",
+        faults="close-socket,freeze-socket",
     ),
     _bug(
         "clock-offset-ignored",
@@ -352,6 +387,7 @@ BUGS: Final = (
         "        if self._sample is None:\n            return now.wall_ms\n",
         "        if self._sample is not None:\n            return now.wall_ms\n",
         "tests/venues/test_venue_time.py",
+        faults="clock-step,clock-offset",
     ),
     _bug(
         "maintenance-of-first-tier",
@@ -377,6 +413,7 @@ BUGS: Final = (
         "        if ids:\n            self.absorb(ForeignGuardSeen",
         "        if False:\n            self.absorb(ForeignGuardSeen",
         "tests/daemon/test_guard_seen.py",
+        faults="twin",
     ),
     _bug(
         "cooldown-lost",
@@ -393,6 +430,7 @@ BUGS: Final = (
         "    if doubted or elapsed_ms < 0:\n        elapsed_ms = LONG_AGO_MS if exempt else 0",
         "    elapsed_ms = 25 * LONG_AGO_MS",
         "tests/execution/test_awaken.py",
+        faults="kill",
     ),
     _bug(
         "first-sight-hold-lost",
@@ -409,6 +447,7 @@ BUGS: Final = (
         "        if too_many <= 0:\n            return 0",
         "        return 0",
         "tests/venues/test_limiter.py",
+        faults="none",
     ),
     _bug(
         "pause-ignored",
@@ -417,6 +456,7 @@ BUGS: Final = (
         "        if now_ns < paused_until_ns:\n            why",
         "        if False:\n            why",
         "tests/venues/test_limiter.py",
+        faults="too-many",
     ),
     _bug(
         "block-ignored",
@@ -425,6 +465,7 @@ BUGS: Final = (
         "        self._block = NEXT[before, sign]",
         "        self._block = before",
         "tests/venues/test_block.py",
+        faults="cloudflare-403,banned",
     ),
     _bug(
         "retries-without-pause",
@@ -433,6 +474,7 @@ BUGS: Final = (
         "    if held_back is not None and now.mono_ns < held_back.mono_ns:",
         "    if False:",
         "tests/execution/test_approve.py",
+        faults="reduce-only,maintenance",
     ),
     # More behind a position
     _bug(
@@ -480,11 +522,6 @@ def main() -> int:
         return 2
     known = _known(given.into)
     with copied() as place:
-        simulated = given.by != "tests" and any((bug.name, "simulation") not in known for bug in chosen)
-        seconds = given.hours * 3600
-        skip = unclean(place, seeds=given.seeds, seconds=seconds) if simulated else ()
-        if skip:
-            print(f"not clean without any bug, and not counted: {', '.join(skip)}", flush=True)
         for bug in chosen:
             for way in ("tests", "simulation"):
                 if given.by not in (None, way) or (bug.name, way) in known:
@@ -492,7 +529,7 @@ def main() -> int:
                 if way == "tests":
                     catch = by_tests(bug, place)
                 else:
-                    catch = by_simulation(bug, place, seeds=given.seeds, seconds=seconds, skip=skip)
+                    catch = by_simulation(bug, place, seeds=given.seeds, seconds=given.hours * 3600)
                 known[bug.name, way] = catch
                 print(f"{bug.name}: {way}: {catch.by or 'NOT CAUGHT'} ({catch.took_s:.0f} s) {catch.found}", flush=True)
                 if given.into:

@@ -15,6 +15,7 @@ from tests.mutation.patch import Bug, broken
 
 TESTS_S_MAX: Final = 300.0
 STORIES_S_MAX: Final = 3600.0
+ITS_END: Final = "its own end"
 FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -53,23 +54,24 @@ def by_tests(bug: Bug, place: Path) -> Catch:
     return Catch(bug=bug.name, by=failed.group(1), took_s=took_s)
 
 
-def by_simulation(bug: Bug, place: Path, *, seeds: str, seconds: float, skip: Sequence[str]) -> Catch:
-    """The first story that breaks, of those that hold without the bug."""
+def by_simulation(bug: Bug, place: Path, *, seeds: str, seconds: float) -> Catch:
+    """The first story that breaks with the bug and holds without it."""
     began = time.monotonic()
-    with broken(place, bug):
-        lines = _played(place, ["--seeds", seeds, "--seconds", str(seconds), "--skip", ",".join(skip)])
-    last = lines[-1] if lines else {"story": "", "breaches": ["nothing could be played"]}
-    breaches = last["breaches"]
-    took_s = time.monotonic() - began
-    if not breaches:
-        return Catch(bug=bug.name, by="", stories=len(lines), took_s=took_s)
-    return Catch(bug=bug.name, by=str(last["story"]), stories=len(lines), found=str(breaches[0]), took_s=took_s)
-
-
-def unclean(place: Path, *, seeds: str, seconds: float) -> tuple[str, ...]:
-    """The stories that don't hold in the tree as it is: they can't show anything."""
-    lines = _played(place, ["--clean", "--seeds", seeds, "--seconds", str(seconds)])
-    return tuple(str(each["story"]) for each in lines if each["breaches"])
+    look = ["--seeds", seeds, "--seconds", str(seconds)]
+    look += ["--fault", bug.faults] if bug.faults else []
+    look += ["--venue", bug.venue] if bug.venue else []
+    played: list[str] = []
+    while True:
+        with broken(place, bug):
+            lines = _played(place, [*look, "--skip", ",".join(played)])
+        played += [str(line["story"]) for line in lines]
+        last = lines[-1] if lines else None
+        if last is None or not last["breaches"]:
+            return Catch(bug=bug.name, by="", stories=len(played), took_s=time.monotonic() - began)
+        story, found = str(last["story"]), str(last["breaches"][0])
+        if story == ITS_END or not any(line["breaches"] for line in _played(place, [*look, "--just", story])):
+            took_s = time.monotonic() - began
+            return Catch(bug=bug.name, by=story, stories=len(played), found=found, took_s=took_s)
 
 
 def _played(place: Path, arguments: Sequence[str]) -> list[dict[str, list[str]]]:
@@ -79,7 +81,7 @@ def _played(place: Path, arguments: Sequence[str]) -> list[dict[str, list[str]]]
     )
     lines = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
     if ran.returncode not in (0, 1) or (ran.returncode == 1 and not (lines and lines[-1]["breaches"])):
-        lines.append({"story": "its own end", "breaches": [f"exit {ran.returncode}: {ran.stderr[-300:].strip()}"]})
+        lines.append({"story": ITS_END, "breaches": [f"exit {ran.returncode}: {ran.stderr[-300:].strip()}"]})
     return lines
 
 

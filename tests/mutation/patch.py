@@ -27,12 +27,17 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """One mistake. `says` what it is; `tests`: files, or tests, of which one at least must fail with it."""
+    """One mistake. `says` what it is; `tests`: files, or tests, of which one at least must fail with it.
+
+    `faults`, `venue`: where the simulation is to look for it (of the seeds these are drawn); empty: everywhere.
+    """
 
     name: str
     says: str
     edits: tuple[Edit, ...]
     tests: tuple[str, ...]
+    faults: str = ""
+    venue: str = ""
 
 
 def stale(bug: Bug, tree: Path = TREE) -> str:

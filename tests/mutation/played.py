@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from guardd.simulator.run import SimulatedVenue
 from tests.simulation.crash_points import killed, wrongs
+from tests.simulation.story import Told
 from tests.simulation.wish import Wish, played
 
 STORY_S_MAX = 300
@@ -24,33 +25,54 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", required=True, help="A..B")
     parser.add_argument("--seconds", type=float, required=True, help="of each seed")
-    parser.add_argument("--clean", action="store_true", help="play them all, and say which are clean")
-    parser.add_argument("--skip", default="", help="names that aren't clean without any bug")
+    parser.add_argument(
+        "--fault", default="", help="these kinds of faults alone, as `python -m tests.simulation` has it"
+    )
+    parser.add_argument("--venue", type=SimulatedVenue, choices=tuple(SimulatedVenue))
+    parser.add_argument("--skip", default="", help="names of stories that are not played")
+    parser.add_argument("--just", default="", help="the name of the one that is played")
     given = parser.parse_args()
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     first, _, last = given.seeds.partition("..")
+    seeds = range(int(first), int(last) + 1)
+    faults = tuple(name for name in given.fault.split(",") if name)
     skipped = set(given.skip.split(","))
-    for name, play in _stories(range(int(first), int(last) + 1), given.seconds):
-        if name in skipped:
+    for name, play in _stories(seeds, given.seconds, faults, given.venue):
+        if name in skipped or (given.just and name != given.just):
             continue
         found = _breaches(play)
         print(json.dumps({"story": name, "breaches": found[:3]}), flush=True)
-        if found and not given.clean:
+        if found:
             return 1
     return 0
 
 
-def _stories(seeds: range, seconds: float) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+def _stories(
+    seeds: range, seconds: float, faults: tuple[str, ...], venue: SimulatedVenue | None
+) -> Iterator[tuple[str, Callable[[], list[str]]]]:
     for seed in seeds:
-        yield f"seed {seed}", lambda seed=seed: played(Wish(seed=seed, seconds=seconds))[0].breaches  # type: ignore[misc]
-    for venue in SimulatedVenue:
-        whole = killed(venue, 0)
-        yield f"fall {venue}", lambda whole=whole: whole.breaches  # type: ignore[misc]
-        for at in range(1, whole.awaits + 1, max(whole.awaits // CRASH_POINTS, 1)):
+        wish = Wish(seed=seed, seconds=seconds, faults=faults, venue=venue)
+        yield f"seed {seed}", lambda wish=wish: played(wish)[0].breaches  # type: ignore[misc]
+    whole: dict[SimulatedVenue, Told] = {}
+    for where in (venue,) if venue else tuple(SimulatedVenue):
+        yield f"fall {where}", lambda where=where: _whole(whole, where).breaches  # type: ignore[misc]
+        for share in range(CRASH_POINTS):
             yield (
-                f"crash point {at} {venue}",
-                lambda at=at, venue=venue, whole=whole: wrongs(killed(venue, at), whole),  # type: ignore[misc]
-            )
+                f"crash point {share} of {CRASH_POINTS} {where}",
+                lambda where=where, share=share: _crashed(whole, where, share),
+            )  # type: ignore[misc]
+
+
+def _whole(known: dict[SimulatedVenue, Told], venue: SimulatedVenue) -> Told:
+    if venue not in known:
+        known[venue] = killed(venue, 0)
+    return known[venue]
+
+
+def _crashed(known: dict[SimulatedVenue, Told], venue: SimulatedVenue, share: int) -> list[str]:
+    whole = _whole(known, venue)
+    at = 1 + share * max(whole.awaits - 1, 0) // CRASH_POINTS
+    return wrongs(killed(venue, at), whole)
 
 
 def _breaches(play: Callable[[], list[str]]) -> list[str]:
