@@ -102,7 +102,7 @@ def _lines(account: AccountName, day: _Day) -> Iterator[str]:
     unprotected = sum(not seen.protected for seen in view.positions)
     held = _many(len(view.positions), "position")
     yield f"{account}: {view.condition}, {view.mode}, {held}" + (
-        f", {unprotected} of them unprotected" * bool(unprotected)
+        f", {unprotected} of them unprotected" if unprotected else ""
     )
     yield f"  equity {_money(view.equity)} {view.currency}{_change(day, view)}"
     if day.nearest is not None and is_value(day.nearest[0]):
