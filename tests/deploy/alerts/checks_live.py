@@ -118,8 +118,12 @@ async def scene(home: Path) -> AsyncIterator[Scene]:
         guard = await RunningGuard.start(config, environ)
         closing.push_async_callback(guard.stop)
         other = await closing.enter_async_context(desks[DOWN].guard(POLICY))
-        await guard.protected(len(PLACES) + 1, within_s=60)
-        await other.protected(1, within_s=60)
+        for each, positions in ((guard, len(PLACES) + 1), (other, 1)):
+            try:
+                await each.protected(positions, within_s=60)
+            except AssertionError as error:
+                error.add_note("\n".join(each.lines[-60:]))
+                raise
         targets = [each.url.removeprefix("http://") for each in (guard, other)]
         running = await closing.enter_async_context(stack(home, targets))
         yield Scene(desks=desks, guard=guard, other=other, stack=running)
