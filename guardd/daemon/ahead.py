@@ -6,7 +6,6 @@ long as a position's figures are those it was solved from and every comparison a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from guardd.model.facts import RuleAhead
@@ -15,8 +14,9 @@ from guardd.model.names import MarginMode, PositionKey, RuleName
 from guardd.model.reading import Absent, Reading
 from guardd.model.state import AccountState
 from guardd.policy.crossings import UNMOVED_BY_MARK
-from guardd.policy.explain import NextRule, rules_ahead, view_of
+from guardd.policy.explain import rules_ahead, view_of
 from guardd.policy.language import Metric, Policy, compared
+from guardd.policy.view import View
 from guardd.policy.watch import Solved
 from guardd.risk.assess import PositionRisk
 
@@ -31,9 +31,7 @@ _BY_THEMSELVES: Final = UNMOVED_BY_MARK - {Metric.LEVERAGE}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    rules: tuple[NextRule, ...]
-    mark: Decimal | None
-    """The mark they were solved at. A rule that acts there is true already: its mark is the present one, whatever that is."""
+    rules: tuple[RuleAhead, ...]
     basis: tuple[object, ...]
     since_ns: int
 
@@ -54,30 +52,23 @@ class Ahead:
         for key in due:
             view = view_of(policy, self._state, key, now)
             self._found[key] = _Found(
-                rules=rules_ahead(view) if view is not None else (),
-                mark=view.risk.mark if view is not None else None,
+                rules=_rules(view) if view is not None else (),
                 basis=self._basis(key, solved.get(key)),
                 since_ns=now.mono_ns,
             )
 
     def of(self, risk: PositionRisk) -> tuple[RuleName | None, Reading]:
         """The rule that comes next for this position and its mark; none where no rule does, or it wasn't looked for yet."""
-        first = next(iter(self.all_of(risk)), None)
-        return (None, Absent.NONE) if first is None else (first.rule, first.at_mark_price)
-
-    def all_of(self, risk: PositionRisk) -> tuple[RuleAhead, ...]:
-        """Every rule that a move of this position's mark makes act, the next one first."""
         found = self._found.get(risk.key)
-        if found is None:
-            return ()
-        return tuple(
-            RuleAhead(
-                rule=each.rule,
-                at_mark_price=risk.mark if each.at_mark_price == found.mark else each.at_mark_price,
-                is_true=each.at_mark_price == found.mark,
-            )
-            for each in found.rules
-        )
+        if found is None or not found.rules:
+            return None, Absent.NONE
+        first = found.rules[0]
+        return first.rule, risk.mark if first.is_true else first.at_mark_price
+
+    def all_of(self, key: PositionKey) -> tuple[RuleAhead, ...]:
+        """Every rule that a move of this position's mark makes act, the next one first; as solved, so it costs nothing."""
+        found = self._found.get(key)
+        return found.rules if found is not None else ()
 
     def forget(self, key: PositionKey) -> None:
         self._found.pop(key, None)
@@ -105,3 +96,11 @@ class Ahead:
     def _since_ns(self, key: PositionKey) -> int:
         found = self._found.get(key)
         return found.since_ns if found is not None else 0
+
+
+def _rules(view: View) -> tuple[RuleAhead, ...]:
+    mark = view.risk.mark
+    return tuple(
+        RuleAhead(rule=each.rule, at_mark_price=each.at_mark_price, is_true=each.at_mark_price == mark)
+        for each in rules_ahead(view)
+    )

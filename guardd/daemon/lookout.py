@@ -144,7 +144,10 @@ class Lookout:
             covered = cover(self._state, held, risk, wanted=wish.wanted if wish is not None else (), now=now)
             self._count_unprotected(key, protected=covered.protected, passed_s=passed_s)
             next_rule, next_rule_at = self._ahead.of(risk)
-            seen[key] = Seen(risk=risk, cover=covered, next_rule=next_rule, next_rule_at=next_rule_at)
+            rules_ahead = self._ahead.all_of(key)
+            seen[key] = Seen(
+                risk=risk, cover=covered, next_rule=next_rule, next_rule_at=next_rule_at, rules_ahead=rules_ahead
+            )
             alarms.extend(self._alarms(key, risk, covered, hands, now))
         self._forget()
         marks = {key.symbol: risk.mark for key, risk in self.risks.items()}

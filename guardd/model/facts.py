@@ -158,7 +158,8 @@ class RestingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleAhead:
-    """A rule that a move of the mark makes act, and the first mark at which it does: the present one where it is true already."""
+    """A rule that a move of the mark makes act, and the first mark at which it does. One that is true acts at any: its mark is
+    the one it was solved at."""
 
     rule: RuleName
     at_mark_price: Decimal

@@ -92,13 +92,13 @@ def test_every_rule_that_the_mark_makes_act_is_told_the_next_one_first() -> None
     there = guarded(policy, LONG)
     bench = Bench(policy, there)
     bench.look()
-    assert [(each.rule, each.at_mark_price, each.is_true) for each in bench.ahead.all_of(bench.risk())] == [
+    assert [(each.rule, each.at_mark_price, each.is_true) for each in bench.ahead.all_of(key())] == [
         ("near", D("85499.9"), False),
         ("far", D("82799.9"), False),
     ]
     there.frame("85000", BTC)
     bench.look(after_s=2, solved=watch(policy, there.state, now=there.now))
-    assert [(each.rule, each.at_mark_price, each.is_true) for each in bench.ahead.all_of(bench.risk())] == [
+    assert [(each.rule, each.at_mark_price, each.is_true) for each in bench.ahead.all_of(key())] == [
         ("near", D("85000"), True),
         ("far", D("82799.9"), False),
     ]
