@@ -8,7 +8,7 @@ from typing import TypeAlias
 from guardd.http.recent import Entry, Recent
 from guardd.model.account import AccountCondition
 from guardd.model.event import BlockKind, StreamName
-from guardd.model.facts import AccountView, BlockChanged, Fact, PositionView, RestingView, RuleAhead, StreamChanged
+from guardd.model.facts import AccountView, BlockChanged, Fact, PositionView, RestingView, StreamChanged
 from guardd.model.names import AccountName
 from guardd.model.reading import Reading, is_value
 
@@ -180,10 +180,14 @@ def _position(seen: PositionView) -> Json:
 
 
 def _rules(seen: PositionView) -> Json:
-    """Every rule with a mark at which it acts, the next one first."""
-    rules: tuple[RuleAhead, ...] = seen.rules_ahead
+    """Every rule with a mark at which it acts, the next one first; one that is true acts at the present mark."""
     return [
-        {"name": each.rule, "at_mark_price": _decimal(each.at_mark_price), "is_true": each.is_true} for each in rules
+        {
+            "name": each.rule,
+            "at_mark_price": _text(seen.mark_price) if each.is_true else _decimal(each.at_mark_price),
+            "is_true": each.is_true,
+        }
+        for each in seen.rules_ahead
     ]
 
 

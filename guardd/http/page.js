@@ -1,6 +1,7 @@
 const SILENT_MS = 12000; // a picture comes every 5 s though nothing changed
 const AGAIN_MS = 3000;
 const OLD_MS = 10000;
+const SHOWN = 8;
 const SVG = "http://www.w3.org/2000/svg";
 const STATE = { live: "good", starting: "warn", stale: "warn", blocked: "warn", halted: "warn", parked: "bad" };
 const SEVERITY = { info: "", warning: "warn", critical: "bad" };
@@ -12,9 +13,10 @@ const NEVER = "–";
 const minus = (text) => text.replace("-", "−");
 const isKnown = (text) => text !== null && text !== undefined;
 
-function exact(text) {
-  const [whole, part] = text.split(".");
-  return minus(whole.replace(/\B(?=(\d{3})+$)/g, ",") + (part ? "." + part : ""));
+function exact(text, places = 0) {
+  const [whole, part = ""] = text.split(".");
+  const shown = part.padEnd(places, "0");
+  return minus(whole.replace(/\B(?=(\d{3})+$)/g, ",") + (shown ? "." + shown : ""));
 }
 
 function money(text, currency = "", signDisplay = "auto") {
@@ -110,9 +112,9 @@ function rulesOf(position) {
   return isKnown(position.next_rule?.at_mark_price) ? [{ ...position.next_rule, is_true: false }] : [];
 }
 
-const ROW = 38; // units: 1.9em
+const ROW = 38; // units: 1.9em, 20 to an em
 const AXIS = 14;
-const SPREAD = 90;
+const SPREAD = 70;
 
 function axis(found) {
   const height = found.length * ROW;
@@ -125,7 +127,7 @@ function axis(found) {
   picture.append(...zones(found, at));
   found.forEach((level, index) => {
     const y = at(level), row = (index + 0.5) * ROW;
-    picture.append(draw("path", { class: "lead " + level.kind, d: "M" + (AXIS + 9) + " " + y + " C 60 " + y + " 50 " + row + " " + (SPREAD - 4) + " " + row }));
+    picture.append(draw("path", { class: "lead " + level.kind, d: "M" + (AXIS + 9) + " " + y + " C 48 " + y + " 42 " + row + " " + (SPREAD - 4) + " " + row }));
     picture.append(level.kind === "mark"
       ? draw("circle", { cx: AXIS, cy: y, r: 8 })
       : draw("line", { class: "tick " + level.kind, x1: AXIS - 9, x2: AXIS + 9, y1: y, y2: y }));
@@ -146,6 +148,7 @@ function zones(found, at) {
 
 function priceTable(position, found) {
   const mark = Number(position.mark_price);
+  const places = Math.max(...found.map((level) => (level.price.split(".")[1] ?? "").length));
   const away = (level) => {
     if (!isKnown(position.mark_price)) return "unknown";
     return level.kind === "mark" ? "" : percent(Number(level.price) / mark - 1, "exceptZero");
@@ -155,7 +158,7 @@ function priceTable(position, found) {
     make("thead", {}, make("tr", {}, ...["Level", "Price", "From mark"].map((name) => make("th", { scope: "col" }, name)))),
     make("tbody", {}, ...found.map((level) => make("tr", { class: level.kind },
       make("th", { scope: "row", title: level.name }, level.name),
-      make("td", {}, exact(level.price)),
+      make("td", {}, exact(level.price, places)),
       make("td", {}, away(level))))));
 }
 
@@ -200,7 +203,8 @@ function drawdowns(account) {
 
 function troubles(account, now) {
   const told = [];
-  if (account.state_reason) told.push(["warn", account.state_reason]);
+  const isExplained = account.state === "blocked" && account.blocks?.length;
+  if (account.state_reason && !isExplained) told.push([account.state === "parked" ? "bad" : "warn", account.state_reason]);
   for (const block of account.blocks ?? []) {
     const left = Math.max(0, Math.round((block.until_ms - now) / 1000));
     told.push(["warn", "Held back by " + (BLOCK[block.kind] ?? block.kind) + " until " + clock(block.until_ms) + ", " + left + " s from now."]);
@@ -275,8 +279,8 @@ function entryItem(entry) {
       make("span", { class: "tag " + kind }, what(entry)),
       where ? make("span", {}, where) : null),
     make("p", {}, entry.reason),
-    notes.length ? make("p", { class: "faint" }, notes.join(", ")) : null,
-    entry.id ? make("p", { class: "faint" }, make("code", {}, "guardd journal why " + entry.id)) : null);
+    notes.length ? make("p", { class: "faint" }, notes.join("; ")) : null,
+    entry.id ? make("p", { class: "faint" }, make("code", {}, entry.id)) : null);
 }
 
 // Spoken: changes that matter, once each.
@@ -332,7 +336,10 @@ function show(status) {
   alarm(quiet ? "The guard is not at work: " + status.silent + "." : "");
   patchChildren(byId("accounts"), status.accounts.map((account) => accountCard(account, status.at_ms)));
   const entries = status.recent ?? [];
-  patchChildren(byId("recent"), entries.length ? entries.map(entryItem) : [make("li", { class: "faint" }, "Nothing was decided yet.")]);
+  const items = entries.map(entryItem);
+  patchChildren(byId("recent"), items.length ? items.slice(0, SHOWN) : [make("li", { class: "faint" }, "Nothing was decided yet.")]);
+  patchChildren(byId("older"), items.slice(SHOWN));
+  byId("older").parentElement.hidden = items.length <= SHOWN;
   byId("foot").textContent = "guardd " + status.version + ", policy " + status.policy_digest.slice(0, 12);
   document.title = (bare ? "(" + bare + " unprotected) " : "") + "guardd";
   speak(status);

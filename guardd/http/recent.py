@@ -11,7 +11,7 @@ from guardd.model.intent import Stage
 from guardd.model.names import AccountName, PositionKey, Severity
 from guardd.model.outcome import Accepted, Outcome, Rejected, Unknown
 
-KEPT: Final = 60
+KEPT: Final = 80
 """A night of edges, and a page that a telephone still lays out at once. Everything is in the journal."""
 TEXT_LETTERS_MAX: Final = 400
 
@@ -36,95 +36,105 @@ class Entry:
     number: int
     at_ms: int
     account: AccountName | None
-    key: PositionKey | None
-    kind: What
-    severity: Severity
-    rule: str
-    action: str
-    stage: str
-    reason: str
-    detail: str
-    id: str
+    key: PositionKey | None = None
+    kind: What = What.TOLD
+    severity: Severity = Severity.INFO
+    rule: str = ""
+    action: str = ""
+    stage: str = ""
+    reason: str = ""
+    detail: str = ""
+    id: str = ""
     """By which `guardd journal why` finds it; empty where that knows of none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    number: int
+    at_ms: int
+    fact: IntentStaged | Refused | RuleFired | Said
 
 
 @dataclass(slots=True, kw_only=True)
 class Recent:
-    """A listener that keeps the latest `KEPT` entries; a decision that comes to another stage stays one entry."""
+    """A listener that keeps the latest `KEPT` facts of these kinds. It hears some before an order leaves, so it only keeps them:
+    sentences are made for those who read."""
 
     now_ms: Callable[[], int]
-    _entries: OrderedDict[str, Entry] = field(default_factory=OrderedDict)
+    _heard: OrderedDict[str, _Heard] = field(default_factory=OrderedDict)
     _number: int = 0
 
     def __call__(self, fact: Fact, /) -> bool:
-        """True when it was worth an entry."""
+        """True when it was worth keeping. A decision that comes to another stage takes the place of what it was."""
         match fact:
-            case IntentStaged():
-                self._staged(fact)
-            case Refused(account=account, key=key, rule=rule, action=action, why=why):
-                entry = self._entry(account, key, What.REFUSED, Severity.WARNING, why, rule=rule, action=action)
-                self._keep(f"refused/{key}/{rule}/{action}", entry)
-            case RuleFired(account=account, key=key, rule=rule, text=text):
-                entry = self._entry(account, key, What.RULE, Severity.INFO, text, rule=rule)
-                self._keep(f"rule/{account}/{key}/{rule}", entry)
-            case Said(account=account, severity=severity, edge=edge, text=text) if _adds(severity, edge):
-                entry = self._entry(account, None, What.TOLD, severity, text)
-                self._keep(f"told/{account}/{edge}", replace(entry, at_ms=fact.at.wall_ms))
+            case IntentStaged(intent=intent):
+                self._keep(intent.id, intent.decided.wall_ms, fact)
+            case Refused(key=key, rule=rule, action=action):
+                self._keep(f"refused/{key}/{rule}/{action}", self.now_ms(), fact)
+            case RuleFired(account=account, key=key, rule=rule):
+                self._keep(f"rule/{account}/{key}/{rule}", self.now_ms(), fact)
+            case Said(account=account, edge=edge, at=at) if _adds(fact):
+                self._keep(f"told/{account}/{edge}", at.wall_ms, fact)
             case _:
                 return False
         return True
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """The newest first."""
-        return tuple(reversed(self._entries.values()))
-
-    def _staged(self, fact: IntentStaged) -> None:
-        intent = fact.intent
-        severity = _SEVERITY.get(fact.stage, Severity.INFO)
-        entry = self._entry(
-            fact.account, intent.key, What.DECISION, severity, intent.reason, rule=intent.rule, action=intent.action
-        )
-        detail = fact.detail or _came_of(fact.outcome)
-        self._keep(
-            f"decision/{intent.id}",
-            replace(
-                entry, at_ms=intent.decided.wall_ms, stage=fact.stage.value, detail=_cut(detail), id=str(intent.id)
-            ),
+        """The newest first. A decision, the rule that led to it and what was told of it say the same: they are one entry."""
+        found = [_entry(heard) for heard in reversed(self._heard.values())]
+        decided = {_said(each) for each in found if each.kind is What.DECISION}
+        ruled = {_said(each) for each in found if each.kind is What.RULE}
+        told = {_said(each): each.severity for each in found if each.kind is What.TOLD}
+        return tuple(
+            replace(each, severity=told.get(_said(each), each.severity)) if each.kind is What.RULE else each
+            for each in found
+            if not (each.kind is What.RULE and _said(each) in decided)
+            and not (each.kind is What.TOLD and _said(each) in decided | ruled)
         )
 
-    def _entry(
-        self,
-        account: AccountName | None,
-        key: PositionKey | None,
-        kind: What,
-        severity: Severity,
-        reason: str,
-        *,
-        rule: str = "",
-        action: str = "",
-    ) -> Entry:
+    def _keep(self, name: str, at_ms: int, fact: IntentStaged | Refused | RuleFired | Said) -> None:
         self._number += 1
-        return Entry(
-            number=self._number,
-            at_ms=self.now_ms(),
-            account=account,
-            key=key,
-            kind=kind,
-            severity=severity,
-            rule=rule,
-            action=action,
-            stage="",
-            reason=_cut(reason),
-            detail="",
-            id="",
-        )
+        self._heard.pop(name, None)
+        self._heard[name] = _Heard(number=self._number, at_ms=at_ms, fact=fact)
+        while len(self._heard) > KEPT:
+            self._heard.popitem(last=False)
 
-    def _keep(self, name: str, entry: Entry) -> None:
-        self._entries.pop(name, None)
-        self._entries[name] = entry
-        while len(self._entries) > KEPT:
-            self._entries.popitem(last=False)
+
+def _entry(heard: _Heard) -> Entry:
+    plain = Entry(number=heard.number, at_ms=heard.at_ms, account=heard.fact.account)
+    match heard.fact:
+        case IntentStaged(intent=intent, stage=stage, outcome=outcome, detail=detail):
+            return replace(
+                plain,
+                key=intent.key,
+                kind=What.DECISION,
+                severity=_SEVERITY.get(stage, Severity.INFO),
+                rule=intent.rule,
+                action=intent.action.value,
+                stage=stage.value,
+                reason=_cut(intent.reason),
+                detail=_cut(detail or _came_of(outcome)),
+                id=intent.id,
+            )
+        case Refused(key=key, rule=rule, action=action, why=why):
+            return replace(
+                plain,
+                key=key,
+                kind=What.REFUSED,
+                severity=Severity.WARNING,
+                rule=rule,
+                action=action.value,
+                reason=_cut(why),
+            )
+        case RuleFired(key=key, rule=rule, text=text):
+            return replace(plain, key=key, kind=What.RULE, rule=rule, reason=_cut(text))
+        case Said(severity=severity, text=text):
+            return replace(plain, severity=severity, reason=_cut(text))
+
+
+def _said(entry: Entry) -> tuple[AccountName | None, str]:
+    return entry.account, entry.reason
 
 
 _SEVERITY: Final[dict[Stage, Severity]] = {
@@ -134,12 +144,11 @@ _SEVERITY: Final[dict[Stage, Severity]] = {
     Stage.VOID: Severity.WARNING,
     Stage.FAILED: Severity.CRITICAL,
 }
-_TOLD_BY_A_FACT: Final = ("refused/",)
-"""What comes as a fact of its own as well."""
 
 
-def _adds(severity: Severity, edge: str) -> bool:
-    return severity is not Severity.INFO and not edge.startswith(_TOLD_BY_A_FACT)
+def _adds(said: Said) -> bool:
+    """It isn't told by a fact of its own as well."""
+    return said.severity is not Severity.INFO and not said.edge.startswith("refused/")
 
 
 def _came_of(outcome: Outcome | None) -> str:
