@@ -1,18 +1,18 @@
 """`guardd journal …`: what was decided, why, what became of it, and whether the chain holds. Reads beside a running daemon."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Final, assert_never, cast
 
 import typer
 from rich.text import Text
 
 from guardd.cli.exits import Exit, guarded, talk
 from guardd.cli.given import AccountOption, ConfigOption, JsonOption, settings_from
-from guardd.cli.show import NOTHING, Json, local_time, print_json, print_line, print_table, utc_time
+from guardd.cli.show import NOTHING, Json, local_time, print_json, print_table, utc_time
+from guardd.cli.why import print_why, why_json
 from guardd.journal.entry import Record, RecordKind
 from guardd.journal.reading import ChainVerdict, JournalReader, Story
-from guardd.model.intent import Intent
 
 group = typer.Typer(no_args_is_help=True, help="Read what the guard decided, and why.")
 TEXT_MAX: Final = 140
@@ -70,10 +70,14 @@ def _why(config: Path | None, subject: str, *, as_json: bool) -> int:
         talk().print(Text(text + "`guardd journal list` shows ids"))
         return Exit.FAILED
     if as_json:
-        print_json(_story_json(story))
+        print_json(why_json(story, {record.id: _record_json(record) for record in _all_of(story)}))
     else:
-        _print_story(story)
+        print_why(story, {record.id: _text_of(record) for record in _all_of(story)})
     return Exit.DONE
+
+
+def _all_of(story: Story) -> tuple[Record, ...]:
+    return (*story.records, *story.rules, *story.fills)
 
 
 def _verify(config: Path | None, *, as_json: bool) -> int:
@@ -134,10 +138,20 @@ def _text_of(record: Record) -> str:
             return f"the day's high of {water.get('currency')} is {high if high is not None else 'not known yet'}"
         case RecordKind.PRUNED:
             return f"cut off up to record {body.get('seq')}"
+        case RecordKind.FILL:
+            return _fill_text(_mapping(body.get("fill")))
+        case _:
+            assert_never(record.kind)
 
 
 def _intent_text(intent: Mapping[str, object]) -> str:
     return f"{intent.get('action')} by {intent.get('rule')}: {intent.get('reason')}"
+
+
+def _fill_text(fill: Mapping[str, object]) -> str:
+    won = fill.get("realized_pnl")
+    realised = f", realised {won} {fill.get('currency')} before fees" if won is not None else ""
+    return f"{fill.get('how')} {fill.get('size')} at {fill.get('price')} (order {fill.get('order_id')}){realised}"
 
 
 def _outcome_text(outcome: object) -> str:
@@ -174,43 +188,4 @@ def _verdict_json(verdict: ChainVerdict) -> Json:
         "pruned_before": verdict.pruned_before,
         "holds": verdict.problem is None,
         "problem": verdict.problem,
-    }
-
-
-# One story
-
-
-def _print_story(story: Story) -> None:
-    if story.intent is not None:
-        _print_intent(story.intent)
-    _print_records("what the rules did before it", story.rules)
-    _print_records("what became of it" if story.intent is not None else f"episode {story.subject}", story.records)
-
-
-def _print_intent(intent: Intent) -> None:
-    print_line(f"{intent.id}: {intent.action} of {intent.key}", style="bold")
-    print_line(f"rule {intent.rule}, step {intent.step} of episode {intent.episode}")
-    print_line(f"because {intent.reason}")
-    print_line(f"decided {local_time(intent.decided.wall_ms)}; {intent.quantity_before} contracts were held")
-    print_line(f"write {intent.write}")
-    if intent.inputs:
-        print_table("figures it was decided on", ("figure", "value"), list(intent.inputs))
-
-
-def _print_records(title: str, records: Sequence[Record]) -> None:
-    if records:
-        rows = [(local_time(record.at_ms), record.kind, _text_of(record)) for record in records]
-        print_table(title, ("time", "kind", "what"), rows)
-
-
-def _story_json(story: Story) -> Json:
-    intent = story.intent
-    return {
-        "subject": story.subject,
-        "rule": intent.rule if intent is not None else None,
-        "action": intent.action.value if intent is not None else None,
-        "reason": intent.reason if intent is not None else None,
-        "inputs": dict(intent.inputs) if intent is not None else {},
-        "records": [_record_json(record) for record in story.records],
-        "rules": [_record_json(record) for record in story.rules],
     }

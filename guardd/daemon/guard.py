@@ -11,6 +11,7 @@ from typing import Final
 from guardd.clock import Clock
 from guardd.config import Mode
 from guardd.daemon.agenda import Agenda
+from guardd.daemon.fills import Fills
 from guardd.daemon.gate import condition, waits_for
 from guardd.daemon.hands import NO_BOUNDS, Hands
 from guardd.daemon.inbox import Inbox
@@ -111,6 +112,7 @@ class Guard:
             spawn=spawn,
             listener=listener,
         )
+        self._fills = Fills(state=state, journal=journal)
         self.view: AccountView | None = None
         self._policy = policy
         self._journal = journal
@@ -175,6 +177,7 @@ class Guard:
     def absorb(self, event: Event) -> None:
         """Fold an event now; what follows from it is decided when the inbox is read next."""
         folded = fold(self.state, event)
+        self._fills.heard(event)
         changed = True
         if folded.everything and not isinstance(event, OperatorSpoke):
             changed = self._agenda.compare()

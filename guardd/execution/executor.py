@@ -276,7 +276,12 @@ class Executor:
 
     def _end(self, intent: Intent, finding: Finding) -> None:
         self._move(
-            intent, finding.stage, filled=_filled(intent, finding), order_id=finding.order_id, detail=finding.detail
+            intent,
+            finding.stage,
+            filled=_filled(intent, finding),
+            order_id=finding.order_id,
+            detail=finding.detail,
+            average_price=finding.average_price,
         )
 
     def _end_unknown(self, intent: Intent, finding: Finding) -> None:
@@ -301,6 +306,7 @@ class Executor:
         order_id: OrderId | None = None,
         filled: Decimal | None = None,
         detail: str = "",
+        average_price: Decimal | None = None,
     ) -> None:
         moved = IntentMoved(
             at=self._clock.now(),
@@ -310,6 +316,7 @@ class Executor:
             order_id=order_id,
             filled=filled,
             detail=detail,
+            average_price=average_price,
         )
         if stage is not Stage.DECIDED:
             self._journal.note(moved)

@@ -62,6 +62,7 @@ class Finding:
     stage: Stage
     detail: str
     filled: Decimal | None = None
+    average_price: Decimal | None = None
     order_id: OrderId | None = None
     final: bool = False
     """Looking again can't change it."""
@@ -266,6 +267,7 @@ def _filled(report: OrderReport, write: CloseAtMarket) -> Finding:
         stage=Stage.VERIFIED,
         detail=f"filled {report.filled} of {write.size}{price}",
         filled=report.filled,
+        average_price=report.average_price,
         order_id=report.order_id,
     )
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from guardd.model.event import IntentMoved
+from guardd.model.fill import Fill
 from guardd.model.highwater import HighWater
 from guardd.model.instant import Instant
 from guardd.model.intent import Intent, Stage
@@ -77,6 +78,10 @@ class Journal(Protocol):
 
     def note_high_water(self, account: AccountName, water: HighWater, at: Instant) -> None:
         """A balance's high of the day and what it is measured from: a restart on that day goes on from there."""
+        ...
+
+    def note_fill(self, fill: Fill, at: Instant) -> None:
+        """What a closing order realised, ours or not: for `journal why`."""
         ...
 
     async def recall(self, account: AccountName) -> Memory: ...

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from guardd.journal.canonical import Json, encoded
 from guardd.model.event import IntentMoved
+from guardd.model.fill import Fill
 from guardd.model.highwater import HighWater
 from guardd.model.instant import Instant
 from guardd.model.intent import CancelOrder, Intent, Stage
@@ -23,6 +24,7 @@ class RecordKind(StrEnum):
     RULE = "rule"
     HIGH_WATER = "high_water"
     PRUNED = "pruned"
+    FILL = "fill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,12 @@ class HighWaterNoted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FillNoted:
+    fill: Fill
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PruneNoted:
     """The chain was cut behind record `seq`, whose hash is `hash`."""
 
@@ -93,7 +101,7 @@ class PruneNoted:
 MEANT_AGAIN: Final = frozenset({Stage.VOID, Stage.REFUSED, Stage.REJECTED})
 """Stages in which an intent certainly did not happen, so that it may be meant again under its id. One that was void keeps its id
 through later rejections: its first request may still arrive, and only the same id lets the venue take one of the two (I7)."""
-Entry: TypeAlias = Meant | Moved | EpisodeNoted | WordNoted | RuleNoted | HighWaterNoted | PruneNoted
+Entry: TypeAlias = Meant | Moved | EpisodeNoted | WordNoted | RuleNoted | HighWaterNoted | FillNoted | PruneNoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +133,8 @@ def line_of(entry: Entry) -> Line:
             return _line(key.account, RecordKind.RULE, episode_id, at, body)
         case HighWaterNoted(account=account, water=water, at=at):
             return _line(account, RecordKind.HIGH_WATER, water.currency, at, {"water": encoded(water)})
+        case FillNoted(fill=fill, at=at):
+            return _line(fill.key.account, RecordKind.FILL, fill.episode, at, {"fill": encoded(fill)})
         case PruneNoted(account=account, seq=seq, hash=cut, at=at):
             return _line(account, RecordKind.PRUNED, str(seq), at, {"seq": seq, "hash": cut})
 

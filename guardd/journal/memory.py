@@ -10,6 +10,7 @@ from guardd.journal.base import Memory, Remembered
 from guardd.journal.entry import MEANT_AGAIN, after_word, already_journalled, makes_order, order_id_of
 from guardd.journal.recollection import memory_of
 from guardd.model.event import IntentMoved
+from guardd.model.fill import Fill
 from guardd.model.highwater import HighWater
 from guardd.model.instant import Instant
 from guardd.model.intent import Intent, Stage
@@ -30,6 +31,7 @@ class MemoryJournal:
         self.words: list[tuple[AccountName, str, str, Instant]] = []
         self.rules: list[tuple[PositionKey, EpisodeId, RuleName, str, Instant]] = []
         self.waters: list[tuple[AccountName, HighWater, Instant]] = []
+        self.fills: list[tuple[Fill, Instant]] = []
         self.failure: str | None = None
         self.closed = False
         self._now = now
@@ -86,6 +88,10 @@ class MemoryJournal:
     def note_high_water(self, account: AccountName, water: HighWater, at: Instant) -> None:
         self._open()
         self.waters.append((account, water, at))
+
+    def note_fill(self, fill: Fill, at: Instant) -> None:
+        self._open()
+        self.fills.append((fill, at))
 
     async def recall(self, account: AccountName) -> Memory:
         self._open()

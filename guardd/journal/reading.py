@@ -13,7 +13,7 @@ from guardd.journal.entry import Record, RecordKind
 from guardd.journal.sqlite import FILE_NAME
 from guardd.journal.statements import migrations, statements
 from guardd.journal.store import GENESIS, link, told_as_journal_error
-from guardd.model.intent import Intent
+from guardd.model.intent import CancelOrder, Intent, ModifyProtection
 from guardd.model.names import AccountName
 
 HIGHEST: Final = "\U0010ffff"
@@ -27,7 +27,11 @@ class Story:
     intent: Intent | None
     records: tuple[Record, ...]
     rules: tuple[Record, ...]
-    """What the rules of that episode did up to the intent."""
+    """What the rules of that episode did up to the intent: what fired, what was held back or refused."""
+    fills: tuple[Record, ...] = ()
+    """Closing orders that came of it: its own order's, or that of the stop it placed. Of an episode: all of them."""
+    armed_by: Record | None = None
+    """The last CONFIRM before the intent: it names the policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +104,30 @@ class JournalReader:
             records = self._about(subject)
         intent = next((_intent(record) for record in records if "intent" in record.body), None)
         if intent is None:
-            return Story(subject=subject, intent=None, records=records, rules=())
+            fills = tuple(record for record in records if record.kind is RecordKind.FILL)
+            return Story(subject=subject, intent=None, records=records, rules=(), fills=fills)
         rows = self._rows("rule_before", {"subject": intent.episode, "id": records[-1].id})
         return Story(
-            subject=subject, intent=intent, records=records, rules=tuple(reversed([_record(row) for row in rows]))
+            subject=subject,
+            intent=intent,
+            records=records,
+            rules=tuple(reversed([_record(row) for row in rows])),
+            fills=self._fills_of(intent, records),
+            armed_by=next(
+                (_record(row) for row in self._rows("armed_before", {"account": intent.account, "id": records[0].id})),
+                None,
+            ),
         )
+
+    def _fills_of(self, intent: Intent, records: tuple[Record, ...]) -> tuple[Record, ...]:
+        """A stop that was placed fires as another order, which names it; a close is told by its own id."""
+        orders = {str(record.body["order_id"]) for record in records if record.body.get("order_id")}
+        if isinstance(intent.write, ModifyProtection):
+            orders.add(intent.write.order_id)
+        if isinstance(intent.write, CancelOrder):
+            return ()
+        told = [_record(row) for row in self._rows("fills", {"subject": intent.episode})]
+        return tuple(each for each in told if _is_of(each, intent, orders))
 
     def verify(self) -> tuple[ChainVerdict, ...]:
         """Follow every account's chain from its beginning and compare what was remembered of it."""
@@ -196,6 +219,11 @@ def _record(row: sqlite3.Row) -> Record:
         body=said["body"],
         hash=str(row["hash"]),
     )
+
+
+def _is_of(fill: Record, intent: Intent, orders: set[str]) -> bool:
+    told = cast(Mapping[str, object], fill.body["fill"])
+    return told["client_id"] == intent.id or str(told["order_id"]) in orders or str(told["plan_order_id"]) in orders
 
 
 def _intent(record: Record) -> Intent:

@@ -15,11 +15,12 @@ from filelock import FileLock, Timeout
 
 from guardd.errors import JournalError
 from guardd.journal.base import Memory
-from guardd.journal.entry import Entry, EpisodeNoted, HighWaterNoted, Meant, Moved, RuleNoted, WordNoted
+from guardd.journal.entry import Entry, EpisodeNoted, FillNoted, HighWaterNoted, Meant, Moved, RuleNoted, WordNoted
 from guardd.journal.store import Store, open_store
 from guardd.journal.worker import ThreadWorker, Worker
 from guardd.model.event import IntentMoved
 from guardd.model.facts import JournalWritten, Listener, Said
+from guardd.model.fill import Fill
 from guardd.model.highwater import HighWater
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.intent import Intent
@@ -110,6 +111,9 @@ class SqliteJournal:
 
     def note_high_water(self, account: AccountName, water: HighWater, at: Instant) -> None:
         self._note(HighWaterNoted(account=account, water=water, at=at))
+
+    def note_fill(self, fill: Fill, at: Instant) -> None:
+        self._note(FillNoted(fill=fill, at=at))
 
     async def flush(self) -> None:
         """Everything noted so far is durable when this returns. Raises `JournalError` when it can't be made so."""

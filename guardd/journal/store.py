@@ -20,6 +20,7 @@ from guardd.journal.entry import (
     MEANT_AGAIN,
     Entry,
     EpisodeNoted,
+    FillNoted,
     HighWaterNoted,
     Line,
     Meant,
@@ -199,7 +200,7 @@ class Store:
             case HighWaterNoted(account=account, water=water):
                 text = text_of(encoded(water))
                 self._run("append", "high_water", account=account, currency=water.currency, text=text)
-            case RuleNoted() | PruneNoted():
+            case RuleNoted() | FillNoted() | PruneNoted():
                 pass
             case _:
                 assert_never(entry)

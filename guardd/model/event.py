@@ -170,6 +170,8 @@ class IntentMoved:
     order_id: OrderId | None = None
     filled: Decimal | None = None
     detail: str = ""
+    average_price: Decimal | None = None
+    """Of what was filled, where reading back told it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from guardd.model.event import (
     PositionModeRead,
 )
 from guardd.model.facts import Fact, IntentStaged, Said
+from guardd.model.fill import Fill
 from guardd.model.fold import fold
 from guardd.model.highwater import HighWater
 from guardd.model.instant import Instant
@@ -187,6 +188,7 @@ class FakeJournal:
     def note_word(self, account: AccountName, word: str, why: str, at: Instant) -> None: ...
     def note_rule(self, key: PositionKey, episode: EpisodeId, rule: RuleName, text: str, at: Instant) -> None: ...
     def note_high_water(self, account: AccountName, water: HighWater, at: Instant) -> None: ...
+    def note_fill(self, fill: Fill, at: Instant) -> None: ...
 
     async def recall(self, account: AccountName) -> Memory:
         return EMPTY_MEMORY

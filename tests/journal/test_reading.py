@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from guardd.journal.reading import ChainVerdict, JournalReader
 from guardd.journal.sqlite import FILE_NAME, SqliteJournal
 from guardd.journal.store import RECORDS_PER_CUT, link
 from guardd.journal.worker import InlineWorker
+from guardd.model.fill import Fill
 from guardd.model.intent import Stage
-from guardd.model.names import EpisodeId, RuleName
+from guardd.model.names import EpisodeId, OrderId, RuleName
 from tests.journal.making import HEDGE, HOUR_S, MAIN, at, episode, intent, key, moved, stop
 
 DAY_S = 24 * HOUR_S
@@ -98,6 +100,37 @@ async def test_why_tells_a_refused_decision_and_an_episode(tmp_path: Path, journ
         assert of_episode is not None
         assert of_episode.intent is None
         assert [record.kind for record in of_episode.records] == [RecordKind.EPISODE]
+
+
+async def test_why_of_a_stop_tells_the_fill_of_the_order_that_it_gave_birth_to(
+    tmp_path: Path, journal: SqliteJournal
+) -> None:
+    placed, other = stop(), intent(0)
+    await journal.intend(placed)
+    await journal.intend(other)
+    journal.note(moved(placed, Stage.VERIFIED, 1, order_id="500"))
+    journal.note(moved(other, Stage.VERIFIED, 1, order_id="77"))
+    fired = Fill(
+        key=key(),
+        episode=placed.episode,
+        order_id=OrderId("800"),
+        client_id=None,
+        plan_order_id=OrderId("500"),
+        how="filled",
+        size=Decimal(3),
+        price=Decimal(90),
+        entry_price=Decimal(100),
+        realized_pnl=Decimal("-0.03"),
+        currency="USDT",
+    )
+    journal.note_fill(fired, at(5))
+    journal.note_fill(replace(fired, order_id=OrderId("77"), plan_order_id=None, client_id=other.id), at(6))
+    await journal.flush()
+    with JournalReader.open(tmp_path) as reader:
+        told = {each: reader.why(each.id) for each in (placed, other)}
+        assert [verdict.problem for verdict in reader.verify()] == [None]
+    orders = [[fill.body["fill"]["order_id"] for fill in story.fills] for story in told.values() if story]  # type: ignore[index]
+    assert orders == [["800"], ["77"]]
 
 
 def test_where_no_journal_is_the_reader_says_so(tmp_path: Path) -> None:

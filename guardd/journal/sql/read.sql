@@ -21,3 +21,10 @@ SELECT seq, at_ms, kind, subject, text, hash FROM record WHERE account = :accoun
 
 -- name: remembered
 SELECT id, stage, text FROM intent WHERE account = :account
+
+-- name: fills
+SELECT id, text, hash FROM record WHERE kind = 'fill' AND subject = :subject ORDER BY id
+
+-- name: armed_before
+SELECT id, text, hash FROM record
+WHERE kind = 'word' AND subject = 'confirm' AND account = :account AND id < :id ORDER BY id DESC LIMIT 1
