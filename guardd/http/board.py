@@ -148,8 +148,8 @@ class Board:
             if each.account != name:
                 continue
             place = (name, each.bucket)
-            most = self._most[place] = max(self._most.get(place, 0), each.calls)
-            left.append((each.calls / most if most else 0.0, each.bucket, each.calls, most))
+            most = self._most[place] = max(self._most.get(place, 1), each.calls)  # one call at least (interfaces.md 6)
+            left.append((each.calls / most, each.bucket, each.calls, most))
         return [
             {"bucket": bucket, "calls_left": calls, "calls_left_most": most} for _, bucket, calls, most in sorted(left)
         ]

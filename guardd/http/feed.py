@@ -35,6 +35,7 @@ class Feed:
     board: Board
     picture: Callable[[], dict[str, Json]]
     wait: Wait
+    write_s: float = WRITE_S
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     readers: int = 0
     _encoded: bytes = b""
@@ -87,5 +88,5 @@ class Feed:
         return self._encoded
 
     async def _write(self, response: web.StreamResponse, data: bytes) -> None:
-        async with asyncio.timeout(WRITE_S):
+        async with asyncio.timeout(self.write_s):
             await response.write(data)

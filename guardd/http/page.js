@@ -2,11 +2,11 @@ const SILENT_MS = 12000; // a picture comes every 5 s though nothing changed
 const AGAIN_MS = 3000;
 const OLD_MS = 10000;
 const SHOWN = 8;
+const LAST = "last known: ";
 const SVG = "http://www.w3.org/2000/svg";
 const STATE = { live: "good", starting: "warn", stale: "warn", blocked: "warn", halted: "warn", parked: "bad" };
 const SEVERITY = { info: "", warning: "warn", critical: "bad" };
 const BLOCK = { rate_limit: "the venue's rate limit", edge: "Cloudflare, before the venue", ban: "a ban of the venue" };
-const NEVER = "–";
 
 // Words for figures. What is shown exactly (prices, sizes) is never a float.
 
@@ -101,7 +101,7 @@ function levels(position) {
     { kind: "stop", name: "stop-loss" + (position.stop_loss?.ours === false ? ", not ours" : ""), price: position.stop_loss?.trigger_price },
     { kind: "profit", name: "take-profit" + (position.take_profit?.ours === false ? ", not ours" : ""), price: position.take_profit?.trigger_price },
     { kind: "entry", name: "entry", price: position.entry_price },
-    ...rulesOf(position).filter((rule) => !rule.is_true).map((rule) => ({ kind: "rule", name: "rule " + rule.name, price: rule.at_mark_price })),
+    ...rulesOf(position).filter((rule) => !rule.is_true).map((rule) => ({ kind: "rule", name: rule.name, price: rule.at_mark_price })),
     { kind: "mark", name: "mark", price: position.mark_price },
   ];
   return found.filter((level) => isKnown(level.price)).sort((a, b) => Number(b.price) - Number(a.price));
@@ -157,7 +157,7 @@ function priceTable(position, found) {
     make("caption", { class: "unseen" }, "Prices of " + position.symbol + " " + position.side + ", the highest first"),
     make("thead", {}, make("tr", {}, ...["Level", "Price", "From mark"].map((name) => make("th", { scope: "col" }, name)))),
     make("tbody", {}, ...found.map((level) => make("tr", { class: level.kind },
-      make("th", { scope: "row", title: level.name }, level.name),
+      make("th", { scope: "row", title: level.name }, level.kind === "rule" ? make("span", { class: "wide" }, "rule ") : null, level.name),
       make("td", {}, exact(level.price, places)),
       make("td", {}, away(level))))));
 }
@@ -178,7 +178,7 @@ function positionCard(position) {
       make("span", { class: "tag " + kind }, word),
       make("span", { class: "faint" }, position.margin_mode + (isKnown(position.leverage) ? ", " + exact(position.leverage) + "×" : ""))),
     position.protection_note ? make("p", { class: position.protected ? "faint" : "bad" }, position.protection_note) : null,
-    ...fired.map((rule) => make("p", { class: "notice warn" }, "Rule " + rule.name + " is true now.")),
+    fired.length ? make("p", { class: "notice warn" }, "True now: " + (fired.length > 1 ? "rules " : "rule ") + fired.map((rule) => rule.name).join(", ")) : null,
     figures([
       ["to liquidation", isKnown(position.distance_to_liquidation) ? percent(position.distance_to_liquidation) : "none given"],
       ["unrealised", money(position.unrealized_pnl, "", "exceptZero"), pnl < 0 ? "bad" : pnl > 0 ? "good" : ""],
@@ -271,6 +271,7 @@ function what(entry) {
 
 function entryItem(entry) {
   const where = [entry.account, entry.symbol, entry.side].filter(Boolean).join(" ");
+  const reason = entry.account && entry.reason.startsWith(entry.account + ": ") ? entry.reason.slice(entry.account.length + 2) : entry.reason;
   const kind = entry.stage === "verified" ? "good" : SEVERITY[entry.severity];
   const notes = [entry.rule ? "rule " + entry.rule : "", entry.detail && entry.detail !== entry.reason ? entry.detail : ""].filter(Boolean);
   return make("li", { "data-key": entry.id || entry.kind + entry.number },
@@ -278,7 +279,7 @@ function entryItem(entry) {
       make("time", { datetime: new Date(entry.at_ms).toISOString() }, clock(entry.at_ms)),
       make("span", { class: "tag " + kind }, what(entry)),
       where ? make("span", {}, where) : null),
-    make("p", {}, entry.reason),
+    make("p", {}, reason),
     notes.length ? make("p", { class: "faint" }, notes.join("; ")) : null,
     entry.id ? make("p", { class: "faint" }, make("code", {}, entry.id)) : null);
 }
@@ -331,9 +332,8 @@ function show(status) {
   byId("mode").replaceChildren(make("span", { class: "tag " + (status.mode === "enforce" ? "good" : "warn") }, status.mode));
   byId("summary").className = kind;
   byId("summary").textContent = text;
-  patchChildren(byId("when"), [make("span", { class: "pulse", "aria-hidden": "true" }), document.createTextNode("live, " + clock(now) + " " + offset(now))]);
-  const quiet = isKnown(status.silent);
-  alarm(quiet ? "The guard is not at work: " + status.silent + "." : "");
+  patchChildren(byId("when"), [make("span", { class: "pulse", "aria-hidden": "true" }), document.createTextNode("updated " + clock(now) + " " + offset(now))]);
+  alarm(isKnown(status.silent) ? "The guard is not at work: " + status.silent + "." : "");
   patchChildren(byId("accounts"), status.accounts.map((account) => accountCard(account, status.at_ms)));
   const entries = status.recent ?? [];
   const items = entries.map(entryItem);
@@ -358,6 +358,8 @@ function alarm(text) {
 let heard = 0;
 
 function lose() {
+  const text = byId("summary").textContent;
+  if (heard && !text.startsWith(LAST)) byId("summary").textContent = LAST + text;
   alarm("No answer from guardd" + (heard ? " since " + clock(heard) : "") + "; what stands below is old.");
   document.title = "(no answer) guardd";
 }

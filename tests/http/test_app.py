@@ -17,10 +17,12 @@ from guardd.clock import ManualClock
 from guardd.http.app import Operator, Sources, make_app, serve
 from guardd.http.board import Board, CallsLeft
 from guardd.model.account import AccountCondition
-from guardd.model.facts import AccountView
-from guardd.model.names import AccountName, Severity, Symbol
+from guardd.model.event import BlockKind, StreamName
+from guardd.model.facts import AccountView, BlockChanged, RuleAhead, StreamChanged
+from guardd.model.intent import Stage
+from guardd.model.names import AccountName, RuleName, Severity, Symbol
 from guardd.model.reading import Absent
-from tests.telemetry.making import MAIN, balance_view, position, said, unknown_position, view
+from tests.telemetry.making import MAIN, START, WHO, balance_view, position, said, staged, unknown_position, view
 
 TOKEN = "canary-token-51ce"
 HEDGE = AccountName("hedge")
@@ -177,6 +179,65 @@ async def test_halted_and_the_policy_are_told_as_they_are_now(client: TestClient
     assert status["accounts"][0]["unguarded"] == [{"symbol": "BTCUSD", "reason": "inverse contract"}]
 
 
+async def test_every_rule_that_a_move_of_the_mark_makes_act_is_told_with_its_price(
+    client: TestClient, heard: Heard
+) -> None:
+    near = RuleAhead(rule=RuleName("trim"), at_mark_price=Decimal("85000.0"), is_true=False)
+    now = RuleAhead(rule=RuleName("warn"), at_mark_price=Decimal("89000.0"), is_true=True)
+    heard.board(view(position(rules_ahead=(now, near))))
+    told = (await (await client.get("/status")).json())["accounts"][0]["positions"][0]
+    assert told["rules"] == [
+        {"name": "warn", "at_mark_price": told["mark_price"], "is_true": True},
+        {"name": "trim", "at_mark_price": "85000.0", "is_true": False},
+    ]
+
+
+async def test_what_is_left_of_each_budget_is_told_beside_the_most_that_was_seen(
+    client: TestClient, heard: Heard
+) -> None:
+    """The scarcest first; a budget of one call that was spent before anybody looked is one of nothing."""
+    heard.left.append(CallsLeft(account=MAIN, bucket="orders/uid", calls=20))
+    await client.get("/status")
+    heard.left = [
+        CallsLeft(account=MAIN, bucket="positions/uid", calls=6),
+        CallsLeft(account=MAIN, bucket="orders/uid", calls=2),
+        CallsLeft(account=MAIN, bucket="mode/key", calls=0),
+    ]
+    accounts = (await (await client.get("/status")).json())["accounts"]
+    assert accounts[0]["budgets"] == [
+        {"bucket": "mode/key", "calls_left": 0, "calls_left_most": 1},
+        {"bucket": "orders/uid", "calls_left": 2, "calls_left_most": 20},
+        {"bucket": "positions/uid", "calls_left": 6, "calls_left_most": 7},
+    ]
+    assert accounts[1]["budgets"] == []
+
+
+async def test_a_block_is_told_until_its_moment_has_passed(client: TestClient, heard: Heard) -> None:
+    now_ms = heard.clock.now().wall_ms
+    heard.board(BlockChanged(**WHO, kind=BlockKind.EDGE, until_ms=now_ms + 30_000))
+    heard.board(BlockChanged(**WHO, kind=BlockKind.BAN, until_ms=0))
+    account = (await (await client.get("/status")).json())["accounts"][0]
+    assert account["blocks"] == [{"kind": "edge", "until_ms": now_ms + 30_000}]
+    heard.clock.pass_time(30)
+    assert (await (await client.get("/status")).json())["accounts"][0]["blocks"] == []
+
+
+async def test_streams_the_latest_decisions_and_the_pulse_are_told(client: TestClient, heard: Heard) -> None:
+    heard.board(StreamChanged(**WHO, stream=StreamName.PRIVATE, up=False, why="closed by the venue"))
+    heard.board(staged(Stage.VERIFIED))
+    heard.silent = "no pulse for 12 s"
+    status = await (await client.get("/status")).json()
+    assert status["accounts"][0]["streams"] == [{"stream": "private", "up": False, "reason": "closed by the venue"}]
+    assert status["recent"] == [
+        {
+            "number": 1, "at_ms": START.wall_ms, "account": "main", "symbol": "BTCUSDT", "side": "long",
+            "kind": "decision", "severity": "info", "rule": "trim", "action": "reduce", "stage": "verified",
+            "reason": "the distance fell below 8 %", "detail": "", "id": "gd1abc",
+        }
+    ]  # fmt: skip
+    assert (status["silent"], status["at_ms"]) == ("no pulse for 12 s", heard.clock.now().wall_ms)
+
+
 async def test_metrics_come_in_the_form_that_was_asked_for(client: TestClient) -> None:
     answer = await client.get("/metrics", headers={"Accept": "application/openmetrics-text"})
     assert await answer.text() == "for application/openmetrics-text"
@@ -294,8 +355,8 @@ async def test_a_page_that_was_tricked_into_asking_by_another_name_gets_nothing(
     client: TestClient, heard: Heard
 ) -> None:
     for host in ("evil.example", "evil.example:9517", "127.0.0.1.evil.example"):
-        answer = await client.get("/status", headers={"Host": host})
-        assert answer.status == 403
+        for path in ("/status", "/events"):
+            assert (await client.get(path, headers={"Host": host})).status == 403
     for host in ("localhost", "localhost:9517", "127.0.0.1:1", "[::1]:9517", "[::1]"):
         assert (await client.get("/status", headers={"Host": host})).status == 200
 
@@ -327,7 +388,7 @@ async def test_the_page_carries_its_own_style_and_script_and_asks_nobody_else(cl
     assert "color-scheme" in html
 
 
-@pytest.mark.parametrize("path", ["/", "/status", "/metrics", "/livez", "/readyz", "/nope", "/halt"])
+@pytest.mark.parametrize("path", ["/", "/status", "/events", "/metrics", "/livez", "/readyz", "/nope", "/halt"])
 async def test_every_answer_is_fresh_and_nosniff_and_cannot_be_framed(client: TestClient, path: str) -> None:
     headers = (await client.get(path)).headers
     assert headers["Cache-Control"] == "no-store"

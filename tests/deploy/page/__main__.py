@@ -15,7 +15,7 @@ SIZES: Final = {"phone": (390, 844), "desktop": (1280, 900)}
 SETTLED_MS: Final = 2_500
 
 
-async def shoot(opened: "Browser", url: str, name: str, into: Path) -> None:
+async def shoot(opened: "Browser", url: str, name: str, into: Path, *, open_all: bool = False) -> None:
     """One picture for each size and colour scheme; the whole page, however long."""
     for size, (width, height) in SIZES.items():
         for scheme in ("light", "dark"):
@@ -23,6 +23,8 @@ async def shoot(opened: "Browser", url: str, name: str, into: Path) -> None:
             await page.goto(url)
             await page.wait_for_selector(".account")
             await page.wait_for_timeout(SETTLED_MS if scheme == "light" else 300)
+            if open_all:
+                await page.eval_on_selector_all("details", "all => all.forEach((each) => (each.open = true))")
             await page.screenshot(path=into / f"{name}-{size}-{scheme}.png", full_page=True)
             await page.close()
 
@@ -32,6 +34,7 @@ async def main(into: Path) -> None:
         with tempfile.TemporaryDirectory() as home:
             async with scene(Path(home)) as seen:
                 await shoot(opened, seen.guard.url, "calm", into)
+                await shoot(opened, seen.guard.url, "budgets", into, open_all=True)
                 await seen.fall()
                 await shoot(opened, seen.guard.url, "fall", into)
                 await seen.block()
@@ -42,6 +45,12 @@ async def main(into: Path) -> None:
         with tempfile.TemporaryDirectory() as home:
             async with scene(Path(home), mode="observe") as seen:
                 await shoot(opened, seen.guard.url, "observed", into)
+                page = await opened.new_page(viewport={"width": 390, "height": 844})
+                await page.goto(seen.guard.url)
+                await page.wait_for_selector(".account")
+                await seen.guard.stop()
+                await page.wait_for_selector("#lost:not([hidden])", timeout=20_000)
+                await page.screenshot(path=into / "gone-phone-light.png")
 
 
 if __name__ == "__main__":
