@@ -93,7 +93,8 @@ class Teller:
                 self.say(Severity.INFO, f"episode/{episode.id}", text, now)
                 self._contested(episode.key, now)
             return
-        self.say(Severity.INFO, f"episode/{episode.id}", f"{episode.key}: flat, {news.text}", now)
+        # An edge of its own: it is no repetition of how the episode began.
+        self.say(Severity.INFO, f"ended/{episode.id}", f"{episode.key}: flat, {news.text}", now)
         if episode.key in self._forced:
             self._forced.discard(episode.key)
         elif not self._closed_by_us(news):
