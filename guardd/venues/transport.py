@@ -369,7 +369,7 @@ def _api_reply(wired: WireReply) -> Reply | None:
     """The answer as the API's own; None for a page of the edge, a truncated body or a proxy's error."""
     try:
         code = _ENVELOPE.decode(wired.body).code
-    except msgspec.DecodeError:  # also the mother of ValidationError
+    except (msgspec.DecodeError, ValueError, RecursionError):  # ValidationError too; no UTF-8; brackets without end
         return None
     return Reply(
         status=wired.status,
