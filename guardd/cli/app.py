@@ -37,7 +37,6 @@ def assembled(names: Iterable[str] = PLACES) -> typer.Typer:
     app = typer.Typer(
         name="guardd",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,  # a traceback of ours may show locals, and locals may be secrets (I26)
         rich_markup_mode=None,
         help="Guards crypto futures positions that somebody else opened. Exit codes: 0 done, 1 failed, 2 usage, "

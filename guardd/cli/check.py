@@ -15,6 +15,7 @@ from guardd.cli.findings import Finding, Weight
 from guardd.cli.given import ConfigOption, JsonOption, settings_from
 from guardd.cli.holdings import holdings_json, print_holdings
 from guardd.cli.look import Window, address_of, window_on, world_of
+from guardd.cli.receivers import of_receivers
 from guardd.cli.show import NOTHING, Json, print_json, print_line, print_table
 from guardd.clock import Clock, SystemClock
 from guardd.config import AccountSettings, Secrets, Settings
@@ -52,20 +53,23 @@ def check(
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask no venue: settings, policy and credentials only.")
     ] = False,
+    test_message: Annotated[
+        bool, typer.Option("--test-message", help="Send a test message to every receiver of the settings.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Validate settings, policy, credentials and accounts; show what the policy would do now. Sends no order."""
-    guarded(lambda: _check(config, offline=offline, as_json=as_json))
+    guarded(lambda: _check(config, offline=offline, test_message=test_message, as_json=as_json))
 
 
-def _check(config: Path | None, *, offline: bool, as_json: bool) -> int:
+def _check(config: Path | None, *, offline: bool, test_message: bool, as_json: bool) -> int:
     settings = settings_from(config)
     policy = policy_from(settings.policy)
     secrets = Secrets.of(settings)
     report = Report(settings=settings, policy=policy)
     _look_at_settings(report, secrets)
     clock = SystemClock()
-    asyncio.run(_look_at_accounts(report, secrets, clock, offline=offline))
+    asyncio.run(_look_outside(report, secrets, clock, offline=offline, test_message=test_message))
     report.found += findings.of_policy(policy, _bench(report))
     if as_json:
         print_json(_document(report, clock))
@@ -84,11 +88,21 @@ def _bench(report: Report) -> Bench:
 def _look_at_settings(report: Report, secrets: Secrets) -> None:
     try:
         report.found += findings.of_settings(report.settings, has_token=secrets.http_token(report.settings) is not None)
-        for receiver in report.settings.notify:
-            secrets.notify_url(receiver)
+        report.found += findings.of_files(_secret_files(report.settings))
         report.found += findings.of_journal(report.settings)
     except (CredentialsError, JournalError) as error:
         report.found.append(findings.of_error(error, "settings"))
+
+
+def _secret_files(settings: Settings) -> list[Path]:
+    place = settings.secrets_dir
+    return [Path(".env"), *(sorted(place.iterdir()) if place is not None and place.is_dir() else ())]
+
+
+async def _look_outside(report: Report, secrets: Secrets, clock: Clock, *, offline: bool, test_message: bool) -> None:
+    await _look_at_accounts(report, secrets, clock, offline=offline)
+    async for found in of_receivers(report.settings, secrets, clock, send=test_message):
+        report.found.append(found)
 
 
 async def _look_at_accounts(report: Report, secrets: Secrets, clock: Clock, *, offline: bool) -> None:

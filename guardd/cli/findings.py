@@ -1,16 +1,19 @@
 """What `guardd check` finds: one sentence of what is so, one of how to mend it, and what it means for the exit code."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
+from stat import S_IROTH, S_ISREG, S_IWOTH
 from typing import Final
 
 from guardd.cli.exits import Exit, code_of
 from guardd.cli.holdings import risk_of
 from guardd.cli.look import Window
-from guardd.cli.mends import mend
-from guardd.config import AccountSettings, Environment, Mode, Settings, Venue
+from guardd.cli.mends import mend, mend_told
+from guardd.config import AccountSettings, Environment, Mode, Settings, Venue, is_loopback
 from guardd.errors import GuarddError, VenueUnreachable
 from guardd.journal.entry import RecordKind, after_word
 from guardd.journal.reading import JournalReader
@@ -90,6 +93,10 @@ def of_settings(settings: Settings, *, has_token: bool) -> Iterator[Finding]:
         text = "no GUARDD_HTTP__TOKEN: a running daemon takes no halt, resume or flatten"
         mended = "set GUARDD_HTTP__TOKEN for the daemon and for these commands"
         yield Finding(weight=Weight.NOTE, where="settings", text=text, mend=mended)
+    if not is_loopback(settings.http.host):
+        text = f"http.host {settings.http.host}: whoever reaches port {settings.http.port} reads balances and positions"
+        mended = "127.0.0.1, or let a firewall, a NetworkPolicy or a proxy with a password stand before it"
+        yield Finding(weight=Weight.WARNING, where="settings", text=text, mend=mended)
     place = next(place for place in (settings.data_dir, *settings.data_dir.parents) if place.exists())
     if not place.is_dir():
         text = f"data_dir {settings.data_dir}: {place} is no directory"
@@ -132,10 +139,12 @@ def of_account(account: AccountSettings, mode: Mode, window: Window) -> Iterator
             mended = "nothing reducing is sent while this stands; is it the right account and environment?"
             yield Finding(weight=Weight.ERROR, where=account.name, text=f"I29: {mismatch.text}", mend=mended)
         elif _matters(mismatch):
-            yield Finding(weight=Weight.WARNING, where=account.name, text=f"I29: {mismatch.text}")
+            mended = "check again in ten seconds; nothing reducing is sent until both agree"
+            yield Finding(weight=Weight.WARNING, where=account.name, text=f"I29: {mismatch.text}", mend=mended)
     yield from _of_positions(account, window)
     for said in window.said:
-        yield Finding(weight=_OF_SEVERITY[said.severity], where=account.name, text=said.text)
+        mended = mend_told(said.edge)
+        yield Finding(weight=_OF_SEVERITY[said.severity], where=account.name, text=said.text, mend=mended)
 
 
 def _matters(mismatch: Mismatch) -> bool:
@@ -154,6 +163,10 @@ def _of_venue(account: AccountSettings, mode: Mode, window: Window) -> Iterator[
         text = f"this machine's clock is {abs(offset_ms) / 1000:.1f} s {'behind' if offset_ms > 0 else 'ahead of'} the venue's"
         mended = "set it by NTP; until then guardd corrects for it"
         yield Finding(weight=Weight.WARNING, where=account.name, text=text, mend=mended)
+    if window.may_trade is not None and account.venue is Venue.BITMART:
+        text = "BitMart tells nobody what else a key may do"
+        mended = "see at the venue that Withdraw isn't ticked and that the key is bound to this machine's address"
+        yield Finding(weight=Weight.NOTE, where=account.name, text=text, mend=mended)
     if window.may_trade is False:
         grave = mode is Mode.ENFORCE
         text = "the key may read but not trade" + (", and mode is enforce: no stop could be placed" if grave else "")
@@ -186,3 +199,15 @@ def _of_positions(account: AccountSettings, window: Window) -> Iterator[Finding]
             text = f"the venue's liquidation price and our own differ by {abs(risk.drift) * 100:.1f} %"
             mended = "the nearer one is used for stops and warnings; a close needs the venue's"
             yield Finding(weight=Weight.WARNING, where=where, text=text, mend=mended)
+
+
+def of_files(paths: Iterable[Path]) -> Iterator[Finding]:
+    """Files that hold secrets and that every user of this machine may read; where a system has no such modes, none."""
+    for path in paths:
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            continue
+        if os.name == "posix" and S_ISREG(mode) and mode & (S_IROTH | S_IWOTH):
+            text = f"{path} holds secrets and every user of this machine may read or change it"
+            yield Finding(weight=Weight.WARNING, where="settings", text=text, mend=f"chmod 600 {path}")

@@ -65,6 +65,22 @@ REFUSES_THE_KEY: Final = LACKS_PERMISSION | {"30010", "40018", "40038", "22010"}
 """Codes that aren't about key or signature, and still say that this key can't be used so from here."""
 
 
+_RIGHTS: Final = "make a key with read and trade rights for futures alone at the venue, and delete this one"
+_OF_EDGE: Final[Mapping[str, str]] = {
+    "key-withdraws": _RIGHTS,
+    "key-copies": _RIGHTS,
+    "key-permissions": "give the key the rights that are missing at the venue, never withdrawal",
+    "key-reads-only": "enough to observe; to act, give the key orders and positions of futures, never withdrawal",
+    "key-unbound": _ADDRESS.partition(", or ")[0],
+}
+"""By what a venue's adapter tells of a key."""
+
+
+def mend_told(edge: str) -> str:
+    """How to mend what an adapter told people."""
+    return _OF_EDGE.get(edge, "look at the account at the venue; guardd goes on as the text says")
+
+
 def mend(error: GuarddError) -> str:
     """How to mend it; empty when the error's own text says so already."""
     code = code_in(error)

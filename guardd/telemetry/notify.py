@@ -157,6 +157,17 @@ class Notifier:
         return problem.why if problem is not None else None
 
 
+async def deliver_once(receiver: Receiver, said: Said) -> str | None:
+    """One try, for a person who waits for its result; None when it arrived, else why not."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEADLINE_S)) as session:
+        way: Way = _ByApprise(receiver.url) if by_apprise(receiver.url) else _ByPost(receiver.url, session)
+        try:
+            problem = await way.send(said)
+        finally:
+            await way.close()
+    return problem.why if problem is not None else None
+
+
 class _ByPost:
     """A JSON POST. Errors of the client may show the address, so only their class is told (I26)."""
 

@@ -2,11 +2,19 @@
 
 import json
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
 
 from guardd.cli.exits import Exit
+from guardd.cli.mends import mend_told
 from guardd.simulator.faults import Fault, FaultKind
 from guardd.simulator.orders import MarginMode, OrderKind, Side
 from tests.cli.stage import KEYS, POLICY, READ_ONLY, Desktop, Venue, flat
+from tests.telemetry.test_courier import wants_apprise
 
 
 def test_I22_check_shows_everything_and_sends_no_write(desktop: Desktop, venue: Venue) -> None:
@@ -124,3 +132,92 @@ def test_what_an_earlier_run_was_told_is_told_again(alone: Desktop) -> None:
     assert "the journal says halted: only missing stops and `close` act" in alone.run("check", "--offline").stdout
     alone.run("resume")
     assert "the journal says" not in alone.run("check", "--offline").stdout
+
+
+# Receivers of messages
+
+
+def test_each_receiver_is_looked_at_and_what_is_wrong_with_it_is_told_without_its_address(alone: Desktop) -> None:
+    wants_apprise()
+    alone.write(more="notify: [{url: env:CHAT}, {url: env:MISSING}, {url: env:FINE}]\nheartbeat: {url: env:BEAT}\n")
+    places = {"CHAT": "carrierpigeon://canarytoken9/1", "FINE": "json://127.0.0.1:1/canarytoken9"}
+    result = alone.run("check", "--offline", "--json", environment={**KEYS, **places})
+    found = {each["where"]: each for each in json.loads(result.stdout)["findings"]}
+    assert result.exit_code == Exit.CONFIGURATION
+    assert found["env:CHAT"]["text"] == "Apprise knows no such address"
+    assert "MISSING missing" in found["notify"]["text"]
+    assert "BEAT missing" in found["heartbeat"]["text"]
+    assert "env:FINE" not in found
+    assert "canarytoken9" not in result.output
+
+
+def test_a_test_message_goes_to_every_receiver_when_it_is_asked_for(alone: Desktop) -> None:
+    wants_apprise()
+    alone.write(more="notify: [{url: env:POST}, {url: env:CHAT}, {url: env:DEAF}]\n")
+    got: list[dict[str, object]] = []
+    with listening(got) as port:
+        places = {
+            "POST": f"http://127.0.0.1:{port}/canarytoken9",
+            "CHAT": f"json://127.0.0.1:{port}/canarytoken9",
+            "DEAF": "http://127.0.0.1:1/canarytoken9",
+        }
+        quiet = alone.run("check", "--offline", environment={**KEYS, **places})
+        assert got == []
+        result = alone.run("check", "--offline", "--test-message", environment={**KEYS, **places})
+    assert (quiet.exit_code, result.exit_code) == (Exit.DONE, Exit.FAILED)
+    assert [each.get("source") or each.get("title") for each in got] == ["guardd", "guardd [INFO]"]
+    assert "a test message failed: ClientConnectorError" in result.stdout
+    assert "canarytoken9" not in result.output
+
+
+def test_every_finding_says_how_to_mend_it(desktop: Desktop, venue: Venue) -> None:
+    venue.trade("BTCUSDT", Side.BUY, 100)
+    (desktop.place / ".env").write_text("X=1\n")
+    (desktop.place / ".env").chmod(0o644)
+    policy = POLICY.replace("{from_entry: -8%}", "{from_entry: -60%}")
+    desktop.write(policy=policy, mode="observe")
+    file = desktop.place / "guardd.yaml"
+    file.write_text(file.read_text().replace("host: 127.0.0.1", "host: 0.0.0.0"))
+    result = desktop.run("check", "--json")
+    found = json.loads(result.stdout)["findings"]
+    texts = " ".join(each["text"] for each in found)
+    assert [each for each in found if not each["mend"]] == []
+    assert "every user of this machine may read" in texts
+    assert "whoever reaches port" in texts
+    assert "BitMart tells nobody what else a key may do" in texts
+    assert "no receiver of messages" in texts
+
+
+@pytest.mark.parametrize(
+    ("edge", "word"),
+    [
+        *(("key-withdraws", "delete this one"), ("key-permissions", "rights that are missing")),
+        *(("key-unbound", "allow-list"), ("delisting-BTCUSDT", "look at the account")),
+    ],
+)
+def test_what_an_adapter_tells_of_a_key_has_its_mend(edge: str, word: str) -> None:
+    assert word in mend_told(edge)
+
+
+@contextmanager
+def listening(got: list[dict[str, object]]) -> Iterator[int]:
+    """A webhook on loopback, in a thread of its own."""
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)

@@ -127,3 +127,33 @@ def test_the_simulator_says_where_it_listens_and_ends_in_order_when_told(alone: 
         _, complaints = process.communicate(timeout=30)
     assert first.startswith("simulated bitmart listens on http://127.0.0.1:")
     assert (process.returncode, complaints) == (Exit.DONE, "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("guardd jo", {"journal"}), ("guardd journal w", {"why"}), ("guardd check --off", {"--offline"})],
+)
+def test_the_shell_completes_commands_and_options(typed: str, offered: set[str]) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-c", "from guardd.cli import main; main()"],
+        env={**os.environ, "_GUARDD_COMPLETE": "complete_bash", **words},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert set(done.stdout.split()) == offered, done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_line_for_the_shells_own_file_is_printed(shell: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from guardd.cli import main; main()"],
+        env={**os.environ, "_GUARDD_COMPLETE": f"source_{shell}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "_GUARDD_COMPLETE" in done.stdout
