@@ -255,7 +255,7 @@ def test_the_simulator_refuses_a_batch_that_is_no_list(listed: str) -> None:
     assert got.status == 400
 
 
-@pytest.mark.parametrize("text", ["5: x", "mode: observe\n~: 1", "mode: 2026-99-99", "[" * 5_000, "? [a]\n: 1"])
+@pytest.mark.parametrize("text", ["5: x", "mode: observe\n~: 1", "mode: 2026-99-99", "[" * 1_000, "? [a]\n: 1"])
 def test_settings_that_yaml_reads_as_something_else_are_refused_with_their_place(text: str, tmp_path: Path) -> None:
     file = tmp_path / "guardd.yaml"
     file.write_text(text)
@@ -263,7 +263,7 @@ def test_settings_that_yaml_reads_as_something_else_are_refused_with_their_place
         load_settings(file, environ={}, dotenv=None)
 
 
-@pytest.mark.parametrize("text", ["[" * 5_000, "{a: " * 3_000, "version: 2026-99-99", "5: x", "? [a]\n: 1"])
+@pytest.mark.parametrize("text", ["[" * 1_000, "{a: " * 3_000, "version: 2026-99-99", "5: x", "? [a]\n: 1"])
 def test_policies_and_cases_that_yaml_reads_as_something_else_are_refused(text: str) -> None:
     with pytest.raises(ConfigurationError):
         load_policy(text, source="policy.yaml")
