@@ -157,7 +157,7 @@ function priceTable(position, found) {
     make("caption", { class: "unseen" }, "Prices of " + position.symbol + " " + position.side + ", the highest first"),
     make("thead", {}, make("tr", {}, ...["Level", "Price", "From mark"].map((name) => make("th", { scope: "col" }, name)))),
     make("tbody", {}, ...found.map((level) => make("tr", { class: level.kind },
-      make("th", { scope: "row", title: level.name }, level.kind === "rule" ? make("span", { class: "wide" }, "rule ") : null, level.name),
+      make("th", { scope: "row", title: level.name }, level.kind === "rule" ? make("span", { class: "word" }, "rule ") : null, level.name),
       make("td", {}, exact(level.price, places)),
       make("td", {}, away(level))))));
 }

@@ -6,12 +6,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.deploy.page.scenes import browser, scene
+from tests.deploy.page.scenes import DESKTOP, PHONE, browser, scene
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-SIZES: Final = {"phone": (390, 844), "desktop": (1280, 900)}
+SIZES: Final = {"phone": PHONE, "desktop": DESKTOP}
 SETTLED_MS: Final = 2_500
 
 
@@ -45,7 +45,7 @@ async def main(into: Path) -> None:
         with tempfile.TemporaryDirectory() as home:
             async with scene(Path(home), mode="observe") as seen:
                 await shoot(opened, seen.guard.url, "observed", into)
-                page = await opened.new_page(viewport={"width": 390, "height": 844})
+                page = await opened.new_page(viewport={"width": PHONE[0], "height": PHONE[1]})
                 await page.goto(seen.guard.url)
                 await page.wait_for_selector(".account")
                 await seen.guard.stop()

@@ -19,6 +19,8 @@ FLAGS: Final = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-first-run", "--disable-quic"),
 )
+PHONE: Final = (390, 844)
+DESKTOP: Final = (1280, 900)
 POLICY: Final = """\
 version: 1
 limits: {orders_per_minute: 60, stale_after: 15s}
@@ -63,12 +65,12 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(home: Path, *, held: bool = True, mode: str = "enforce", policy: str = POLICY) -> AsyncIterator[Scene]:
+async def scene(home: Path, *, held: bool = True, mode: str = "enforce", http: int = 0) -> AsyncIterator[Scene]:
     async with open_desk(home, deposit=4_321) as desk:
         if held:
             desk.open("BTCUSDT", "long", 200, isolated=True, leverage=10)
             desk.open("ETHUSDT", "short", 1_500, leverage=10)
-        async with desk.guard(policy, mode=mode) as guard:
+        async with desk.guard(POLICY, mode=mode, http=http) as guard:
             await guard.stands("live", within_s=30)
             if held and mode == "enforce":
                 await guard.protected(2, within_s=30)
