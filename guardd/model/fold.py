@@ -199,6 +199,8 @@ def _row(state: AccountState, row: Position, event: PositionsRead) -> list[News]
     if row.quantity != held.position.quantity:
         held.changed = event.at
         lives.note_quantity(held, row.quantity, event.at)
+    if row.quantity != held.shown:
+        held.shown, held.shown_since = row.quantity, event.at
     held.position, held.read = row, event.at
     held.missing_since, held.missing_reads, held.close_seen = None, 0, None
     held.wallets = doubt.wallets_until(state, held, event.started)

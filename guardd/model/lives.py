@@ -38,7 +38,7 @@ def begin(state: AccountState, row: Position, at: Instant) -> News:
         )
     lost = state.lost.pop(episode.id, None) if row.opened_ms is not None else None
     held = (
-        Held(position=row, episode=episode, read=at, changed=at, begun=at)
+        Held(position=row, episode=episode, read=at, changed=at, begun=at, shown=row.quantity, shown_since=at)
         if lost is None
         else _found_again(state, lost, row, at)
     )
@@ -53,6 +53,7 @@ def _found_again(state: AccountState, lost: Lost, row: Position, at: Instant) ->
         held.changed = at
         note_quantity(held, row.quantity, at)
     held.position, held.read = row, at
+    held.shown, held.shown_since = row.quantity, at
     held.missing_since, held.missing_reads = None, 0
     if lost.pushed is not None:
         state.pushed_quantities.setdefault(row.key, lost.pushed)

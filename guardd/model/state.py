@@ -63,6 +63,10 @@ class Held:
     """Larger quantities than now that it had, each with the moment it ended: the limits ask for the hour's largest."""
     close_seen: Instant | None = None
     """A push said that it is gone; one read that agrees confirms it."""
+    shown: Decimal
+    """The quantity by the last read,"""
+    shown_since: Instant
+    """and since when reads show it, whatever pushes said meanwhile."""
     wallets: tuple[Wallet, ...] = ()
     """The coins of the pool behind it, by a balance from before a read that showed it."""
 

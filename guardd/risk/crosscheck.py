@@ -137,6 +137,9 @@ def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatc
     if held.missing_since is not None:
         settled = at.seconds_since(held.missing_since) > SETTLING_S
         yield _about(held.key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
+    elif quantity != held.position.quantity and at.mono_ns < held.shown_since.mono_ns:
+        # Its last word before a change that reads have shown since: it is down, or a push was lost, and contradicts nothing.
+        yield _about(held.key, Check.POSITIONS, False, "the stream hasn't shown its last change")
     elif quantity != held.position.quantity:
         # A push of zero is the first word of a close (a stop that fired): it contradicts only what reads go on to show.
         proved = quantity != 0 or held.read.seconds_since(at) > SETTLING_S

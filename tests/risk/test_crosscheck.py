@@ -114,6 +114,19 @@ def test_I29_quantities_that_differ_the_same_way_twice_park_and_a_traded_positio
     assert lasting(fourth, standing(since, fourth, later(9)), later(9)) == fourth
 
 
+def test_I29_a_stream_that_fell_silent_before_a_reduction_parks_nobody() -> None:
+    """Its last push still shows what was held before; the guard that just reduced must not be parked for that."""
+    state = checked()
+    since = {}
+    for second in range(1, 30):
+        again = row(quantity="60", venue_ms=later(second).wall_ms)
+        fold(state, PositionsRead(started=later(second), at=later(second), positions=(again,)))
+        found = tuple(each for each in cross_check(state, now=later(second)) if each.check is Check.POSITIONS)
+        since = standing(since, found, later(second))
+        assert not only(found).proved
+        assert lasting(found, since, later(second)) == ()
+
+
 def test_I29_a_repetition_older_than_the_read_is_a_witness_when_it_agrees() -> None:
     state = checked()
     push(state, later(20), venue_ms=START.wall_ms - 5_000)
