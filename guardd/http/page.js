@@ -21,9 +21,9 @@ function exact(text, places = 0) {
 
 function money(text, currency = "", signDisplay = "auto") {
   if (!isKnown(text)) return "unknown";
-  const digits = Math.abs(Number(text)) >= 0.995 || Number(text) === 0 ? 2 : 4;
-  const shown = Number(text).toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: digits, signDisplay });
-  return minus(shown) + (currency ? " " + currency : "");
+  const value = Number(text);
+  const digits = Math.abs(value) >= 0.995 || value === 0 ? { minimumFractionDigits: 2, maximumFractionDigits: 2 } : { maximumSignificantDigits: 3 };
+  return minus(value.toLocaleString("en-US", { ...digits, signDisplay })) + (currency ? " " + currency : "");
 }
 
 function percent(text, signDisplay = "auto") {
@@ -34,6 +34,12 @@ function percent(text, signDisplay = "auto") {
 const words = (name) => name.replaceAll("_", " ");
 const counted = (count, one) => count + " " + one + (count === 1 ? "" : "s");
 const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
+const day = (ms) => new Date(ms).toLocaleDateString("en-CA");
+
+function span(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  return seconds < 120 ? seconds + " s" : seconds < 7200 ? Math.round(seconds / 60) + " min" : Math.round(seconds / 3600) + " h";
+}
 
 function offset(at) {
   const minutes = -at.getTimezoneOffset();
@@ -98,8 +104,8 @@ function patchChildren(parent, fresh) {
 function levels(position) {
   const found = [
     { kind: "liquidation", name: "liquidation", price: position.liquidation_price },
-    { kind: "stop", name: "stop-loss" + (position.stop_loss?.ours === false ? ", not ours" : ""), price: position.stop_loss?.trigger_price },
-    { kind: "profit", name: "take-profit" + (position.take_profit?.ours === false ? ", not ours" : ""), price: position.take_profit?.trigger_price },
+    { kind: "stop", name: position.stop_loss?.ours === false ? "your stop" : "stop-loss", price: position.stop_loss?.trigger_price },
+    { kind: "profit", name: position.take_profit?.ours === false ? "your profit" : "take-profit", price: position.take_profit?.trigger_price },
     { kind: "entry", name: "entry", price: position.entry_price },
     ...rulesOf(position).filter((rule) => !rule.is_true).map((rule) => ({ kind: "rule", name: rule.name, price: rule.at_mark_price })),
     { kind: "mark", name: "mark", price: position.mark_price },
@@ -206,8 +212,7 @@ function troubles(account, now) {
   const isExplained = account.state === "blocked" && account.blocks?.length;
   if (account.state_reason && !isExplained) told.push([account.state === "parked" ? "bad" : "warn", account.state_reason]);
   for (const block of account.blocks ?? []) {
-    const left = Math.max(0, Math.round((block.until_ms - now) / 1000));
-    told.push(["warn", "Held back by " + (BLOCK[block.kind] ?? block.kind) + " until " + clock(block.until_ms) + ", " + left + " s from now."]);
+    told.push(["warn", "Held back by " + (BLOCK[block.kind] ?? block.kind) + " until " + clock(block.until_ms) + ", " + span(block.until_ms - now) + " from now."]);
   }
   for (const each of account.streams ?? []) {
     if (!each.up) told.push(["warn", "The " + each.stream + " stream is down" + (each.reason ? ": " + each.reason : "") + "."]);
@@ -218,7 +223,7 @@ function troubles(account, now) {
     if (each.drawdown_reason) told.push(["warn", each.currency + ": no drawdown is known: " + each.drawdown_reason + "."]);
   }
   for (const each of account.unguarded ?? []) told.push(["bad", each.symbol + " is not guarded: " + each.reason]);
-  if (account.as_of_ms && now - account.as_of_ms > OLD_MS) told.push(["warn", "These figures are " + Math.round((now - account.as_of_ms) / 1000) + " s old."]);
+  if (account.as_of_ms && now - account.as_of_ms > OLD_MS) told.push(["warn", "These figures are " + span(now - account.as_of_ms) + " old."]);
   return told.map(([kind, text]) => make("p", { class: "notice " + kind }, text));
 }
 
@@ -257,7 +262,7 @@ function accountCard(account, now) {
       streams.length ? ["streams", streams.filter((each) => each.up).length + " of " + streams.length + " up"] : null,
     ]) : null,
     held ? make("div", { class: "positions" }, ...account.positions.map(positionCard))
-      : make("p", { class: "faint" }, read ? "Nothing is held, so there is nothing to protect." : "Nothing was read yet."),
+      : make("p", { class: "faint" }, !read ? "Nothing was read yet." : account.unguarded?.length ? "No position under guard." : "Nothing is held, so there is nothing to protect."),
     budgets(account));
 }
 
@@ -276,7 +281,7 @@ function entryItem(entry) {
   const notes = [entry.rule ? "rule " + entry.rule : "", entry.detail && entry.detail !== entry.reason ? entry.detail : ""].filter(Boolean);
   return make("li", { "data-key": entry.id || entry.kind + entry.number },
     make("p", { class: "row" },
-      make("time", { datetime: new Date(entry.at_ms).toISOString() }, clock(entry.at_ms)),
+      make("time", { datetime: new Date(entry.at_ms).toISOString() }, (day(entry.at_ms) === day(Date.now()) ? "" : day(entry.at_ms) + " ") + clock(entry.at_ms)),
       make("span", { class: "tag " + kind }, what(entry)),
       where ? make("span", {}, where) : null),
     make("p", {}, reason),
@@ -319,11 +324,12 @@ function summary(status) {
   const bare = positions.filter((position) => !position.protected).length;
   const unguarded = status.accounts.flatMap((account) => account.unguarded ?? []).length;
   const away = status.accounts.filter((account) => account.state !== "live");
-  const held = !positions.length ? "nothing held"
-    : counted(positions.length, "position") + ", " + (bare ? bare + " unprotected" : unguarded ? unguarded + " not guarded" : positions.length > 1 ? "all protected" : "protected");
+  const good = bare || unguarded || !positions.length ? "" : positions.length > 1 ? "all protected" : "protected";
+  const count = positions.length + unguarded;
+  const held = [count ? counted(count, "position") : "nothing held", bare ? bare + " unprotected" : "", unguarded ? unguarded + " not guarded" : "", good];
   const states = [...new Set(away.map((account) => account.state))].map((state) =>
     counted(away.filter((account) => account.state === state).length, "account") + " " + state);
-  return { bare: bare + unguarded, kind: bare + unguarded ? "bad" : away.length ? "warn" : positions.length ? "good" : "", text: [held, ...states].join("; ") };
+  return { bare: bare + unguarded, kind: bare + unguarded ? "bad" : away.length ? "warn" : positions.length ? "good" : "", text: [held.filter(Boolean).join(", "), ...states].join("; ") };
 }
 
 function show(status) {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.deploy.page.scenes import DESKTOP, PHONE, browser, scene
+from tests.deploy.page.staged import staged_page
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -31,6 +32,8 @@ async def shoot(opened: "Browser", url: str, name: str, into: Path, *, open_all:
 
 async def main(into: Path) -> None:
     async with browser() as opened:
+        async with staged_page() as url:
+            await shoot(opened, url, "staged", into, open_all=True)
         with tempfile.TemporaryDirectory() as home:
             async with scene(Path(home)) as seen:
                 await shoot(opened, seen.guard.url, "calm", into)
