@@ -18,13 +18,13 @@ def command() -> list[str]:
     return [str(word) for word in line.split()]
 
 
-def bill(lock: Path, place: Path) -> dict[str, Any]:
-    """What the documented command writes of this lock."""
+def bill(lock: Path, place: Path, *more: str) -> dict[str, Any]:
+    """What the documented command writes of this lock; `--no-validate` saves six seconds of looking at its own form."""
     written = place / "guardd.cdx.json"
     words = command()
     words[words.index(str(LOCK.relative_to(TREE)))] = str(lock)
     words[words.index("guardd.cdx.json")] = str(written)
-    good(tool(words[0]), *words[1:], environ=dict(os.environ))
+    good(tool(words[0]), *words[1:], *more, environ=dict(os.environ))
     document: dict[str, Any] = json.loads(written.read_text())
     return document
 
@@ -49,11 +49,11 @@ def test_a_dependency_that_the_bill_lacks_would_be_seen(tmp_path: Path) -> None:
     shorter = tmp_path / "requirements.txt"
     joined = re.sub(r"\\\n\s+", "", LOCK.read_text())
     shorter.write_text("\n".join(line for line in joined.splitlines() if not line.startswith("aiohttp==")))
-    assert set(pins(LOCK.read_text())) - set(named(bill(shorter, tmp_path))) == {"aiohttp"}
+    assert set(pins(LOCK.read_text())) - set(named(bill(shorter, tmp_path, "--no-validate"))) == {"aiohttp"}
 
 
 def test_two_bills_of_one_lock_are_the_same(tmp_path: Path) -> None:
     first, second = (tmp_path / name for name in ("a", "b"))
     first.mkdir()
     second.mkdir()
-    assert bill(LOCK, first) == bill(LOCK, second)
+    assert bill(LOCK, first, "--no-validate") == bill(LOCK, second, "--no-validate")
