@@ -4,7 +4,6 @@ What only words for people are made of is left alone: reasons, notes, texts with
 """
 
 import ast
-import copy
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -228,9 +227,8 @@ def _others(node: ast.expr) -> Iterator[ast.expr]:
             yield ast.Call(func=node.func, args=[ast.Constant(str(Decimal(text) * 2))], keywords=[])
         case ast.Call(func=ast.Name(id=name)) if name in _NAMES:
             yield ast.Call(func=ast.Name(id=_NAMES[name], ctx=ast.Load()), args=node.args, keywords=node.keywords)
-        case ast.Call(func=ast.Attribute(attr=name)) if name in _NAMES:
-            func = copy.copy(node.func)
-            func.attr = _NAMES[name]
+        case ast.Call(func=ast.Attribute(value=holder, attr=name)) if name in _NAMES:
+            func = ast.Attribute(value=holder, attr=_NAMES[name], ctx=ast.Load())
             yield ast.Call(func=func, args=node.args, keywords=node.keywords)
         case _:
             pass

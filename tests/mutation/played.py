@@ -10,6 +10,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from guardd.simulator.run import SimulatedVenue
 from tests.simulation.crash_points import killed, wrongs
@@ -57,10 +58,7 @@ def _stories(
     for where in (venue,) if venue else tuple(SimulatedVenue):
         yield f"fall {where}", lambda where=where: _whole(whole, where).breaches  # type: ignore[misc]
         for share in range(CRASH_POINTS):
-            yield (
-                f"crash point {share} of {CRASH_POINTS} {where}",
-                lambda where=where, share=share: _crashed(whole, where, share),
-            )  # type: ignore[misc]
+            yield f"crash point {share} of {CRASH_POINTS} {where}", partial(_crashed, whole, where, share)
 
 
 def _whole(known: dict[SimulatedVenue, Told], venue: SimulatedVenue) -> Told:
