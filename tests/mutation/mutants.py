@@ -44,7 +44,14 @@ ROOMS: Final = {
 SHARES: Final = {"risk": 0.3, "policy": 0.5, "approve": 0.2}
 """Of the sample. The rooms have very different numbers of mutants: each must be judged by enough of them."""
 AIM: Final = 0.85
-SELECTED: Final = ("tests/risk", "tests/policy", "tests/execution")
+SELECTED: Final = (
+    "tests/risk",
+    "tests/policy",
+    "tests/execution",
+    "tests/daemon/test_drawdown.py",
+    "tests/daemon/test_lookout.py",
+    "tests/cli/test_explain.py",
+)
 DESELECTED: Final = (
     "tests/policy/sentences/test_table.py",
     "tests/policy/cases/test_ready.py::test_every_case_passes_with_its_probes_and_no_mutant_survives",
