@@ -122,7 +122,7 @@ const ROW = 38; // units: 1.9em, 20 to an em
 const AXIS = 14;
 const SPREAD = 70;
 
-function axis(found) {
+function axis(position, found) {
   const height = found.length * ROW;
   const high = Number(found[0].price), low = Number(found.at(-1).price);
   const at = (level) => (high === low ? height / 2 : ROW / 2 + ((high - Number(level.price)) / (high - low)) * (height - ROW));
@@ -130,7 +130,7 @@ function axis(found) {
     viewBox: "0 0 " + SPREAD + " " + height, width: SPREAD / 20 + "em", height: height / 20 + "em", "aria-hidden": "true", focusable: "false",
   });
   picture.append(draw("line", { x1: AXIS, x2: AXIS, y1: ROW / 4, y2: height - ROW / 4 }));
-  picture.append(...zones(found, at));
+  picture.append(...zones(position, found, at));
   found.forEach((level, index) => {
     const y = at(level), row = (index + 0.5) * ROW;
     picture.append(draw("path", { class: "lead " + level.kind, d: "M" + (AXIS + 9) + " " + y + " C 48 " + y + " 42 " + row + " " + (SPREAD - 4) + " " + row }));
@@ -141,14 +141,15 @@ function axis(found) {
   return picture;
 }
 
-// From liquidation to the stop is lost ground; from the stop to the mark is room. Without a stop all of it is danger.
-function zones(found, at) {
+// From liquidation to the stop is lost ground; from the stop to the mark is room. Without a stop, or past it, all of it is danger.
+function zones(position, found, at) {
   const [end, stop, mark] = ["liquidation", "stop", "mark"].map((kind) => found.find((level) => level.kind === kind));
   if (!mark) return [];
+  const holds = stop && (Number(mark.price) - Number(stop.price)) * (position.side === "long" ? 1 : -1) > 0;
   const zone = (kind, from, to) => draw("line", { class: kind, x1: AXIS, x2: AXIS, y1: at(from), y2: at(to) });
   return [
-    end ? zone("danger", end, stop ?? mark) : null,
-    stop ? zone("room", stop, mark) : null,
+    end ? zone("danger", end, holds ? stop : mark) : null,
+    holds ? zone("room", stop, mark) : null,
   ].filter((each) => each !== null);
 }
 
@@ -191,7 +192,7 @@ function positionCard(position) {
       ["quantity", exact(position.quantity)],
       ["notional", money(position.notional)],
     ]),
-    make("div", { class: "prices" }, axis(found), priceTable(position, found)));
+    make("div", { class: "prices" }, axis(position, found), priceTable(position, found)));
 }
 
 // One account.

@@ -63,6 +63,8 @@ class Recent:
     now_ms: Callable[[], int]
     _heard: OrderedDict[str, _Heard] = field(default_factory=OrderedDict)
     _number: int = 0
+    _made: tuple[int, tuple[Entry, ...]] = (0, ())
+    """The entries that were made last, and after which fact."""
 
     def __call__(self, fact: Fact, /) -> bool:
         """True when it was worth keeping. A decision that comes to another stage takes the place of what it was."""
@@ -81,7 +83,13 @@ class Recent:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """The newest first. A decision, the rule that led to it and what was told of it say the same: they are one entry."""
+        """The newest first; made once for whatever was heard since."""
+        if self._made[0] != self._number:
+            self._made = (self._number, self._entries())
+        return self._made[1]
+
+    def _entries(self) -> tuple[Entry, ...]:
+        """A decision, the rule that led to it and what was told of it say the same: they are one entry."""
         found = [_entry(heard) for heard in reversed(self._heard.values())]
         decided = {_said(each) for each in found if each.kind is What.DECISION}
         ruled = {_said(each) for each in found if each.kind is What.RULE}
