@@ -32,7 +32,7 @@ def main() -> int:
     if unknown := sorted(set(given.parts) - set(parts())):
         parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(parts())}")
     named = given.parts or parts()
-    os.environ["GUARDD_DEPLOY_TOOLS"] = "needed"
+    os.environ["DEPLOY_TOOLS"] = "needed"
     failed = [] if not pytest.main(["-q", *(str(HERE / part) for part in named)]) else ["the fast core"]
     deep = [check for check in DEPENDS if check.split("/", 1)[0] in named]
     for check in due(deep) if given.due else deep:

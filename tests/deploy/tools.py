@@ -26,7 +26,7 @@ def tool(name: str) -> str:
 
 def missing(why: str) -> NoReturn:
     """What a check needs isn't there."""
-    if os.environ.get("GUARDD_DEPLOY_TOOLS"):
+    if os.environ.get("DEPLOY_TOOLS"):
         pytest.fail(f"{why}; the checks of deploy need it", pytrace=False)
     pytest.skip(why)
 

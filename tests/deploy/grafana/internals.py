@@ -270,4 +270,22 @@ def _journal() -> list[Panel]:
             bars=True,
             width=8,
         ),
+        Panel(
+            id=21,
+            kind=Kind.TIMESERIES,
+            title="Heartbeats and calendar jobs",
+            description="Signs of life to the dead man's switch (none without the setting), and what the scheduler ran.",
+            queries=[
+                Query(
+                    expr=f"sum by (instance, outcome) (increase(guardd_heartbeats_total{JOB}{RATE})) or vector(0)",
+                    legend="heartbeat {{outcome}}",
+                ),
+                Query(
+                    expr=f"sum by (instance, job, outcome) (increase(guardd_scheduled_jobs_total{JOB}{RATE})) or vector(0)",
+                    legend="{{job}} {{outcome}}",
+                ),
+            ],
+            bars=True,
+            width=24,
+        ),
     ]
