@@ -37,7 +37,7 @@ def main() -> int:
     deep = [check for check in DEPENDS if check.split("/", 1)[0] in named]
     for check in due(deep) if given.due else deep:
         print(f"--- {check}", flush=True)
-        if pytest.main(["-q", "-o", CHECKS, str(HERE / check)]):
+        if pytest.main(["-q", "--timeout=600", "-o", CHECKS, str(HERE / check)]):
             failed.append(check)
         else:
             stamp(check)

@@ -13,7 +13,7 @@ from typing import Final
 from tests.deploy.tools import TREE
 
 STAMPS: Final = TREE / "deploy" / "checked.json"
-TOOLS: Final = ("tests/deploy/*.py",)
+TOOLS: Final = ("tests/deploy/tools.py",)
 DEPENDS: Final[dict[str, tuple[str, ...]]] = {
     "alerts/checks_live.py": (
         "deploy/prometheus/*",
