@@ -224,6 +224,7 @@ class SimulatorServer:
             self.dialect.account_of(asked),
             body.decode(errors="replace"),
             reply.response.status if reply.response else 0,
+            reply.response.body if reply.response else b"",
         )
         if reply.response is None:
             return await self._swallow(request)

@@ -17,6 +17,8 @@ class RequestStamp:
     uid: str
     body: str
     status: int  # 0: swallowed
+    answer: bytes = b""
+    """What a refusal said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,20 @@ class Stamps:
         self._requests = 0
         self._tickers = 0
 
-    def note_request(self, mono_ns: int, method: str, path: str, uid: str, body: str, status: int) -> None:
+    def note_request(
+        self, mono_ns: int, method: str, path: str, uid: str, body: str, status: int, answer: bytes
+    ) -> None:
         self._requests += 1
         self.requests.append(
             RequestStamp(
-                sequence=self._requests, mono_ns=mono_ns, method=method, path=path, uid=uid, body=body, status=status
+                sequence=self._requests,
+                mono_ns=mono_ns,
+                method=method,
+                path=path,
+                uid=uid,
+                body=body,
+                status=status,
+                answer=answer if status >= 400 else b"",
             )
         )
 

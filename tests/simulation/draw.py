@@ -61,6 +61,7 @@ def drawn(
         kills=_kills(Random(f"kills/{seed}"), seconds) if KILL in asked else (),
         twins=_twins(Random(f"twins/{seed}"), seconds, sure=bool(faults)) if TWIN in asked else (),
         clock_ms=chance.choice((0, 0, 700, -1_500)),
+        resumes_after_s=Random(f"operator/{seed}").choice((None, 5.0, 30.0, 120.0)),
         kill_at_await=chance.randint(1, 80) if KILL in asked and chance.random() < 0.2 else None,
     )
 

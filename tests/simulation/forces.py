@@ -212,6 +212,13 @@ class Forces:
             case _:
                 pass
 
+    def resume(self, name: str) -> None:
+        """The operator's word to one account."""
+        guard = self._guard()
+        for account in guard.accounts if guard is not None else ():
+            if account.name == name:
+                account.speak(OperatorWord.RESUME, "simulation")
+
     def _speak(self, word: OperatorWord) -> None:
         """To the guard alone: a second instance that is told to resume takes the other's orders for its own."""
         guard = self._guard()

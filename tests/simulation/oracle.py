@@ -38,7 +38,8 @@ BLIND_FOR_S: Final = 1_000.0
 """The last values of a rule that acts when blind (interfaces.md 2.3): as old as an outage may last."""
 UNPROTECTED_FOR_S: Final = 55.0
 BAD_TICKS_WITHIN_S: Final = 4.0
-STOP_PASSED: Final = re.compile(r"(?:stop|tranche) at ([0-9.]+) was passed")
+STOP_PASSED: Final = re.compile(r"(?:stop|tranche) at ([0-9.]+)(?: was passed|: mark )")
+"""Of a stop that the guard finishes by order, and of one that no form at the venue would take, which the guard keeps by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,6 +148,8 @@ class Plot:
     twins: tuple[Twin, ...] = ()
     clock_ms: int = 0
     """How far the machine's wall clock is ahead from the start."""
+    resumes_after_s: float | None = None
+    """So long after an account was parked its operator resumes it; None: nobody does."""
     kill_at_await: int | None = None
     """Kill it where its hands stop at an await for the so-manieth time."""
 

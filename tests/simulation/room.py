@@ -79,6 +79,7 @@ class Room:
             dialect.account_of(asked),
             body.decode(errors="replace"),
             reply.response.status if reply.response else 0,
+            reply.response.body if reply.response else b"",
         )
         return reply
 

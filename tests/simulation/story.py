@@ -189,6 +189,7 @@ class _Story:
             self._prices(),
             self._pulse(),
             self._deeds(),
+            *([] if self.plot.resumes_after_s is None else [self._operator(self.plot.resumes_after_s)]),
             *(self._strike(strike) for strike in self.plot.strikes),
             *(self._end_process(kill) for kill in self.plot.kills),
             *(self._second(number, twin) for number, twin in enumerate(self.plot.twins)),
@@ -220,6 +221,19 @@ class _Story:
             cast.checks.disturb(self._now())
             if cast.trader.do(deed):
                 self._look()
+
+    async def _operator(self, after_s: float) -> None:
+        """Sees that an account is parked, looks into it for a while, and resumes it."""
+        since: dict[str, float] = {}
+        while True:
+            for cast in self.cast:
+                if not cast.checks.parked:
+                    since.pop(cast.part.name, None)
+                elif self._now() - since.setdefault(cast.part.name, self._now()) >= after_s:
+                    since.pop(cast.part.name)
+                    cast.checks.disturb(self._now())
+                    self.forces.resume(cast.part.name)
+            await asyncio.sleep(1.0)
 
     # What goes wrong
 

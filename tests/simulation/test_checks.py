@@ -32,6 +32,7 @@ from tests.simulation.checks import Case, Checks, Span
 MAIN: Final = AccountName("main")
 BTC: Final = "BTCUSDT"
 SUBMIT: Final = "/contract/private/submit-order"
+PLACE: Final = "/api/v2/mix/order/place-order"
 POLICY: Final = """\
 version: 1
 limits: {top_up_per_day: 100 USDT}
@@ -91,13 +92,25 @@ class Desk:
             self.price(mark)
 
     def asked(
-        self, path: str = "/contract/private/submit-order", body: str = "", *, method: str = "POST", status: int = 200
+        self, path: str = SUBMIT, body: str = "", *, method: str = "POST", status: int = 200, answer: bytes = b""
     ) -> None:
         self.steps += 1
         stamp = RequestStamp(
-            sequence=self.steps, mono_ns=0, method=method, path=path, uid="main", body=body, status=status
+            sequence=self.steps,
+            mono_ns=0,
+            method=method,
+            path=path,
+            uid="main",
+            body=body,
+            status=status,
+            answer=answer,
         )
         self.checks.asked(stamp, self.now, "life")
+
+    def venue(self, venue: SimulatedVenue) -> None:
+        case = self.checks.case
+        assert case is not None
+        self.checks.case = replace(case, venue=venue)
 
     def stop(self, trigger: str, *, step: int = 0, size: int | None = 100) -> str:
         """The guard places one."""
@@ -251,6 +264,27 @@ def _twice(desk: Desk) -> None:
 def _again_without_a_read(desk: Desk) -> None:
     desk.asked(body=f'{{"client_order_id": "{ours("a")}"}}')
     desk.asked(body=f'{{"client_order_id": "{ours("a")}"}}')
+
+
+def _again_after_a_time_out_of_the_venue(desk: Desk) -> None:
+    _goes_twice(desk, code="40010")
+
+
+def _goes_twice(desk: Desk, *, code: str) -> None:
+    desk.venue(SimulatedVenue.BITGET)
+    for _ in range(2):
+        body = f'{{"clientOid": "{ours("a")}"}}'
+        desk.asked(PLACE, body, status=400, answer=f'{{"code":"{code}","msg":"-","data":null}}'.encode())
+
+
+def _closes_everything(desk: Desk) -> None:
+    desk.venue(SimulatedVenue.BITGET)
+    desk.asked("/api/v2/mix/order/close-positions", '{"productType":"USDT-FUTURES"}')
+
+
+def _parks_for_nothing(desk: Desk) -> None:
+    for condition in (AccountCondition.LIVE, AccountCondition.PARKED):
+        desk.checks.heard(_view(condition=condition), desk.now, "life")
 
 
 def _held_in_breach(desk: Desk) -> None:
@@ -438,7 +472,8 @@ def _liquidated(desk: Desk) -> None:
         ("I12", _too_many_calls), ("I13", _cancels_the_traders), ("I14", _the_later_decides), ("I15", _the_smaller_leg_alone),
         ("I16", _tops_up_above_its_cap), ("I17", _raises_leverage), ("I18", _off_the_tick), ("I18", _refused_for_its_shape),
         ("I22", _decides_while_halted), ("I21", _shown_as_protected), ("I21", _gone_and_nobody_told), ("I26", _tells_a_secret),
-        ("I30", _cancels_all), ("oracle", _closes_for_nothing), ("I29", _closes_what_it_never_read),
+        ("I30", _cancels_all), ("I30", _closes_everything), ("I7", _again_after_a_time_out_of_the_venue),
+        ("I29", _parks_for_nothing), ("oracle", _closes_for_nothing), ("I29", _closes_what_it_never_read),
         ("I24", _acts_again_too_soon), ("I24", _closes_for_ever), ("I24", _orders_above_its_leash),
         ("I24", _reduces_above_its_leash), ("I20", _fills_undecided), ("I12", _asks_a_bucket_that_rests),
         ("I12", _asks_behind_a_block), ("I18", _rounds_away), ("I5", _loose_at_the_end), ("I25", _its_stops_go_with_it),
@@ -504,6 +539,12 @@ def test_a_rule_that_is_true_at_first_sight_and_acts_at_once_is_told() -> None:
     desk.checks.heard(staged(intent(rule="trim", action=Action.REDUCE)), desk.now, "life")
     assert "oracle" in desk.told
     assert any("true ever since" in line for line in desk.checks.breaches)
+
+
+def test_I07_what_the_venue_refused_by_its_code_may_go_again_at_once() -> None:
+    desk = Desk()
+    _goes_twice(desk, code="40008")
+    assert desk.checks.breaches == []
 
 
 def test_I28_a_close_on_a_price_that_was_true_a_moment_ago_is_called_for() -> None:

@@ -33,7 +33,7 @@ found. Safety is asked after every event; liveness only when nothing has struck 
 | I26 | `Telling._hush`, `_no_secret_in` | facts and the bytes of the data directory |
 | I27, I30 | `Requests.asked` | paths that the daemon must never ask; every order reduces (I1) |
 | I28 | `Oracle.judge_close` | a close on marks that never were, unless two bad frames agreed |
-| I29 | `Requests.closing` | positions read in this life no longer than 75 s before each reducing decision |
+| I29 | `Requests.closing`, `Telling._parks` | positions read in this life 75 s before each reducing decision; parked for nothing |
 
 Elsewhere: I19 (mypy, tests/house, tests/fuzz); I23 (tests/policy, tests/daemon/test_reload*: no story reloads); of I21 the second
 in which a breach is told, the metrics and the notifier's queue (tests/telemetry, tests/daemon); of I17 the predicted liquidation
@@ -144,6 +144,11 @@ class Checks:
     def disturb(self, until: float) -> None:
         self.ground.disturbed_until = max(self.ground.disturbed_until, until)
 
+    @property
+    def parked(self) -> bool:
+        """The guard that is alive has parked the account."""
+        return self.telling.parked
+
     def gap(self, now: float) -> None:
         """A price jumped so far in one tick that no stop and no order could come between."""
         self.gapped_at = now
@@ -155,7 +160,7 @@ class Checks:
         self._take_in(now, by_guard=False)
         self.ground.note_marks(now)
         well = guarded and self.ground.quiet(now) and self._acts
-        self.standing.look(now, well=well)
+        self.standing.look(now, well=well, parked=self.parked)
         self.telling.look(now, guarded=guarded and self._acts)
         self.oracle.look(now)
 
@@ -199,7 +204,7 @@ class Checks:
         """Everything has come right (I5, I6, I10)."""
         self._take_in(now, by_guard=False)
         if self._acts:
-            self.standing.close_of_story(now, tranches=self.orders.tranches)
+            self.standing.close_of_story(now, tranches=self.orders.tranches, parked=self.parked)
         elif self.requests.writes:
             self.ground.breach("I22", now, f"{self.requests.writes} writes of an account that is only observed")
 
@@ -234,7 +239,7 @@ class Checks:
             row,
             now,
             due_s=self.standing.due_s(set(str(row.details["symbols"]).split(",")), now),
-            well=self.ground.quiet(now) and self._acts,
+            well=self.ground.quiet(now) and self._acts and not self.parked,
             gapped=now - self.gapped_at <= GAP_LASTS_S,
         )
         if verdict.avoidable:

@@ -35,10 +35,12 @@ NEVER: Final = (
     "batch-cancel",
     "cancel-symbol-order",
     "close-all",
-    "close-positions",
     "position-mode",
     "switch",
 )
+ONE_POSITION: Final = "/close-positions"
+"""The last means of an account of Bitget's, for a position that no order may close (UTA reference, 12.3): one, by its symbol."""
+SYMBOL: Final = re.compile(r'"symbol"\s*:\s*"[A-Z0-9]+"')
 MAY_STAND: Final = frozenset({"/contract/private/get-position-mode"})
 POSITIONS: Final = ("position-v2", "/position/all-position", "/position/current-position")
 PROVES_FAMILY: Final = frozenset(
@@ -47,6 +49,16 @@ PROVES_FAMILY: Final = frozenset(
 """Asked of both families of Bitget to learn which one an account is (UTA reference, 2)."""
 DEFINITE: Final = frozenset({403, 418, 429})
 """What certainly didn't execute: a 403 page stands before the venue, the others are its own."""
+CODE: Final = re.compile(rb'"code"\s*:\s*"?(\d+)')
+OPEN: Final[Mapping[bool, frozenset[int]]] = {
+    True: frozenset({30009, 30015, 49999}),
+    False: frozenset(
+        {40010, 40910, 40015, 45001, 50031, 43059, 40908, 40725, 45023, 45024, 43002, 43003, 42013, 40782, 43137, 40909}
+        | {40808, 25000, 25001, 25003, 25239}
+    ),
+}
+"""By whether it is BitMart: codes that leave open whether it happened (BitMart reference, 16; Bitget reference, 15 and UTA, 14).
+With 4xx each other one says that it didn't: Bitget answers every business error with 400."""
 RATE_LIMITED: Final = 429
 BLOCKS: Final = frozenset({403, 418})
 LATE: Final = frozenset({"slow-net", "slow", "late-push", "clock-step", "lost-after", "timeout-after"})
@@ -83,8 +95,8 @@ class Requests:
     writes: int = 0
     requests: int = 0
     _lives: dict[str, _Life] = field(default_factory=dict)
-    _answers: dict[str, tuple[float, int]] = field(default_factory=dict)
-    """By client id: when its last write arrived, and the status that it got."""
+    _answers: dict[str, tuple[float, RequestStamp]] = field(default_factory=dict)
+    """By client id: when its last write arrived, and what it got."""
 
     def leaving(self, request: WireRequest, data: Path, now: float) -> None:
         """It is about to be handed to the wire."""
@@ -112,6 +124,8 @@ class Requests:
             return
         if any(word in stamp.path for word in NEVER) and stamp.path not in MAY_STAND:
             self.ground.breach("I30", now, f"{stamp.method} {stamp.path} is never asked by the daemon")
+        if stamp.path.endswith(ONE_POSITION) and not SYMBOL.search(stamp.body):
+            self.ground.breach("I30", now, f"{stamp.path} without a symbol closes everything")
         for client_id in OUR_ID.findall(stamp.body):
             self._again(client_id, stamp, now, mine)
 
@@ -124,13 +138,22 @@ class Requests:
     def _again(self, client_id: str, stamp: RequestStamp, now: float, mine: _Life) -> None:
         """I7: a write goes a second time only after a definite refusal, or after a read since the first one."""
         before = self._answers.get(client_id)
-        self._answers[client_id] = (now, stamp.status)
-        if before is None or before[1] in DEFINITE:
+        self._answers[client_id] = (now, stamp)
+        if before is None or self._refused(before[1]):
             return
         if not any(before[0] <= at for at in mine.reads):
+            got = f"{before[1].status} {before[1].answer.decode(errors='replace')[:80]}".rstrip()
             self.ground.breach(
-                "I7", now, f"{client_id} goes again without a read; the first one at {before[0]:.2f} s got {before[1]}"
+                "I7", now, f"{client_id} goes again without a read; the first one at {before[0]:.2f} s got {got}"
             )
+
+    def _refused(self, stamp: RequestStamp) -> bool:
+        """Whether the answer says that nothing was done."""
+        if stamp.status in DEFINITE:
+            return True
+        code = CODE.search(stamp.answer) if 400 <= stamp.status < 500 else None
+        case = self.ground.case
+        return code is not None and case is not None and int(code.group(1)) not in OPEN[case.place == "bitmart"]
 
     def _durable(self, text: str, path: str, data: Path, now: float) -> None:
         """I20: what is on the disk at this moment, by another connection than the guard's own."""

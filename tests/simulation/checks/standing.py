@@ -29,15 +29,16 @@ class Standing:
     _left_since: dict[LegKey, float] = field(default_factory=dict)
     _looked_at: float = 0.0
 
-    def look(self, now: float, *, well: bool) -> None:
+    def look(self, now: float, *, well: bool, parked: bool = False) -> None:
+        """`parked`: until an operator's word only a missing stop is placed (interfaces.md 4)."""
         held = dict(self.ground.held())
         for key, position in held.items():
-            self._breach_of(key, position, held, now, well=well)
+            self._breach_of(key, position, held, now, well=well and not parked)
             self._bare(key, position, now, well=well)
         for known in (self._due_since, self._bare_since):
             for key in [each for each in known if each not in held]:
                 del known[key]
-        self._leftovers(held, now, well=well)
+        self._leftovers(held, now, well=well and not parked)
         self._looked_at = now
 
     def due_s(self, symbols: set[str], now: float) -> float:
@@ -95,18 +96,20 @@ class Standing:
         """The other leg is held too: closing this one alone may raise the net exposure (I15)."""
         return (key[0], key[1].opposite) in held
 
-    def close_of_story(self, now: float, *, tranches: int) -> None:
+    def close_of_story(self, now: float, *, tranches: int, parked: bool = False) -> None:
         """Everything has come right (I5, I6)."""
         held = dict(self.ground.held())
         for key, position in held.items():
-            self._protection(key, position, now, tranches=tranches)
+            self._protection(key, position, now, tranches=tranches, parked=parked)
+        if parked:
+            return
         for key in [each for each in self.ground.resting if each not in held]:
             for each in self._mine(key):
                 self.ground.breach("I6", now, f"{each.plan_id} outlives its position on {key[0]} {key[1].value}")
         for order in self.ground.working.values():
             self.ground.breach("I6", now, f"order {order.order_id} of ours still works on {order.symbol}")
 
-    def _protection(self, key: LegKey, position: Position, now: float, *, tranches: int) -> None:
+    def _protection(self, key: LegKey, position: Position, now: float, *, tranches: int, parked: bool) -> None:
         """Exactly what the policy asks for; an adequate order of the trader's counts."""
         where = f"{key[0]} {key[1].value}"
         mine, stops = self.ground.stops(key, ours=True), self.ground.stops(key)
@@ -114,6 +117,8 @@ class Standing:
             self.ground.breach("I5", now, f"{len(mine)} stops of ours rest on {where}")
         if sum((each.size for each in stops), ZERO) < position.size:
             self.ground.breach("I5", now, f"{len(stops)} stops on {where} don't cover all of it")
+        if parked:
+            return
         profits = [each for each in self._mine(key) if each.kind == "take_profit"]
         if sum((min(each.size, position.size) for each in profits), ZERO) > position.size:
             self.ground.breach("I5", now, f"{len(profits)} take-profits of ours rest on {where}")

@@ -26,6 +26,10 @@ MAY: Final = {
 what it leaves behind (I6)."""
 SEES_BARE_WITHIN_S: Final = 61.0
 """`protected` is 0 once the plan orders that were read are a minute old (interfaces.md 2.3 Ages), and is told within 1 s (I21)."""
+CONTRADICTS: Final = frozenset({"stale-read", "empty-read", "bad-tick", "upgraded", "other-family"})
+"""Faults under which what is read contradicts itself or the streams."""
+PARKS_WITHIN_S: Final = 15.0
+"""The second read that agrees with the first (I29)."""
 OTHER_S: Final = 180.0
 """The longest cooldown of a story, and its step's way: so long a second instance's step counts against it (I14)."""
 BLIND_TOLD_WITHIN_S: Final = 2.0
@@ -80,6 +84,7 @@ class Telling:
             case AccountView():
                 if mine.view is None or mine.view.condition is not fact.condition:
                     mine.condition_since = now
+                    self._parks(mine, fact, now)
                 mine.view, mine.view_at = fact, now
             case Said(severity=severity):
                 if severity is not Severity.INFO:
@@ -131,6 +136,20 @@ class Telling:
     def alone(self, now: float) -> bool:
         """One guard is alive, and no other beside it was for a while."""
         return now - self._overlapped_at > OTHER_S and self._alive() <= 1
+
+    @property
+    def parked(self) -> bool:
+        """The one guard that is alive has parked the account."""
+        alive = [each.view for each in self.lives.values() if each.ended is None]
+        return len(alive) == 1 and alive[0] is not None and alive[0].condition is AccountCondition.PARKED
+
+    def _parks(self, mine: _Life, view: AccountView, now: float) -> None:
+        """I29: what was read contradicted itself. Where every read and push was true, there is nothing to be parked by."""
+        if view.condition is not AccountCondition.PARKED or mine.view is None:
+            return  # a later life remembers it
+        kinds = {span.kind for span in self.ground.spans if span.from_s <= now <= span.until_s + PARKS_WITHIN_S}
+        if not kinds & CONTRADICTS:
+            self.ground.breach("I29", now, f"parked though all that was read was true: {view.condition_why}")
 
     # Decisions
 
