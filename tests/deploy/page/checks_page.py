@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 SMALL: Final = (320, 640)
 """What 1280 px are at a zoom of 400 % (WCAG 1.4.10)."""
 WINDOWS: Final = {"phone": PHONE, "desktop": DESKTOP, "small": SMALL}
+FIGURES: Final = (
+    *("1,042.11 USDT", "0.00432 USDT", "+0.0000432", "−87.96", "123,456,789,012.5", "0.0000012000", "87.65 %"),
+    *("your stop", "none given", "15 min from now", "2026-01-01", "0 of 1"),
+)
+"""Money in two places, or three figures where it is less than one; prices and sizes as they are."""
 LIVE_MS: Final = 20_000
 pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
@@ -93,6 +98,8 @@ async def test_the_page_bears_every_state_unknown_figures_and_hostile_texts(open
         text = await looked.page.locator("body").inner_text()
         assert text.count(HOSTILE) == 3
         assert await looked.page.locator("img").count() == 0
+        for shown in FIGURES:
+            assert shown in text, shown
         assert "5 positions, 2 unprotected, 1 not guarded; 1 account parked; 1 account stale; 1 account blocked" in text
         assert (
             await looked.page.locator(".account", has_text="parked-one").locator("text=No position under guard").count()
