@@ -17,7 +17,7 @@ class RequestStamp:
     uid: str
     body: str
     status: int  # 0: swallowed
-    answer: bytes = b""
+    answer: str = ""
     """What a refusal said."""
 
 
@@ -53,7 +53,7 @@ class Stamps:
                 uid=uid,
                 body=body,
                 status=status,
-                answer=answer if status >= 400 else b"",
+                answer=answer.decode(errors="replace") if status >= 400 else "",
             )
         )
 

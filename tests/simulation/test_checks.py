@@ -92,7 +92,7 @@ class Desk:
             self.price(mark)
 
     def asked(
-        self, path: str = SUBMIT, body: str = "", *, method: str = "POST", status: int = 200, answer: bytes = b""
+        self, path: str = SUBMIT, body: str = "", *, method: str = "POST", status: int = 200, answer: str = ""
     ) -> None:
         self.steps += 1
         stamp = RequestStamp(
@@ -274,7 +274,7 @@ def _goes_twice(desk: Desk, *, code: str) -> None:
     desk.venue(SimulatedVenue.BITGET)
     for _ in range(2):
         body = f'{{"clientOid": "{ours("a")}"}}'
-        desk.asked(PLACE, body, status=400, answer=f'{{"code":"{code}","msg":"-","data":null}}'.encode())
+        desk.asked(PLACE, body, status=400, answer=f'{{"code":"{code}","msg":"-","data":null}}')
 
 
 def _closes_everything(desk: Desk) -> None:

@@ -49,7 +49,7 @@ PROVES_FAMILY: Final = frozenset(
 """Asked of both families of Bitget to learn which one an account is (UTA reference, 2)."""
 DEFINITE: Final = frozenset({403, 418, 429})
 """What certainly didn't execute: a 403 page stands before the venue, the others are its own."""
-CODE: Final = re.compile(rb'"code"\s*:\s*"?(\d+)')
+CODE: Final = re.compile(r'"code"\s*:\s*"?(\d+)')
 OPEN: Final[Mapping[bool, frozenset[int]]] = {
     True: frozenset({30009, 30015, 49999}),
     False: frozenset(
@@ -142,7 +142,7 @@ class Requests:
         if before is None or self._refused(before[1]):
             return
         if not any(before[0] <= at for at in mine.reads):
-            got = f"{before[1].status} {before[1].answer.decode(errors='replace')[:80]}".rstrip()
+            got = f"{before[1].status} {before[1].answer[:80]}".rstrip()
             self.ground.breach(
                 "I7", now, f"{client_id} goes again without a read; the first one at {before[0]:.2f} s got {got}"
             )
