@@ -88,6 +88,7 @@ async def test_I26_what_a_daemon_did_is_told_journalled_and_reckoned_and_no_secr
         environ = {**CANARIES, **ears.environ}
         desk.open("BTCUSDT", "long", 100)
         entry = desk.server.exchange.query.positions("main")[0].entry_price
+        contract_size = desk.server.exchange.query.contract("BTCUSDT").contract_size
         debug = {**environ, "GUARDD_LOG__LEVEL": "debug"}
         async with desk.guard(TRIM_THEN_STOP, environ=debug, extra=VOICE) as guard:
             await guard.protected(1)
@@ -119,24 +120,27 @@ async def test_I26_what_a_daemon_did_is_told_journalled_and_reckoned_and_no_secr
             await guardd(tmp_path, environ, "journal", "why", json.loads(each)["subject"]) for each in stories.values()
         ]
         files = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())
-    assert 'guardd_heartbeats_total{outcome="sent"} ' in metrics
+    assert 'guardd_heartbeats_total{outcome="withheld"} 1.0' in metrics  # the first is due before anything was read
+    assert 'guardd_heartbeats_total{outcome="sent"} 0.0' not in metrics
     assert f"{failing} 0.0" not in metrics
     assert "the Apprise" not in "\n".join(guard.lines)
-    reckoned(stories, entry, desk.ledger("fill"), desk.lot("BTCUSDT"))
+    reckoned(stories, entry, desk.ledger("fill"), contract_size)
     shown = "\n".join([*guard.lines, *pages, *told, *stories.values(), metrics, json.dumps([ears.chat, listed])])
     canaries = [*CANARIES.values(), CHAT_CANARY, BEAT_CANARY, USER_CANARY]
     assert [each for each in canaries if each in shown or each.encode() in files] == []
 
 
-def reckoned(stories: dict[str, str], entry: Decimal, fills: list[dict[str, Any]], lot: Decimal) -> None:
-    """The journal's profits are those of the exchange's own fills."""
+def reckoned(stories: dict[str, str], entry: Decimal, fills: list[dict[str, Any]], contract_size: Decimal) -> None:
+    """The journal's profits are what the exchange's own trades make of the entry."""
     for action in (Action.REDUCE.value, Action.STOP_LOSS.value):
         story = json.loads(stories[action])
         (fill,) = story["fills"]
-        assert fill["realized_pnl"] is not None
-        assert Decimal(story["realized_pnl"]) < 0
+        trades = [row for row in fills if str(row["order_id"]) == fill["order_id"]]
+        won = sum((Decimal(str(row["price"])) - entry) * Decimal(str(row["size"])) * contract_size for row in trades)
+        assert trades, fill
         assert Decimal(fill["entry_price"]) == entry
-        assert any(str(row.get("order_id")) == fill["order_id"] for row in fills), fills[:1]
+        assert abs(Decimal(story["realized_pnl"]) - won) < Decimal("0.01"), (story["realized_pnl"], won)
+        assert won < 0
 
 
 async def first_event(url: str) -> str:
