@@ -1,0 +1,79 @@
+"""Edges of the language that a small mistake would move: aims, limits of zero, entries of others, frames with half a spread."""
+
+from dataclasses import replace
+
+import pytest
+
+from guardd.model.decision import CancelEntries
+from guardd.model.event import OrdersRead
+from guardd.model.fold import fold
+from guardd.model.names import Side
+from guardd.policy.blindness import unjudged
+from guardd.policy.confirm import Verdict
+from guardd.policy.language import Metric, wants_higher
+from guardd.policy.memory import Memory
+from guardd.policy.sizes import is_there, leverage_until
+from guardd.risk.assess import assess_on
+from guardd.risk.ground import ground
+from tests.model.accounts import ETH, START, D, account, key, row
+from tests.policy.guarded import cross, every, guarded, policy_of, rule
+from tests.policy.test_confirm import frame, verdicts
+from tests.policy.test_decide import CANCEL, NEAR, entry_order
+from tests.policy.test_load import fault, faults, load, with_rule
+
+
+def test_an_aim_is_reached_at_its_figure_and_not_before() -> None:
+    assert is_there(D("0.08"), Metric.DISTANCE_TO_LIQUIDATION, D("0.08"))
+    assert not is_there(D("0.0799"), Metric.DISTANCE_TO_LIQUIDATION, D("0.08"))
+    assert is_there(D("0.5"), Metric.MARGIN_RATIO, D("0.5"))
+
+
+@pytest.mark.parametrize(("target", "higher"), [("-1", True), ("0", False), ("0.5", False), ("2", False)])
+def test_a_loss_is_better_the_higher_it_stands_and_a_gain_is_taken_from_above(target: str, higher: bool) -> None:
+    assert wants_higher(Metric.UNREALIZED_PNL, D(target)) is higher
+
+
+def test_no_leverage_below_one_is_looked_for_and_one_that_does_not_do_is_not_given() -> None:
+    state = account(row(Side.SHORT, leverage="10"))
+    on = ground(state, state.held[key(Side.SHORT)], now=START)
+    risk = assess_on(on, mark=D(89000))
+    assert leverage_until(Metric.DISTANCE_TO_LIQUIDATION, D("0.8"), on, risk) == 1
+    assert leverage_until(Metric.DISTANCE_TO_LIQUIDATION, D("1.5"), on, risk) is None
+
+
+@pytest.mark.parametrize("aim", ["0%", "-5%"])
+def test_an_aim_that_is_not_above_zero_is_refused(aim: str) -> None:
+    body = f"when: {{distance_to_liquidation: {{below: 5%}}}}\nthen: [reduce: {{until: {{distance_to_liquidation: {aim}}}}}]"
+    assert "expected an aim above zero" in fault(body)
+
+
+def test_a_limit_of_zero_is_a_limit_but_for_the_age_of_data() -> None:
+    rest = "rules:\n" + with_rule("then: [stop_loss: {trigger: {price: 90}}]").partition("rules:\n")[2]
+    assert load("version: 1\nlimits: {reduce_per_hour: 0%}\n" + rest).limits.reduce_per_hour == 0
+    assert any("a limit above zero" in line for line in faults("version: 1\nlimits: {stale_after: 0s}\n" + rest))
+
+
+def test_a_rule_about_no_symbol_at_all_is_refused() -> None:
+    assert "an empty list" in fault("match: {symbol: []}\nthen: [stop_loss: {trigger: {price: 90}}]")
+
+
+def test_entries_of_another_instrument_are_none_of_a_rule_about_one_position() -> None:
+    here = guarded(policy_of(CANCEL), cross())
+    other = replace(entry_order(), key=key(symbol=ETH))
+    fold(here.state, OrdersRead(started=here.now, at=here.now, resting=(other,), plans=()))
+    assert every(here.mark(NEAR), CancelEntries) == []
+
+
+def test_I28_half_a_spread_confirms_nothing() -> None:
+    assert verdicts(frame("85000", index="85000", ask="84000")) == [Verdict.ASK_REST]
+    assert verdicts(frame("85000", index="85000", bid="84000")) == [Verdict.ASK_REST]
+
+
+def test_a_rule_that_nobody_has_looked_at_yet_is_not_blind_and_one_that_lasts_unknown_is() -> None:
+    here = guarded(policy_of(rule("{account_margin_ratio: {above: 80%}}", "close: {}")), cross())
+    assert unjudged(here.policy, here.state, Memory(), here.now) == ()
+    here.look()
+    here.state.balances.clear()
+    here.look()
+    here.now = here.now.later_by(16)
+    assert unjudged(here.policy, here.state, here.memory, here.now)
