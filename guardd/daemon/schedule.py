@@ -44,7 +44,12 @@ class Schedule:
 
     def daily(self, name: str, job: Callable[[], Awaitable[None]], *, hour: int, minute: int) -> None:
         """Run `job` once a day, UTC."""
-        self._scheduler.add_job(job, "cron", id=name, name=name, hour=hour, minute=minute)
+
+        async def run() -> None:
+            """APScheduler awaits coroutine functions alone: what a lambda returns it would drop in a thread."""
+            await job()
+
+        self._scheduler.add_job(run, "cron", id=name, name=name, hour=hour, minute=minute)
 
     def start(self) -> None:
         self._scheduler.start()

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 import structlog
@@ -64,3 +65,22 @@ async def test_a_daily_job_is_set_in_utc_with_its_grace() -> None:
     assert job.next_run_time.utcoffset().total_seconds() == 0
     assert (job.next_run_time.hour, job.next_run_time.minute) == (0, 5)
     schedule.stop()
+
+
+async def test_a_job_is_awaited_on_the_loop_whatever_callable_it_is() -> None:
+    ran_in: list[asyncio.AbstractEventLoop] = []
+
+    async def work(what: str) -> None:
+        ran_in.append(asyncio.get_running_loop())
+
+    counts: Counter[tuple[str, str]] = Counter()
+    schedule = Schedule(count=lambda name, outcome: counts.update([(name, outcome)]))
+    schedule.daily("prune-journal", lambda: work("journal"), hour=0, minute=10)
+    schedule.start()
+    (job,) = schedule._scheduler.get_jobs()
+    job.modify(next_run_time=datetime.now(UTC))
+    async with asyncio.timeout(5):
+        while not counts:  # noqa: ASYNC110 - APScheduler sets no event
+            await asyncio.sleep(0.01)
+    schedule.stop()
+    assert ran_in == [asyncio.get_running_loop()]
