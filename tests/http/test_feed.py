@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, web
+from aiohttp import ClientResponse, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from guardd.clock import ManualClock
-from guardd.http.app import Operator, Sources, make_app
+from guardd.http.app import SHUTDOWN_S, Operator, Sources, make_app, serve
 from guardd.http.board import Board
 from guardd.http.feed import EVERY_S, READERS_MAX, REPEATED_S, Feed
 from guardd.model.names import Severity
@@ -132,12 +132,28 @@ async def test_readers_are_limited_and_make_room_when_they_leave(client: TestCli
     again.close()
 
 
+async def test_who_comes_just_after_a_change_sees_it(client: TestClient, stage: Stage) -> None:
+    """A picture is shared, but never one that is no longer true."""
+    async with client.get("/events") as first, asyncio.timeout(5):
+        await heard(first)
+        await picture(first)
+        stage.board(view(position()))
+        async with client.get("/events") as second:
+            await heard(second)
+            assert (await picture(second))["accounts"][0]["state"] == "live"
+
+
 async def test_an_open_page_does_not_hold_up_the_end(stage: Stage) -> None:
-    async with asyncio.timeout(1.5), TestClient(TestServer(stage.app())) as client:
-        answer = await client.get("/events")
-        await heard(answer)
-        await picture(answer)
-        assert not answer.content.at_eof()
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async with asyncio.TaskGroup() as group, ClientSession() as session:
+        task = group.create_task(serve(stage.app(), host="127.0.0.1", port=0, listening=told.set_result))
+        async with session.get(f"{await told}/events") as answer:
+            await heard(answer)
+            await picture(answer)
+            task.cancel()
+            async with asyncio.timeout(SHUTDOWN_S / 2):
+                assert await answer.content.read() == b""
+                await asyncio.wait([task])
 
 
 async def test_a_reader_that_takes_nothing_is_hung_up_on_and_holds_nobody_up(stage: Stage) -> None:
