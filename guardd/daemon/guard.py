@@ -426,6 +426,8 @@ class Guard:
             edge = f"rule/{tell.rule}/{tell.key}" if tell.rule != GUARD else f"guard/{tell.key}/{tell.text[:40]}"
             self.teller.settled(edge)  # the decision itself tells on edges: the same words again are another occasion
             self.teller.say(tell.severity, edge, tell.text, now)
+            if tell.not_done and tell.key is not None:
+                self.teller.rule(tell.key, tell.rule, f"held: {tell.text}", now)
         for fired in decided.fired:
             self.teller.rule(fired.key, fired.rule, fired.text, now)
             self.teller.fact(

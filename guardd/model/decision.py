@@ -161,6 +161,8 @@ class Tell:
     rule: RuleName
     severity: Severity
     text: str
+    not_done: bool = False
+    """It says why something that a rule asks for isn't done: part of the story of what is done instead."""
 
 
 Lever: TypeAlias = LowerLeverage | AddMargin | TopUp

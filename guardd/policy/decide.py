@@ -412,7 +412,8 @@ class _Look:
         self, view: View, what: str, severity: Severity, text: str, now_true: bool, rule: RuleName = GUARD
     ) -> None:
         if self.memory.once(view.held.episode.id, what, now_true):
-            self.told.append(Tell(key=view.held.key, rule=rule, severity=severity, text=f"{view.held.key}: {text}"))
+            told = f"{view.held.key}: {text}"
+            self.told.append(Tell(key=view.held.key, rule=rule, severity=severity, text=told, not_done=rule != GUARD))
 
     def _tell(self, wish: Wish, severity: Severity, text: str) -> None:
         self.told.append(Tell(key=wish.key, rule=wish.rule.name, severity=severity, text=text))

@@ -347,3 +347,17 @@ async def test_I21_a_list_of_stops_that_grew_too_old_ends_the_protection_shown_w
     unprotected = next(view.at for view in shown if not view.positions[0].protected)
     assert 60 < unprotected.seconds_since(listed) <= 61
     await bench.end()
+
+
+async def test_what_a_rule_asks_for_and_is_not_done_is_journalled_once_for_the_story_of_what_is_done() -> None:
+    bench = GuardBench(rule("{distance_to_liquidation: {below: 5%}}", "reduce: {by: 10%}", name="trim"))
+    await bench.begin()
+    bench.guard.absorb(OperatorSpoke(at=bench.clock.now(), word=OperatorWord.HALT, why="test"))
+    for mark in ("84", "83.9", "83.8"):
+        await bench.read(mark)
+        bench.frame(mark)
+        await bench.settle(0.3)
+    held = [(each, text) for _, _, each, text, _ in bench.journal.rules if text.startswith("held: ")]
+    assert [(each, "not acted on" in text) for each, text in held] == [("trim", True)]
+    assert bench.closes() == []
+    await bench.end()
