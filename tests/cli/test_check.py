@@ -10,10 +10,20 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from guardd.cli.exits import Exit
+from guardd.cli.findings import Weight, of_account
+from guardd.cli.look import Window
 from guardd.cli.mends import mend_told
+from guardd.clock import ManualClock
+from guardd.config import AccountSettings, Mode
+from guardd.config import Venue as SpokenVenue
+from guardd.model.facts import Said
+from guardd.model.names import AccountName, Severity, VenueName
+from guardd.model.state import AccountState
 from guardd.simulator.faults import Fault, FaultKind
 from guardd.simulator.orders import MarginMode, OrderKind, Side
 from tests.cli.stage import KEYS, POLICY, READ_ONLY, Desktop, Venue, flat
+from tests.execution.bench import CAN_ALL
+from tests.execution.fake_venue import FakeVenue
 from tests.telemetry.test_courier import wants_apprise
 
 
@@ -197,6 +207,17 @@ def test_every_finding_says_how_to_mend_it(desktop: Desktop, venue: Venue) -> No
 )
 def test_what_an_adapter_tells_of_a_key_has_its_mend(edge: str, word: str) -> None:
     assert word in mend_told(edge)
+
+
+def test_a_key_that_may_withdraw_is_a_finding_with_its_mend() -> None:
+    clock = ManualClock()
+    text = "this key may withdraw"
+    told = Said(account=None, severity=Severity.CRITICAL, edge="key-withdraws", text=text, at=clock.now())
+    state = AccountState(name=AccountName("main"), venue=VenueName("bitget"), capabilities=CAN_ALL)
+    window = Window(venue=FakeVenue(clock), state=state, clock=clock, said=[told], may_trade=True)
+    account = AccountSettings(name="main", venue=SpokenVenue.BITGET)
+    (found,) = [each for each in of_account(account, Mode.ENFORCE, window) if each.text == text]
+    assert (found.weight, found.mend) == (Weight.ERROR, mend_told("key-withdraws"))
 
 
 @contextmanager
