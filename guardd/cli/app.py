@@ -1,5 +1,6 @@
 """`guardd`: the commands, assembled. One file a group; each says in its own front page what it does."""
 
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -28,7 +29,9 @@ PLACES: Final = {
 
 def main() -> None:
     """The program. Only the command that is asked for is imported: a restart during a fall doesn't wait for the simulator."""
-    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""  # by a shell that completes
+    words = typed.split()[1:] if "_GUARDD_COMPLETE" in os.environ else sys.argv[1:]
+    asked = next((word for word in words if not word.startswith("-")), "")
     assembled([asked] if asked in PLACES else PLACES)(prog_name="guardd")
 
 
