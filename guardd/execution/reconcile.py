@@ -34,6 +34,7 @@ from guardd.execution.resting import (
     adequate,
     as_tight,
     covered,
+    is_between,
     lists_are_older,
     makes_room,
     near_enough,
@@ -102,6 +103,8 @@ class _Scene:
     filled: Mapping[RuleName, FilledTranche]
     """Tranches that are done for the episode."""
     stops: tuple[Slot, ...] = ()
+    cancelled_at: tuple[Decimal, ...] = ()
+    """Triggers of stops for the whole position that the policy names no more and that somebody else ended."""
 
 
 def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Instant) -> Steps:
@@ -119,8 +122,10 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
     slots, left_over = slots_of(protect, state, held, filled=filled)
     stops = tuple(slot for slot in slots if slot.kind is ProtectionKind.STOP_LOSS)
     scene = _Scene(held=held, state=state, bounds=bounds, now=now, filled=filled, stops=stops)
+    unnamed = unnamed_stops(protect, state, held)
+    scene = replace(scene, cancelled_at=tuple(found for slot in unnamed for found in _cancelled_at(slot, scene)))
     parts = [_slot(slot, scene) for slot in slots]
-    parts.extend(_passed(slot, scene) for slot in unnamed_stops(protect, state, held))
+    parts.extend(_passed(slot, scene) for slot in unnamed)
     parts.append(_not_wanted(protect, left_over, scene))
     steps = _joined(parts, protect, scene)
     if any(isinstance(each.write, CancelOrder) for each in steps.proposals) and lists_are_older(state, held):
@@ -190,7 +195,32 @@ def _ratcheted(slot: Slot, scene: _Scene) -> Slot:
     for plan in slot.resting:
         if adequate(plan, trigger, scene.bounds):
             trigger = plan.trigger_price
+    if not slot.resting and slot.size is None:
+        side = scene.held.key.side
+        tighter = [each for each in scene.cancelled_at if is_between(each, scene.bounds, side)]
+        trigger = max((trigger, *tighter), key=lambda each: each * side.sign)
     return with_trigger(slot, trigger)
+
+
+def _cancelled_at(slot: Slot, scene: _Scene) -> tuple[Decimal, ...]:
+    """A trail that the mark overtook while its stop lagged is named no more; its stop, cancelled by hand, comes back as it was."""
+    gone, trigger = lost(slot, scene.state), last_trigger(slot, scene.state)
+    if gone is None or trigger is None or slot.size is not None or slot.name in scene.filled:
+        return ()
+    return () if gone.order_id in scene.state.fired or _taken_over(gone, scene) else (trigger,)
+
+
+def _taken_over(gone: Finished, scene: _Scene) -> bool:
+    """Another stop for the whole position was verified after it: what became of it then is settled."""
+    after = next(number for number, each in enumerate(scene.state.finished, 1) if each is gone)
+    return any(
+        each.stage is Stage.VERIFIED
+        and each.intent.episode == scene.held.episode.id
+        and isinstance(write := each.intent.write, PlaceProtection)
+        and write.kind is ProtectionKind.STOP_LOSS
+        and write.size is None
+        for each in scene.state.finished[after:]
+    )
 
 
 def _fits(plan: PlanOrder, slot: Slot, scene: _Scene) -> bool:
@@ -282,7 +312,7 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
 def _passed(slot: Slot, scene: _Scene) -> Steps:
     """A stop that the policy names no more because the mark is past it: gone from the list, it fired, and its rest is finished."""
     gone = lost(slot, scene.state)
-    if gone is None or slot.name in scene.filled:
+    if gone is None or slot.name in scene.filled or _taken_over(gone, scene):
         return Steps()
     if gone.order_id not in scene.state.fired and not _fired_unseen(slot, scene):
         return Steps()

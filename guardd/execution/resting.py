@@ -92,13 +92,17 @@ def adequate(plan: PlanOrder, wanted_trigger: Decimal, bounds: Bounds) -> bool:
     """A stop that does what the policy's would: market, between L and the mark, at least as tight (interfaces.md 2.4)."""
     if plan.protection is not ProtectionKind.STOP_LOSS or plan.execution_price is not None:
         return False
-    sign = plan.key.side.sign
-    if not is_value(bounds.mark) or (bounds.mark - plan.trigger_price) * sign <= 0:
+    return is_between(plan.trigger_price, bounds, plan.key.side) and as_tight(
+        plan.trigger_price, wanted_trigger, plan.key.side
+    )
+
+
+def is_between(trigger: Decimal, bounds: Bounds, side: Side) -> bool:
+    """Between L and the mark, where a stop may stand (I4)."""
+    if not is_value(bounds.mark) or (bounds.mark - trigger) * side.sign <= 0:
         return False
     limit = bounds.liquidation_price
-    if is_value(limit) and (plan.trigger_price - limit) * sign <= 0:
-        return False
-    return as_tight(plan.trigger_price, wanted_trigger, plan.key.side)
+    return not is_value(limit) or (trigger - limit) * side.sign > 0
 
 
 def lists_are_older(state: AccountState, held: Held) -> bool:

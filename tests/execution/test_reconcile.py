@@ -425,6 +425,26 @@ async def test_I11_a_stop_that_another_rule_had_moved_is_known_to_have_fired_whe
     assert (len(steps.fired), steps.proposals) == (1, ())
 
 
+async def test_I11_a_stop_of_a_trail_that_was_overtaken_comes_back_where_it_rested_and_fires_once(bench: Bench) -> None:
+    """Its trail is past, so the policy names another stop; somebody cancelled the one that rested meanwhile."""
+    await bench.protect(wanted("90", rule="trail"))
+    bench.venue.plans.clear()
+    await bench.settle(6)
+    await bench.read()
+    await bench.protect(wanted("85"))
+    assert triggers(bench) == ["90"]
+    through = fall_to(bench, "89")
+    await bench.settle(6)
+    await bench.read()
+    steps = reconcile(protect(wanted("85")), bench.state, through, now=bench.now)
+    assert steps.fired == ()
+    bench.venue.plans.clear()
+    await bench.settle(6)
+    await bench.read()
+    steps = reconcile(protect(wanted("85")), bench.state, through, now=bench.now)
+    assert (len(steps.fired), steps.proposals) == (1, ())
+
+
 async def test_a_stop_that_fired_whole_leaves_nothing_to_finish(bench: Bench) -> None:
     await bench.protect(wanted("90"))
     through = fall_to(bench, "89")
