@@ -105,7 +105,7 @@ function levels(position) {
   const found = [
     { kind: "liquidation", name: "liquidation", price: position.liquidation_price },
     { kind: "stop", name: position.stop_loss?.ours === false ? "your stop" : "stop-loss", price: position.stop_loss?.trigger_price },
-    { kind: "profit", name: position.take_profit?.ours === false ? "your profit" : "take-profit", price: position.take_profit?.trigger_price },
+    { kind: "profit", name: position.take_profit?.ours === false ? "your take-profit" : "take-profit", price: position.take_profit?.trigger_price },
     { kind: "entry", name: "entry", price: position.entry_price },
     ...rulesOf(position).filter((rule) => !rule.is_true).map((rule) => ({ kind: "rule", name: rule.name, price: rule.at_mark_price })),
     { kind: "mark", name: "mark", price: position.mark_price },
