@@ -41,7 +41,8 @@ def drawn(
     """The plot of a seed. `faults`: these kinds alone, and each of them."""
     chance = Random(f"plot/{seed}")
     sites, of_site = _sites(chance, seconds, venue)
-    drawings = [policies.Drawing(chance, NAMED[n], alone=len(of_site) == 1) for n in range(len(of_site))]
+    ladders = Random(f"tranche/{seed}")
+    drawings = [policies.Drawing(chance, ladders, NAMED[n], alone=len(of_site) == 1) for n in range(len(of_site))]
     text = policies.limits(chance) + "".join(drawing.rules() for drawing in drawings)
     parts = tuple(
         _part(chance, number, site, sites[site], drawings[number].last_percent) for number, site in enumerate(of_site)

@@ -14,10 +14,20 @@ STOPS: Final = (
 """Each can be computed whatever is held: a small position may have no liquidation price."""
 
 
+LADDERS: Final = (
+    "[{{trigger: {{from_entry: -{near}%}}, size: 50%}}, {{trigger: {{from_entry: -{far}%}}, size: 50%}}]",
+    "[{{trigger: {{from_entry: -{near}%}}, size: 25%}}, {{trigger: {{from_entry: -{far}%}}, size: 75%}}]",
+    "[{{trigger: {{from_mark: -{near}%}}, size: 30%}}, {{trigger: {{from_entry: -{farther}%}}, size: 70%}}]",
+)
+"""Stops in tranches, all of it together (interfaces.md 2.4)."""
+
+
 class Drawing:
     """One account's rules; `last_percent` is where its last resort closes."""
 
-    def __init__(self, chance: Random, account: str, *, alone: bool) -> None:
+    def __init__(self, chance: Random, ladders: Random, account: str, *, alone: bool) -> None:
+        """`ladders` decides whether its stop is one."""
+        self._ladders = ladders
         self._chance, self._account, self._alone = chance, account, alone
         self.last_percent = Decimal(-chance.randint(2, 9))
 
@@ -59,8 +69,13 @@ class Drawing:
         passed = chance.choice(("", "", ", if_passed: close", ", if_passed: alert"))
         unprotected = ", on_unprotected: close" if chance.random() < 0.2 else ""
         source = ", price_type: last" if chance.random() < 0.1 else ""
-        rule = self._rule("resting-protection", "", "", f"stop_loss: {{trigger: {stop}{passed}{unprotected}{source}}}")
-        if chance.random() < 0.2:
+        stops = f"{{trigger: {stop}{passed}{unprotected}{source}}}"
+        trails = chance.random() < 0.2
+        if not trails and self._ladders.random() < 0.12:
+            near = self._ladders.choice((2, 3, 4))
+            stops = self._ladders.choice(LADDERS).format(near=near, far=near + 2, farther=near + 5)
+        rule = self._rule("resting-protection", "", "", f"stop_loss: {stops}")
+        if trails:
             rule += self._rule("trailing", "", "", f"trail_stop: {{distance: {chance.choice((3, 5, 8))}%}}")
         return rule
 

@@ -172,6 +172,9 @@ class Orders:
                 self._rests(row, key, now, by_guard=by_guard)
             case "cancelled" if by_guard and row.details["protects"] and self._held(key):
                 self._gaps.setdefault(key, (now, told(row)))
+            case "triggered" | "failed" if self.tranches > 1:
+                for episode in [each for each in self._tightest if each[:2] == key]:
+                    del self._tightest[episode]  # this tranche is done: the others stand where they are
             case _:
                 pass
 
