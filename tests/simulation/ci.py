@@ -22,7 +22,8 @@ def share_of_ci() -> list[Wish]:
     first, why = fresh_seed()
     print(f"fixed seeds {FIXED[0]}..{FIXED[-1]}, fresh ones from {first} on ({why}), {HOURS} h each")
     found = [
-        Wish(seed=each.seed, seconds=each.hours * 3600, venue=each.venue, faults=each.faults) for each in REGRESSIONS
+        Wish(seed=each.seed, seconds=each.hours * 3600, venue=each.venue, faults=each.faults, only=each.only)
+        for each in REGRESSIONS
     ]
     found.extend(Wish(seed=seed, seconds=HOURS * 3600) for seed in FIXED)
     found.extend(Wish(seed=seed, seconds=HOURS * 3600) for seed in range(first, first + FRESH))

@@ -13,6 +13,8 @@ class Regression:
     found: str
     venue: SimulatedVenue | None = None
     faults: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    """What it takes of all that strikes."""
 
 
 REGRESSIONS: Final = (
@@ -29,5 +31,17 @@ REGRESSIONS: Final = (
         venue=SimulatedVenue.BITMART,
         faults=("too-many",),
         found="a read that failed broke off those beside it: their 429 rested no bucket and was met again a second later",
+    ),
+    Regression(
+        seed=1001,
+        hours=0.2,
+        only=("s1",),
+        found="with the private stream down an account was parked by its own reduction: its last push said more than the reads",
+    ),
+    Regression(
+        seed=1081,
+        hours=0.2,
+        only=("d1",),
+        found="a trail's stop that lagged and that a hand cancelled came back far from where it had rested",
     ),
 )

@@ -232,6 +232,7 @@ class _Story:
                 elif self._now() - since.setdefault(cast.part.name, self._now()) >= after_s:
                     since.pop(cast.part.name)
                     cast.checks.disturb(self._now())
+                    cast.checks.spoken(self._now())
                     self.forces.resume(cast.part.name)
             await asyncio.sleep(1.0)
 
@@ -246,16 +247,22 @@ class _Story:
         if strike.what in {"tiers", "paused", "shut", "delisted", "adl"}:
             self._gap(strike.site)
         self.forces.begin(strike)
+        self._spoken(strike)
         self._look()
         await self._until(end)
         while strike.what == "halted" and not self._up():  # a word that nobody hears isn't given
             await asyncio.sleep(1.0)
             self._excuse_all(strike.what, kind.after_s)
         self.forces.end(strike)
+        self._spoken(strike)
         if strike.what == "outage":
             for cast in self._struck(strike):
                 cast.checks.gone(strike.what, strike.at_s, end, self._now())
         self._look()
+
+    def _spoken(self, strike: Strike) -> None:
+        for cast in self.cast if strike.what == "halted" else ():
+            cast.checks.spoken(self._now())
 
     def _struck(self, strike: Strike) -> list[Cast]:
         return [cast for cast in self.cast if strike.site in (MACHINE, cast.part.site)]

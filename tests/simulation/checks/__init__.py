@@ -149,6 +149,10 @@ class Checks:
         """The guard that is alive has parked the account."""
         return self.telling.parked
 
+    def spoken(self, now: float) -> None:
+        """An operator told the guard to halt or to go on."""
+        self.telling.spoken_at = now
+
     def gap(self, now: float) -> None:
         """A price jumped so far in one tick that no stop and no order could come between."""
         self.gapped_at = now

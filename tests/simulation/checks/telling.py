@@ -30,6 +30,8 @@ CONTRADICTS: Final = frozenset({"stale-read", "empty-read", "bad-tick", "upgrade
 """Faults under which what is read contradicts itself or the streams."""
 PARKS_WITHIN_S: Final = 15.0
 """The second read that agrees with the first (I29)."""
+SHOWN_WITHIN_S: Final = 2.0
+"""A condition that changes is in a view by then."""
 OTHER_S: Final = 180.0
 """The longest cooldown of a story, and its step's way: so long a second instance's step counts against it (I14)."""
 BLIND_TOLD_WITHIN_S: Final = 2.0
@@ -43,7 +45,6 @@ class _Life:
     began: float
     ended: float | None = None
     view: AccountView | None = None
-    view_at: float = -1e9
     condition_since: float = -1e9
     alarmed_at: float = -1e9
     """It last said something that isn't mere information."""
@@ -58,6 +59,8 @@ class Telling:
     on_intent: Callable[[Intent, float, str], None]
     decisions: int = 0
     lives: dict[str, _Life] = field(default_factory=dict)
+    spoken_at: float = -1e9
+    """When an operator spoke last."""
     _bare_since: dict[LegKey, float] = field(default_factory=dict)
     _overlapped_at: float = -1e9
 
@@ -85,7 +88,7 @@ class Telling:
                 if mine.view is None or mine.view.condition is not fact.condition:
                     mine.condition_since = now
                     self._parks(mine, fact, now)
-                mine.view, mine.view_at = fact, now
+                mine.view = fact
             case Said(severity=severity):
                 if severity is not Severity.INFO:
                     mine.alarmed_at = now
@@ -159,7 +162,7 @@ class Telling:
             return
         self.decisions += 1
         condition = mine.view.condition if mine.view is not None else AccountCondition.LIVE
-        settled = now - mine.condition_since > 1.0 and mine.view_at >= mine.condition_since
+        settled = now - max(mine.condition_since, self.spoken_at) > SHOWN_WITHIN_S
         if settled and intent.action not in MAY.get(condition, frozenset(Action)):
             self.ground.breach("I22", now, f"{intent.action} of {intent.rule} while {condition}")
         self._second_instance(intent, now, life)
