@@ -10,9 +10,11 @@ from guardd.model.fold import fold
 from guardd.model.names import Side
 from guardd.policy.blindness import unjudged
 from guardd.policy.confirm import Verdict
+from guardd.policy.explain import action_text, view_of
 from guardd.policy.language import Metric, wants_higher
 from guardd.policy.memory import Memory
 from guardd.policy.sizes import is_there, leverage_until
+from guardd.policy.triggers import triggers
 from guardd.risk.assess import assess_on
 from guardd.risk.ground import ground
 from tests.model.accounts import ETH, START, D, account, key, row
@@ -58,10 +60,26 @@ def test_a_rule_about_no_symbol_at_all_is_refused() -> None:
 
 
 def test_entries_of_another_instrument_are_none_of_a_rule_about_one_position() -> None:
-    here = guarded(policy_of(CANCEL), cross())
+    here = guarded(policy_of(CANCEL), row(venue_liquidation=D(81000)), row(symbol=ETH))
     other = replace(entry_order(), key=key(symbol=ETH))
     fold(here.state, OrdersRead(started=here.now, at=here.now, resting=(other,), plans=()))
-    assert every(here.mark(NEAR), CancelEntries) == []
+    assert [each for each in every(here.mark(NEAR), CancelEntries) if each.key == key()] == []
+
+
+def test_what_stands_where_something_else_belongs_is_told() -> None:
+    body = "when: {distance_to_liquidation: [8%]}\nthen: [close: {}]"
+    assert "found a list" in fault(body)
+
+
+def test_while_halted_a_rule_that_closes_besides_warning_still_has_its_price() -> None:
+    when = "{profit_from_entry: {below: -5%}}"
+    here = guarded(policy_of(rule(when, "notify: {severity: warning}, close: {}")), row())
+    here.state.halted = True
+    view = view_of(here.policy, here.state, key(), here.now)
+    assert view is not None
+    whys = [each.why for each in triggers(view, here.memory, state=here.state, now=here.now) if each.order is None]
+    assert whys
+    assert [why for why in whys if "halted" in why] == []
 
 
 def test_I28_half_a_spread_confirms_nothing() -> None:
@@ -77,3 +95,8 @@ def test_a_rule_that_nobody_has_looked_at_yet_is_not_blind_and_one_that_lasts_un
     here.look()
     here.now = here.now.later_by(16)
     assert unjudged(here.policy, here.state, here.memory, here.now)
+
+
+def test_each_protective_action_has_words() -> None:
+    policy = policy_of("name: rest\nthen: [stop_loss: {trigger: {price: 90}}, take_profit: {trigger: {price: 120}}]")
+    assert action_text(policy.rules[0].then[0]) == "rest a stop"
