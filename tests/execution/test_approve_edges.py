@@ -38,7 +38,8 @@ def _margin(amount: str, available: str | None) -> Verdict:
     if available is not None:
         fold(state, BalanceRead(started=NOW, at=NOW, balances=(balance(available=available),)))
     [asked] = lever_steps(replace(ADD, amount=D(amount)), state).proposals
-    return judge(asked, state)
+    verdict: Verdict = judge(asked, state)
+    return verdict
 
 
 def test_I16_all_that_is_free_may_be_moved_and_nothing_where_nobody_knows_what_is() -> None:
@@ -57,7 +58,9 @@ def test_I18_a_limit_of_a_close_is_rounded_to_the_side_that_fills(key: PositionK
     write = CloseAtMarket(key=key, size=D(10), limit_price=D("99.97"))
     life = state.held[key].episode.id
     asked = proposal(write, rule="last-resort", action=Action.CLOSE, key=key, episode=life)
-    assert intent_of(judge(asked, state)).write.limit_price == D(price)
+    approved = intent_of(judge(asked, state)).write
+    assert isinstance(approved, CloseAtMarket)
+    assert approved.limit_price == D(price)
 
 
 def test_I13_a_conditional_order_of_somebody_else_holds_no_volume_and_stays() -> None:
@@ -92,7 +95,8 @@ def test_an_intent_of_an_earlier_life_holds_no_stop_of_this_one_back() -> None:
 def _again(asked: Proposal) -> Verdict:
     state = account()
     finish(state, intent_of(judge(asked, state)), Stage.UNKNOWN, NOW)
-    return judge(asked, state)
+    verdict: Verdict = judge(asked, state)
+    return verdict
 
 
 def test_what_is_swept_after_its_position_ended_is_compared_with_nothing_held() -> None:
