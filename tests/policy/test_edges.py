@@ -10,11 +10,10 @@ from guardd.model.fold import fold
 from guardd.model.names import Side
 from guardd.policy.blindness import unjudged
 from guardd.policy.confirm import Verdict
-from guardd.policy.explain import action_text, view_of
+from guardd.policy.explain import action_text
 from guardd.policy.language import Metric, wants_higher
 from guardd.policy.memory import Memory
 from guardd.policy.sizes import is_there, leverage_until
-from guardd.policy.triggers import triggers
 from guardd.risk.assess import assess_on
 from guardd.risk.ground import ground
 from tests.model.accounts import ETH, START, D, account, key, row
@@ -22,6 +21,7 @@ from tests.policy.guarded import cross, every, guarded, policy_of, rule
 from tests.policy.test_confirm import frame, verdicts
 from tests.policy.test_decide import CANCEL, NEAR, entry_order
 from tests.policy.test_load import fault, faults, load, with_rule
+from tests.policy.test_triggers import only
 
 
 def test_an_aim_is_reached_at_its_figure_and_not_before() -> None:
@@ -60,7 +60,7 @@ def test_a_rule_about_no_symbol_at_all_is_refused() -> None:
 
 
 def test_entries_of_another_instrument_are_none_of_a_rule_about_one_position() -> None:
-    here = guarded(policy_of(CANCEL), row(venue_liquidation=D(81000)), row(symbol=ETH))
+    here = guarded(policy_of(CANCEL), row(venue_liquidation=D(81000)), cross(symbol=ETH))
     other = replace(entry_order(), key=key(symbol=ETH))
     fold(here.state, OrdersRead(started=here.now, at=here.now, resting=(other,), plans=()))
     assert [each for each in every(here.mark(NEAR), CancelEntries) if each.key == key()] == []
@@ -72,14 +72,11 @@ def test_what_stands_where_something_else_belongs_is_told() -> None:
 
 
 def test_while_halted_a_rule_that_closes_besides_warning_still_has_its_price() -> None:
-    when = "{profit_from_entry: {below: -5%}}"
-    here = guarded(policy_of(rule(when, "notify: {severity: warning}, close: {}")), row())
+    policy = policy_of(rule("{profit_from_entry: {below: -1%}}", "notify: {severity: warning}, close: {}"))
+    here = guarded(policy, row())
+    here.mark("89000")
     here.state.halted = True
-    view = view_of(here.policy, here.state, key(), here.now)
-    assert view is not None
-    whys = [each.why for each in triggers(view, here.memory, state=here.state, now=here.now) if each.order is None]
-    assert whys
-    assert [why for why in whys if "halted" in why] == []
+    assert only(policy, here.state, here.memory, here.now).why != "the account is halted"
 
 
 def test_I28_half_a_spread_confirms_nothing() -> None:
