@@ -21,7 +21,7 @@ from tests.policy.guarded import cross, every, guarded, policy_of, rule
 from tests.policy.test_confirm import frame, verdicts
 from tests.policy.test_decide import CANCEL, NEAR, entry_order
 from tests.policy.test_load import fault, faults, load, with_rule
-from tests.policy.test_triggers import only
+from tests.policy.test_triggers import found
 
 
 def test_an_aim_is_reached_at_its_figure_and_not_before() -> None:
@@ -76,7 +76,9 @@ def test_while_halted_a_rule_that_closes_besides_warning_still_has_its_price() -
     here = guarded(policy, row())
     here.mark("89000")
     here.state.halted = True
-    assert only(policy, here.state, here.memory, here.now).why != "the account is halted"
+    whys = [each.why for each in found(policy, here.state, here.memory, here.now)]
+    assert whys
+    assert "the account is halted" not in whys
 
 
 def test_I28_half_a_spread_confirms_nothing() -> None:
