@@ -77,6 +77,8 @@ class Oracle:
     closes_judged: int = 0
     liquidations: list[Verdict] = field(default_factory=list)
     _states: deque[State] = field(default_factory=deque)
+    _last_held: dict[LegKey, State] = field(default_factory=dict)
+    """Of each leg: what a guard goes on to see that can read nothing."""
     _fired: dict[LegKey, float] = field(default_factory=dict)
     _bare_since: dict[LegKey, float] = field(default_factory=dict)
     _decisions: set[str] = field(default_factory=set)
@@ -95,6 +97,7 @@ class Oracle:
         self._bare_since = {key: self._bare_since.get(key, now) for key in bare}
         if held:
             self._states.append(self._state(now))
+            self._last_held.update(dict.fromkeys(held, self._states[-1]))
         while self._states and self._states[0].at < now - self.window_s:
             self._states.popleft()
         self._count_bad_ticks(now)
@@ -137,7 +140,15 @@ class Oracle:
         assert rule.when is not None
         blind = rule.when_blind is WhenBlind.ACT
         since = now - (BLIND_FOR_S if blind else self.window_s)
-        return any(truth(rule.when, seen) is not False for seen in self._views(key, now, since))
+        if any(truth(rule.when, seen) is not False for seen in self._views(key, now, since)):
+            return True
+        last = self._last_held.get(key)
+        if not blind or last is None or last.at < since:
+            return False
+        ends = _seen(
+            self.ground, last, key, self._state(now).quotes
+        )  # ended unseen: by the marks of now it still stands
+        return any(truth(rule.when, seen) is not False for seen in ends)
 
     def _first_sight(self, rule: PolicyRule, key: LegKey, now: float, up_since: float) -> None:
         """A rule that is true when a position is first seen waits until it was false, or a quarter of the distance is gone (2.3).
