@@ -7,13 +7,16 @@ import pytest
 from guardd.model.decision import CancelEntries
 from guardd.model.event import OrdersRead
 from guardd.model.fold import fold
-from guardd.model.names import Side
+from guardd.model.names import MarginMode, Side
+from guardd.model.reading import is_value
 from guardd.policy.blindness import unjudged
 from guardd.policy.confirm import Verdict
+from guardd.policy.difference import difference
 from guardd.policy.explain import action_text
 from guardd.policy.language import Metric, wants_higher
 from guardd.policy.memory import Memory
 from guardd.policy.sizes import is_there, leverage_until
+from guardd.policy.whatif import world
 from guardd.risk.assess import assess_on
 from guardd.risk.ground import ground
 from tests.model.accounts import ETH, START, D, account, key, row
@@ -99,3 +102,27 @@ def test_a_rule_that_nobody_has_looked_at_yet_is_not_blind_and_one_that_lasts_un
 def test_each_protective_action_has_words() -> None:
     policy = policy_of("name: rest\nthen: [stop_loss: {trigger: {price: 90}}, take_profit: {trigger: {price: 120}}]")
     assert action_text(policy.rules[0].then[0]) == "rest a stop"
+
+
+CAPPED = "name: m\nwhen: {buffer_left: {below: 50%}}\nthen: [add_margin: {amount: 50 USDT, at_most: 200 USDT}]"
+PASSED = "name: stop\nthen: [stop_loss: {trigger: {from_entry: -8%}, if_passed: close}]"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (CAPPED, CAPPED.replace(", at_most: 200 USDT", "")),
+        (PASSED, PASSED.replace("-8%", "-7%")),
+    ],
+    ids=["an addition without its cap", "a nearer stop that still closes where it was passed"],
+)
+def test_I23_what_protects_no_less_is_no_loosening(old: str, new: str) -> None:
+    assert [change.loosens for change in difference(policy_of(old), policy_of(new))] == [False]
+
+
+def test_what_comes_from_the_spot_wallet_is_behind_the_account() -> None:
+    here = world(account(row(mode=MarginMode.CROSS)), now=START)
+    before = here.equity(key())
+    here.top_up("USDT", D(100))
+    assert is_value(before)
+    assert here.equity(key()) == before + 100
