@@ -9,8 +9,8 @@ from typing import Final
 from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.wish import Wish
 
-CI_S: Final = 140.0
-"""Nothing new is begun later than that: with what is being played then, less than three minutes on two cores."""
+CI_S: Final = 90.0
+"""Nothing new is begun later than that: with what is being played then, less than two minutes on two cores."""
 HOURS: Final = 0.05
 FIXED: Final = range(1, 17)
 FRESH_FROM: Final = 1_000_000
