@@ -1,8 +1,9 @@
 """One bad price never closes a position (I28, interfaces.md 2.3).
 
 A mark past a trigger is believed when a second witness says so too: the same frame's last or mid price, if the mark lies
-within 3 % of the frame's own index; the frame before or after it; or one mark read by REST. The last price is a witness,
-never the mark. Unconfirmed after a second it is told as critical and asked on; the resting stop stands.
+within 3 % of the frame's own index; the frame before or after it, if it isn't the same one delivered twice; or one mark read
+by REST. The last price is a witness, never the mark. Unconfirmed after a second it is told as critical and asked on; the
+resting stop stands.
 
 What "past the trigger" means is the asker's: a test of a price, so that conditions of every shape are confirmed alike.
 """
@@ -61,7 +62,9 @@ class Confirmation:
         if frame.source is Source.REST:
             known.rest = frame
         if frame.at.mono_ns > known.current.at.mono_ns:
-            known.before, known.current = known.current, frame
+            if not _repeats(frame, known.current):
+                known.before = known.current
+            known.current = frame
 
     def waiting(self, symbol: Symbol) -> bool:
         """True while a breach on this symbol waits for a witness: each further frame is then looked at in full."""
@@ -121,6 +124,18 @@ class Confirmation:
         """Keep only what is said of these symbols."""
         for symbol in [symbol for symbol in self._symbols if symbol not in symbols]:
             del self._symbols[symbol]
+
+
+def _repeats(frame: MarkSeen, before: MarkSeen) -> bool:
+    """The same in all it says: perhaps one frame that was delivered twice, and so no second witness. Each read is one."""
+    return (
+        frame.mark == before.mark
+        and frame.last == before.last
+        and frame.index == before.index
+        and frame.bid == before.bid
+        and frame.ask == before.ask
+        and frame.source is before.source is Source.STREAM
+    )
 
 
 def _witnesses(known: _Seen, present: MarkSeen, rest: MarkSeen | None) -> list[Decimal]:

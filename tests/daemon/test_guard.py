@@ -218,7 +218,7 @@ async def test_I28_a_software_stop_acts_on_no_single_frame() -> None:
         await bench.bare(mark)
     assert bench.closes() == []
     await bench.read()
-    await bench.bare("89")
+    await bench.bare("88.9")
     assert bench.closes() == [D(100)], "the very next frame is past it too"
     await bench.end()
 

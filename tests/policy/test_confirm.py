@@ -68,6 +68,12 @@ def test_I28_the_same_frame_seen_twice_is_one_frame() -> None:
     assert verdicts(frame("86000"), same, same) == [Verdict.ASK_REST, Verdict.WAIT]
 
 
+def test_I28_a_frame_that_is_delivered_twice_is_no_witness_of_itself() -> None:
+    bad = {"index": "90000", "last": "90000"}
+    told = verdicts(frame("90000"), frame("79000", 1, **bad), frame("79000", 1.02, **bad), frame("79001", 1.1, **bad))
+    assert told == [Verdict.ASK_REST, Verdict.WAIT, Verdict.CONFIRMED]
+
+
 def test_I28_one_mark_read_by_rest_confirms() -> None:
     confirmation = Confirmation()
     bad = frame("84900", 1)
