@@ -77,6 +77,7 @@ def _fuzz(name: str, seconds: int, corpus: Path) -> None:
     options = [
         f"-max_total_time={seconds}",
         f"-max_len={PAYLOAD_BYTES_MAX}",
+        f"-artifact_prefix={corpus}/",  # libFuzzer's own copy of a finding; without it, it lands where the command was given
         "-rss_limit_mb=2048",
         "-print_final_stats=1",
     ]
