@@ -44,4 +44,10 @@ REGRESSIONS: Final = (
         only=("d1",),
         found="a trail's stop that lagged and that a hand cancelled came back far from where it had rested",
     ),
+    Regression(
+        seed=228151969,
+        hours=0.05,
+        only=("s0",),
+        found="a unified account's reads broke each other off: their 429s rested no bucket",
+    ),
 )

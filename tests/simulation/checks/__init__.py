@@ -185,6 +185,7 @@ class Checks:
         """A guard starts."""
         self._take_in(now, by_guard=False)
         self.telling.begun(life, now)
+        self.requests.begun(life)
 
     def process_ended(self, data: Path, now: float, life: str = "") -> None:
         """A guard was killed or has stopped; `data` is what the disk kept, which the next one will find."""

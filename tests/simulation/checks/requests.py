@@ -110,6 +110,10 @@ class Requests:
         text = request.url + (request.body or b"").decode(errors="replace")
         self._durable(text, path, data, now)
 
+    def begun(self, life: str) -> None:
+        """A guard starts, and knows nothing of what another asked; it may lie where that one has stopped."""
+        self._lives.pop(life, None)
+
     def asked(self, stamp: RequestStamp, now: float, life: str) -> None:
         """It has arrived, and was judged."""
         self.requests += 1

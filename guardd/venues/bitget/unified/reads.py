@@ -1,10 +1,9 @@
 """Everything that guardd asks of a unified account, and in what order (UTA reference, 6-10 and 12)."""
 
-import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from guardd.clock import Clock
 from guardd.errors import PayloadError, VenueError, VenueRefused
@@ -33,6 +32,7 @@ from guardd.venues.bitget.unified.parse.orders import FillRow
 from guardd.venues.bitget.unified.parse.strategy import Leg, Strategy, object_of
 from guardd.venues.bitget.unified.parse.words import AccountLevel, Category
 from guardd.venues.bitget.unified.warnings import Warnings
+from guardd.venues.together import both, together
 
 MARK_DEADLINE_S: Final = 0.5
 """For both sources of a mark together (I28)."""
@@ -54,7 +54,6 @@ _STRATEGY_TYPE: Final = ("type", "tpsl")
 _TRIGGER_TYPE: Final = ("type", "trigger")
 
 _Read = TypeVar("_Read")
-_Other = TypeVar("_Other")
 
 
 REFRESHED_ONE_BY_ONE_MAX: Final = 5
@@ -443,26 +442,6 @@ class Reads:
         if complete:
             raise PayloadError(where=endpoint.name, found=f"more than {pages_max} pages", expected="an end of the list")
         return tuple(found)
-
-
-async def together(*reads: Coroutine[Any, Any, _Read]) -> list[_Read]:
-    """Several reads at once; the first failure ends them all and is raised as itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(read) for read in reads]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
-async def both(first: Coroutine[Any, Any, _Read], second: Coroutine[Any, Any, _Other]) -> tuple[_Read, _Other]:
-    """`together`, for two reads that give different things."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            one, other = group.create_task(first), group.create_task(second)
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return one.result(), other.result()
 
 
 async def _not_read() -> None:
