@@ -198,11 +198,12 @@ class Orders:
         held = leg.size if leg is not None else ZERO
         if kind == "stop":
             self.most_stops = max(self.most_stops, len(same))
+        settled = leg is not None and now - leg.shrank_at > RESIZED_WITHIN_S and self.ground.quiet(now)
         whole = [min(each.size, held) for each in same]
-        if len(same) > 2 * (self.tranches if kind == "stop" else self.profits) or sum(whole, ZERO) > 2 * held:
+        too_much = settled and sum(whole, ZERO) > 2 * held  # an older generation is as large as what was held then
+        if len(same) > 2 * (self.tranches if kind == "stop" else self.profits) or too_much:
             self.ground.breach("I5", now, f"{len(same)} {kind}s of ours rest at once on {key[0]} {key[1]}: {told(row)}")
         size = WHOLE if row.details["size"] is None else row.decimal("size")
-        settled = leg is not None and now - leg.shrank_at > RESIZED_WITHIN_S and self.ground.quiet(now)
         if size is not WHOLE and size > held and settled:
             self.ground.breach("I1", now, f"a {kind} of {size} against {held} held: {told(row)}")
 
