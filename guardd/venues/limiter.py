@@ -170,23 +170,26 @@ class _Bucket:
     def forget(self, before_ns: int) -> None:
         del self._answered_ns[: bisect_right(self._answered_ns, before_ns)]
 
-    def longest_window_ns(self, share: float) -> int:
+    def window_ns(self, share: float) -> int:
         return self._budget(share)[1]
 
     def correct(self, told: Usage | Left, now_ns: int) -> None:
         """Believe the venue where it is stricter than we are: its limit, its window, and calls that others made."""
-        usage = told
-        if isinstance(usage, Left):
-            published = self.limit
-            usage = Usage(used=published.calls - usage.calls, limit=published.calls, window_s=published.window_s)
-        if usage.limit < 1 or usage.window_s <= 0.0:
+        published = self.limit
+        if isinstance(told, Left):
+            used, limit, window_s = published.calls - told.calls, published.calls, published.window_s
+        else:
+            used, limit, window_s = told.used, told.limit, told.window_s
+        if limit < 1 or window_s <= 0.0:
             return
-        self._calls = min(self.limit.calls, usage.limit)
-        self._window_s = max(self.limit.window_s, usage.window_s)
-        self._budgets.clear()
+        believed = min(published.calls, limit), max(published.window_s, window_s)
+        if believed != (self._calls, self._window_s):
+            self._calls, self._window_s = believed
+            self._budgets.clear()
         counted = len(self._answered_ns) - bisect_right(self._answered_ns, now_ns - self._budget(1.0)[1])
-        others = min(usage.used, self._calls) - counted - self._unanswered
-        self._answered_ns.extend([now_ns] * max(0, others))
+        others = min(used, self._calls) - counted - self._unanswered
+        if others > 0:
+            self._answered_ns.extend([now_ns] * others)
 
     def pause(self, sent_ns: int, now_ns: int, retry_after_s: float, jitter: float) -> None:
         """A 429. Several refused at once are one refusal: only a call sent after the last pause began makes it longer."""
@@ -222,6 +225,8 @@ class _Books:
         self.buckets: dict[tuple[Limit, bytes], _Bucket] = {}
         self.queue: list[_Ticket] = []
         self.tickets = 0
+        self.pauses_until_ns = 0
+        """No bucket of this host rests beyond it: none is looked through for its pause before one has begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +279,8 @@ class Limiter:
         self._books = books
         self._identity = identity
         self._shares = {Lane.ORDINARY: share, Lane.PROBE: share, Lane.EMERGENCY: EMERGENCY_SHARE}
+        self._least_share = min(self._shares.values())
+        """The one with the longest windows: what has left them counts for no lane."""
         self._limits = tuple(limits)
         self._by_endpoint: dict[str, tuple[_Bucket, ...]] = {}
         self._told: dict[BlockKind, int] = {}
@@ -293,8 +300,10 @@ class Limiter:
         try:
             while True:
                 verdict, wait_s = self._decide(ticket, endpoint)
+                if isinstance(verdict, Permit):
+                    return verdict
                 left_s = (end_ns - self._clock.monotonic_ns()) / NS_PER_S
-                if isinstance(verdict, Permit) or left_s <= 0 or (wait_s is not None and wait_s > left_s):
+                if left_s <= 0 or (wait_s is not None and wait_s > left_s):
                     return verdict
                 await self._clock.sleep(min(left_s, POLL_S if wait_s is None else max(wait_s, POLL_S)))
         finally:
@@ -307,7 +316,7 @@ class Limiter:
         buckets = self._buckets(permit.endpoint)
         for bucket in buckets:
             bucket.give_back(now_ns, sent=ending.how is not How.UNSENT)
-            bucket.forget(now_ns - max(map(bucket.longest_window_ns, self._shares.values())))
+            bucket.forget(now_ns - bucket.window_ns(self._least_share))
         if ending.usage is not None:
             buckets[0].correct(ending.usage, now_ns)
         match ending.how:
@@ -318,6 +327,7 @@ class Limiter:
                 buckets[0].reward(admission.at_ns)
             case How.RATE_LIMITED:
                 buckets[0].pause(admission.at_ns, now_ns, ending.retry_after_s, self._books.random.random())
+                self._books.pauses_until_ns = max(self._books.pauses_until_ns, buckets[0].paused_until_ns)
             case How.PAGE:
                 self._books.gate.learn(Sign.PAGE, admission, now_ns, retry_after_s=ending.retry_after_s)
             case How.BANNED:
@@ -329,6 +339,8 @@ class Limiter:
     def tell(self, now: Instant) -> None:
         """Report what began, moved or ended; called at each end of a call and, for pauses that just run out, by a pulse."""
         standing = self._standing(now.mono_ns)
+        if standing == self._told:
+            return
         for kind in BlockKind:
             until_ns = standing.get(kind)
             if until_ns == self._told.get(kind):
@@ -366,19 +378,21 @@ class Limiter:
         leave = self._books.gate.ask(ticket.errand, now_ns)
         if isinstance(leave, Barred):
             return _barred(endpoint, leave, now), (leave.until_ns - now_ns) / NS_PER_S
-        paused_until_ns = max(bucket.paused_until_ns for bucket in ticket.buckets)
+        paused_until_ns = max([bucket.paused_until_ns for bucket in ticket.buckets])
         if now_ns < paused_until_ns:
             why = f"{endpoint}: the venue answered 429, its bucket rests"
             held = Held(why=why, kind=BlockKind.RATE_LIMIT, until=_at(now, paused_until_ns))
             return held, (paused_until_ns - now_ns) / NS_PER_S
         share = self._shares[ticket.errand.lane]
-        waits_ns = [bucket.wait_ns(share, now_ns) for bucket in ticket.buckets]
-        known_ns = [each for each in waits_ns if each is not None]
-        if len(known_ns) < len(waits_ns):
-            return Held(why=f"{endpoint}: its budget is used up", kind=None, until=None), None
-        if (wait_ns := max(known_ns)) > 0:
+        longest_ns = 0
+        for bucket in ticket.buckets:
+            wait_ns = bucket.wait_ns(share, now_ns)
+            if wait_ns is None:
+                return Held(why=f"{endpoint}: its budget is used up", kind=None, until=None), None
+            longest_ns = max(longest_ns, wait_ns)
+        if longest_ns > 0:
             why = f"{endpoint}: its budget is used up"
-            return Held(why=why, kind=None, until=_at(now, now_ns + wait_ns)), wait_ns / NS_PER_S
+            return Held(why=why, kind=None, until=_at(now, now_ns + longest_ns)), longest_ns / NS_PER_S
         if any(other.goes_before(ticket) for other in self._books.queue):
             return Held(why=f"{endpoint}: others wait before it", kind=None, until=None), None
         self._books.gate.admit(leave)
@@ -408,6 +422,8 @@ class Limiter:
         gate = self._books.gate
         if (until_ns := gate.until_ns()) is not None:
             standing[BlockKind.EDGE if gate.block is Block.EDGE else BlockKind.BAN] = until_ns
+        if self._books.pauses_until_ns <= now_ns:
+            return standing
         pauses = (bucket.paused_until_ns for buckets in self._by_endpoint.values() for bucket in buckets)
         if (rests_until_ns := max(pauses, default=0)) > now_ns:
             standing[BlockKind.RATE_LIMIT] = rests_until_ns

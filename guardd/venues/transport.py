@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from random import Random
 from typing import Final, TypeAlias, assert_never
 from urllib.parse import urlencode
@@ -38,6 +39,7 @@ __all__ = [
     "Transport",
     "Usage",
     "classify",
+    "encoded",
     "no_usage",
 ]
 
@@ -51,6 +53,7 @@ PULSE_S: Final = 0.5
 """How often blocks are looked at: their end is told within 1 s (I21)."""
 _DRAIN_POLL_S: Final = 0.02
 _ATTEMPT_FLOOR_S: Final = 0.5
+_LOST: Final = Ending(how=How.LOST)
 
 
 class Judgement(StrEnum):
@@ -292,7 +295,7 @@ class Transport:
 
     async def _send(self, call: Call, permit: Permit, deadline_s: float) -> Answer:
         began_ns = self._clock.monotonic_ns()
-        ending = Ending(how=How.LOST)
+        ending = _LOST
         try:
             wired = await self._wire.http(self._request(call), deadline_s)
             answer = classify(wired, self._dialect)
@@ -312,7 +315,7 @@ class Transport:
         return answer
 
     def _request(self, call: Call) -> WireRequest:
-        query = f"?{urlencode(call.query)}" if call.query else ""
+        query = f"?{encoded(call.query)}" if call.query else ""
         signed = call.sign() if call.sign is not None else {}
         return WireRequest(
             method=call.method,
@@ -345,6 +348,12 @@ class Transport:
             )
         )
         self._on_block(moved)
+
+
+@lru_cache(maxsize=256)
+def encoded(query: tuple[tuple[str, str], ...]) -> str:
+    """The text of a query, for whoever signs it and for the wire: most reads ask the same thing again and again."""
+    return urlencode(query)
 
 
 def classify(wired: WireAnswer, dialect: Dialect) -> Answer:
@@ -400,7 +409,7 @@ def _ending(answer: Answer, usage: Usage | Left | None) -> Ending:
         case NotSent() | HeldBack():
             return Ending(how=How.UNSENT)
         case Ambiguous():
-            return Ending(how=How.LOST)
+            return _LOST
         case _:
             assert_never(answer)
 

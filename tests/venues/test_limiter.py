@@ -376,6 +376,27 @@ def test_the_end_of_a_429s_rest_is_told() -> None:
     ]
 
 
+def test_a_rest_that_one_account_met_is_told_to_the_others_that_share_its_bucket() -> None:
+    clock = ManualClock()
+    registry = LimiterRegistry(clock, Random(1))
+    shared = limit(24, scope=Scope.IP)
+    met, other, apart = (
+        registry.limiter(host=host, credential=key, limits=[shared], share=0.7)
+        for host, key in (("venue", "a"), ("venue", "b"), ("elsewhere", "c"))
+    )
+    moves: dict[str, list[tuple[BlockKind, bool]]] = {"other": [], "apart": []}
+    other.on_block = lambda moved: moves["other"].append((moved.kind, moved.until is not None))
+    apart.on_block = lambda moved: moves["apart"].append((moved.kind, moved.until is not None))
+    assert drawn(other, Lane.ORDINARY, most=1) == drawn(apart, Lane.ORDINARY, most=1) == 1
+    assert refuse(met)
+    for limiter in (other, apart):
+        limiter.tell(clock.now())
+    assert moves == {"other": [(BlockKind.RATE_LIMIT, True)], "apart": []}
+    clock.pass_time(2.2)
+    other.tell(clock.now())
+    assert moves["other"][-1] == (BlockKind.RATE_LIMIT, False)
+
+
 def test_tokens_are_what_ordinary_traffic_has_left() -> None:
     limiter = limiter_of(ManualClock(), limit(24))
     drawn(limiter, Lane.ORDINARY, most=3)

@@ -8,7 +8,6 @@ family is told and never answered by another try.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
-from urllib.parse import urlencode
 
 import msgspec
 
@@ -45,6 +44,7 @@ from guardd.venues.transport import (
     RateLimited,
     Reply,
     Transport,
+    encoded,
 )
 from guardd.venues.venue_time import VenueTime
 from guardd.venues.wire import Ambiguous, NotSent
@@ -203,7 +203,7 @@ class Api:
     ) -> Call:
         """Keys in ascending order, the one order that every source signs (19.2)."""
         ordered = tuple(sorted(query))
-        path_and_query = f"{endpoint.path}?{urlencode(ordered)}" if ordered else endpoint.path
+        path_and_query = f"{endpoint.path}?{encoded(ordered)}" if ordered else endpoint.path
         headers: dict[str, str] = {}
         if text is not None:
             headers["Content-Type"] = "application/json"

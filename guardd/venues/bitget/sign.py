@@ -1,7 +1,6 @@
 """Who we are to Bitget, and the proof of it (Bitget reference, 3; the same for both families). Nothing here is ever printed."""
 
 import base64
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,7 +36,7 @@ class Credentials:
 def signature(credentials: Credentials, *, timestamp: str, method: str, path_and_query: str, body: str) -> str:
     """`timestamp + METHOD + path[?query] + body` under HMAC-SHA256, base64. All of it is the very text that is sent (3)."""
     message = f"{timestamp}{method}{path_and_query}{body}"
-    digest = hmac.new(credentials.secret.encode(), message.encode(), hashlib.sha256).digest()
+    digest = hmac.digest(credentials.secret.encode(), message.encode(), "sha256")
     return base64.b64encode(digest).decode()
 
 

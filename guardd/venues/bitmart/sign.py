@@ -1,6 +1,5 @@
 """Who we are to BitMart, and the proof of it (reference, section 3). Nothing here is ever printed."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,7 +31,7 @@ class Credentials:
 def signature(credentials: Credentials, *, timestamp_ms: int, body: str) -> str:
     """`timestamp#memo#body` under HMAC-SHA256, lower-case hex. `body` is the very text that is sent (3.2)."""
     message = f"{timestamp_ms}#{credentials.memo}#{body}"
-    return hmac.new(credentials.secret.encode(), message.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(credentials.secret.encode(), message.encode(), "sha256").hex()
 
 
 def keyed_headers(credentials: Credentials) -> dict[str, str]:
