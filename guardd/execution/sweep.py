@@ -15,14 +15,13 @@ def sweep(state: AccountState) -> Steps:
     A position leaves `state.held` only when it is confirmed flat. What rests of an earlier life on a position that was opened
     again is reconcile's: it stands until the new life's own stop is listed.
     """
+    orders: list[PlanOrder | RestingOrder] = [*state.plans.values(), *state.resting.values()]
+    orders = [order for order in orders if order.key not in state.held]
+    if not orders:
+        return Steps()
     ending = {p.intent.write.order_id for p in state.pending.values() if isinstance(p.intent.write, CancelOrder)}
     working = {p.intent.key for p in state.pending.values() if not isinstance(p.intent.write, CancelOrder)}
-    orders: list[PlanOrder | RestingOrder] = [*state.plans.values(), *state.resting.values()]
-    left = [
-        order
-        for order in orders
-        if order.closes and made_by_us(state, order) and order.key not in state.held and order.key not in working
-    ]
+    left = [order for order in orders if order.closes and made_by_us(state, order) and order.key not in working]
     left.sort(key=lambda order: (order.created_ms, order.order_id))
     return Steps(proposals=tuple(_cancel(order) for order in left if order.order_id not in ending))
 

@@ -110,11 +110,18 @@ class Memory:
     episodes: dict[EpisodeId, EpisodeMemory] = field(default_factory=dict)
 
     def of(self, episode: EpisodeId) -> EpisodeMemory:
-        return self.episodes.setdefault(episode, EpisodeMemory())
+        known = self.episodes.get(episode)
+        if known is None:
+            known = self.episodes[episode] = EpisodeMemory()
+        return known
 
     def rule(self, episode: EpisodeId, rule: RuleName, use: Use) -> RuleMemory:
         """Kept apart for each use: by the number that may close a rule can be true later than by the one that warns."""
-        return self.of(episode).rules.setdefault((rule, use), RuleMemory())
+        rules = self.of(episode).rules
+        known = rules.get((rule, use))
+        if known is None:
+            known = rules[rule, use] = RuleMemory()
+        return known
 
     def show(self, state: AccountState) -> None:
         """People saw these positions and gave CONFIRM: no rule is held for having been true at their first sight."""

@@ -244,15 +244,14 @@ def _shifted(on: Ground, by: Decimal) -> Ground:
     balance = on.balance_apart + by
     numbers = (on.near, on.closing, on.closing_ratio)
     near, closing, by_ratio = (None if each is None else _eased(each, by) for each in numbers)
-    legs = [on.leg, *on.partners] if on.leg is not None else []
     return replace(
         on,
         balance_apart=balance,
         near=near,
         closing=closing,
         closing_ratio=by_ratio,
-        near_liquidation=solve(legs, balance, near),
-        closing_liquidation=solve(legs, balance, closing),
+        near_liquidation=solve(on.legs, balance, near),
+        closing_liquidation=solve(on.legs, balance, closing),
     )
 
 

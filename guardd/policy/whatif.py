@@ -117,7 +117,7 @@ class World:
             return
         margin, taken = held.position.margin, dict[str, Decimal]()
         if is_value(margin) and leverage > 0:
-            wanted = max(margin, leg.notional(leg.entry) / leverage)
+            wanted = max(margin, leg.entry_notional / leverage)
             taken = self._settle(key.symbol, margin - wanted) if self._pooled(key.symbol) else {}
             margin = wanted
         self._become(replace(held.position, leverage=leverage, margin=margin), taken)

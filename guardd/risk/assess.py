@@ -11,7 +11,7 @@ position's own mark and quantity, `assess_on` does the rest. Plain assessments g
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from guardd.model.instant import Instant
 from guardd.model.names import MarginMode, PositionKey, Side, Symbol
@@ -129,7 +129,8 @@ def assess_on(on: Ground, *, mark: Decimal, quantity: Decimal | None = None) -> 
     near = Absent.UNKNOWN if contradiction and own is Absent.NONE else _nearer(venue, own, exposure)
     closing = _closing(on, cut, venue=venue, contradiction=contradiction, mark=mark)
     balance = _balance(cut, mark)
-    ratio, closing_ratio = (_margin_ratio(cut, number, balance, mark) for number in (on.near, on.closing_ratio))
+    ratio = _margin_ratio(cut, on.near, balance, mark)
+    closing_ratio = _margin_ratio(cut, on.closing_ratio, balance, mark)
     cross = position.margin_mode is MarginMode.CROSS
     leg, entry = cut.leg, position.entry_price
     notional: Reading = leg.notional(mark) if leg is not None else Absent.UNKNOWN
@@ -215,42 +216,32 @@ def worst_ratio(state: AccountState, risks: Mapping[str, AccountRisk]) -> Readin
     return max(known, default=ZERO)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cut:
+class _Cut(NamedTuple):
     """The ground as it would be with the position cut to `quantity`; untouched when nothing is cut."""
 
     leg: Leg | None
-    partners: tuple[Leg, ...]
+    legs: tuple[Leg, ...]
     quantity: Decimal
     balance_apart: Reading
     near_liquidation: Reading
     closing_liquidation: Reading
+    exposure: Side
+    """A leg alone hurts on its own side, even when nothing of it is left."""
     is_cut: bool
-    own_side: Side
-
-    @property
-    def legs(self) -> list[Leg]:
-        return [self.leg, *self.partners] if self.leg is not None else []
-
-    @property
-    def exposure(self) -> Side:
-        """A leg alone hurts on its own side, even when nothing of it is left."""
-        return exposure_of(self.legs) if self.partners else self.own_side
 
 
 def _cut(on: Ground, *, mark: Decimal, quantity: Decimal | None) -> _Cut:
     held = on.position.quantity
-    side = on.position.key.side
     if quantity is None or quantity == held:
         return _Cut(
             leg=on.leg,
-            partners=on.partners,
+            legs=on.legs,
             quantity=held,
             balance_apart=on.balance_apart,
             near_liquidation=on.near_liquidation,
             closing_liquidation=on.closing_liquidation,
+            exposure=on.exposure,
             is_cut=False,
-            own_side=side,
         )
     if not 0 <= quantity < held:
         raise ValueError(
@@ -258,16 +249,16 @@ def _cut(on: Ground, *, mark: Decimal, quantity: Decimal | None) -> _Cut:
         )
     rest = on.leg.cut_to(quantity) if on.leg is not None else None
     balance = _balance_after(on, rest, mark)
-    legs = [rest, *on.partners] if rest is not None else []
+    legs = (rest, *on.partners) if rest is not None else ()
     return _Cut(
         leg=rest,
-        partners=on.partners,
+        legs=legs,
         quantity=quantity,
         balance_apart=balance,
         near_liquidation=solve(legs, balance, on.near),
         closing_liquidation=solve(legs, balance, on.closing),
+        exposure=exposure_of(legs) if on.partners else on.position.key.side,
         is_cut=True,
-        own_side=side,
     )
 
 
@@ -294,7 +285,7 @@ def _venue_number(on: Ground, cut: _Cut, mark: Decimal) -> tuple[Reading, str]:
     For a hypothetical quantity it is moved by as much as our own moves: the venue gives it for the held quantity only.
     """
     venue = on.position.liquidation_price
-    if cut.is_cut and not cut.quantity and not cut.partners:
+    if cut.is_cut and not cut.quantity and not on.partners:
         return Absent.NONE, ""
     if not is_value(venue) or venue == 0:
         return Absent.NONE if venue is Absent.NONE else Absent.UNKNOWN, ""
@@ -359,13 +350,13 @@ def _balance(cut: _Cut, mark: Decimal) -> Reading:
     """The margin balance behind the legs at this mark."""
     if not is_value(cut.balance_apart) or cut.leg is None:
         return Absent.UNKNOWN
-    return cut.balance_apart + sum((leg.pnl(mark) for leg in cut.legs), ZERO)
+    return cut.balance_apart + sum([leg.pnl(mark) for leg in cut.legs], ZERO)
 
 
 def _margin_ratio(cut: _Cut, number: Number | None, balance: Reading, mark: Decimal) -> Reading:
     if number is None or not is_value(balance):
         return Absent.UNKNOWN
-    burden = number.burden_apart + sum((leg.burden(mark, number.basis) for leg in cut.legs), ZERO)
+    burden = number.burden_apart + sum([leg.burden(mark, number.basis) for leg in cut.legs], ZERO)
     return _share(burden, balance)
 
 
@@ -386,4 +377,4 @@ def _return_on_margin(leg: Leg | None, pnl: Reading, leverage: Reading) -> Readi
     """Unrealised PnL ÷ initial margin (notional at entry ÷ leverage)."""
     if leg is None or not is_value(pnl) or not is_value(leverage) or leg.quantity <= 0 or leverage <= 0:
         return Absent.UNKNOWN
-    return pnl * leverage / leg.notional(leg.entry)
+    return pnl * leverage / leg.entry_notional

@@ -15,7 +15,7 @@ Where the venue gives its own maintenance or ratio, `guardd.risk.anchor` ties th
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from guardd.model.account import Balance
 from guardd.model.names import MarginMode, PositionKey, Symbol
@@ -79,13 +79,33 @@ class Backing:
         )
 
 
+class _Member(NamedTuple):
+    """A position that the balance stands behind. `leg` None: it can't be reckoned."""
+
+    held: Held
+    leg: Leg | None
+
+    @property
+    def crossed(self) -> Leg | None:
+        """Its leg where it is a cross position that can be reckoned."""
+        return self.leg if self.held.position.margin_mode is MarginMode.CROSS else None
+
+
+class _Wallet(NamedTuple):
+    """`amount`: equity without unrealised PnL; or unknown, and why."""
+
+    amount: Reading
+    doubt: str = ""
+    by_venue: bool = False
+    """Of a pool: the PnL is the venue's own, of the same answer, which no mark of ours is late for."""
+
+
 @dataclass(slots=True)
 class _Sums:
     equity: Decimal
     balance: Decimal
     shares: dict[Symbol, Share]
     notional: Decimal = ZERO
-    bases: frozenset[Basis] = _BOTH
 
     def burden(self, basis: Basis) -> Decimal:
         return sum((share.burdens[basis] for share in self.shares.values()), ZERO)
@@ -99,17 +119,18 @@ def backing(
     quantities: Mapping[PositionKey, Decimal],
 ) -> Backing:
     """Sum up one balance at these marks (else the last ones), as if positions had been cut to `quantities` there."""
-    members = members_of(state, balance)
-    wallet, doubt = wallet_of(state, balance, members)
-    if balance is None or not is_value(wallet):
-        return _unknown(doubt)
-    sums = _Sums(wallet, wallet, {})
-    for held in members:
-        missing = _add(sums, state, balance, held, marks.get(held.key.symbol), quantities.get(held.key))
+    members = _members(state, balance)
+    wallet = _wallet(state, balance, members)
+    if balance is None or not is_value(wallet.amount):
+        return _unknown(wallet.doubt)
+    sums = _Sums(wallet.amount, wallet.amount, {})
+    for member in members:
+        key = member.held.key
+        missing = _add(sums, state, balance, member, marks.get(key.symbol), quantities.get(key))
         if missing:
             return _unknown(missing)
-    tied = _tied(state, balance, members, wallet)
-    basis, doubt = _closing_basis(balance, tied, sums.bases)
+    tied = _tied(state, balance, members, wallet, wallet.amount)
+    basis, doubt = _closing_basis(balance, tied, members)
     closing = Burden(basis=basis, amount=sums.burden(basis)) if basis is not None else None
     venues = tied.beyond_mark
     asked = Burden(basis=Basis.MARK, amount=sums.burden(Basis.MARK) + venues) if venues is not None else None
@@ -127,45 +148,12 @@ def backing(
 
 def unmoved(state: AccountState, balance: Balance) -> tuple[Decimal, Decimal, Decimal | None] | None:
     """What of a balance doesn't move with the marks: wallet, and what the venue asks for beyond our sums; None: unknown."""
-    members = members_of(state, balance)
-    wallet, _ = wallet_of(state, balance, members)
-    if not is_value(wallet):
+    members = _members(state, balance)
+    wallet = _wallet(state, balance, members)
+    if not is_value(wallet.amount):
         return None
-    tied = _tied(state, balance, members, wallet)
-    return wallet, tied.beyond_worse, tied.beyond_mark
-
-
-def members_of(state: AccountState, balance: Balance | None) -> tuple[Held, ...]:
-    """The positions that this balance stands behind, sorted by key; one whose contract isn't known may be anybody's."""
-    return tuple(
-        state.held[key]
-        for key in sorted(state.held)
-        if balance is None or key.symbol not in state.instruments or state.balance_behind(key.symbol) is balance
-    )
-
-
-def wallet_of(state: AccountState, balance: Balance | None, members: tuple[Held, ...]) -> tuple[Reading, str]:
-    """Equity without unrealised PnL; or unknown, and why."""
-    if balance is None or state.balances_at is None:
-        return Absent.UNKNOWN, "the balance was never read"
-    pool = is_value(balance.maintenance)
-    if balance.foreign_collateral and not pool:
-        return Absent.UNKNOWN, "other coins back this equity: it is an upper bound only"
-    if not is_value(balance.equity) or (balance.equity <= 0 and not _is_bankrupt(balance)):
-        return Absent.UNKNOWN, "the venue gave no possible equity"
-    for held in members:
-        if state.why_unguarded(held.key.symbol):
-            continue
-        if held.missing_since is not None or held.close_seen is not None:
-            return Absent.UNKNOWN, f"{held.key} may be gone: its PnL would count twice"
-        if held.changed.mono_ns > state.balances_at.mono_ns and (pool or held.changed != held.begun):
-            return Absent.UNKNOWN, f"{held.key} changed after the balance was read"
-    if pool:
-        return _wallet_of_pool(state, balance, members, balance.equity)
-    unrealized = balance.unrealized_pnl
-    if is_value(unrealized):
-        return balance.equity - unrealized, ""
-    return _wallet_by_rows(members, balance.equity)
+    tied = _tied(state, balance, members, wallet, wallet.amount)
+    return wallet.amount, tied.beyond_worse, tied.beyond_mark
 
 
 def leg_of(state: AccountState, held: Held) -> Leg | None:
@@ -193,67 +181,84 @@ def _is_bankrupt(balance: Balance) -> bool:
     return is_value(balance.maintenance) and balance.maintenance > 0
 
 
-def _wallet_of_pool(
-    state: AccountState, balance: Balance, members: tuple[Held, ...], equity: Decimal
-) -> tuple[Reading, str]:
+def _members(state: AccountState, balance: Balance | None) -> tuple[_Member, ...]:
+    """The positions that this balance stands behind, sorted by key; one whose contract isn't known may be anybody's."""
+    return tuple(
+        _Member(held, leg_of(state, held))
+        for key, held in sorted(state.held.items())
+        if balance is None or key.symbol not in state.instruments or state.balance_behind(key.symbol) is balance
+    )
+
+
+def _wallet(state: AccountState, balance: Balance | None, members: tuple[_Member, ...]) -> _Wallet:
+    if balance is None or state.balances_at is None:
+        return _Wallet(Absent.UNKNOWN, "the balance was never read")
+    pool = is_value(balance.maintenance)
+    if balance.foreign_collateral and not pool:
+        return _Wallet(Absent.UNKNOWN, "other coins back this equity: it is an upper bound only")
+    if not is_value(balance.equity) or (balance.equity <= 0 and not _is_bankrupt(balance)):
+        return _Wallet(Absent.UNKNOWN, "the venue gave no possible equity")
+    for held, _ in members:
+        if state.why_unguarded(held.key.symbol):
+            continue
+        if held.missing_since is not None or held.close_seen is not None:
+            return _Wallet(Absent.UNKNOWN, f"{held.key} may be gone: its PnL would count twice")
+        if held.changed.mono_ns > state.balances_at.mono_ns and (pool or held.changed != held.begun):
+            return _Wallet(Absent.UNKNOWN, f"{held.key} changed after the balance was read")
+    if pool:
+        return _wallet_of_pool(state, balance, members, balance.equity)
+    unrealized = balance.unrealized_pnl
+    if is_value(unrealized):
+        return _Wallet(balance.equity - unrealized)
+    return _wallet_by_rows(members, balance.equity)
+
+
+def _wallet_of_pool(state: AccountState, balance: Balance, members: tuple[_Member, ...], equity: Decimal) -> _Wallet:
     """The pool's equity less what our legs had gained when it was told; what else moves it is told by the next read."""
-    missing = next((held.key for held in _cross(state, members) if held.key.symbol not in state.anchors), None)
-    if missing is not None:
-        return Absent.UNKNOWN, f"{missing}: no mark was seen before the balance was read"
-    told = _gain_told(state, balance, members)
-    return equity - (told if told is not None else _gain_at_anchors(state, members)[0]), ""
-
-
-def _cross(state: AccountState, members: tuple[Held, ...]) -> list[Held]:
-    """The cross positions that can be reckoned."""
-    crossed = [held for held in members if held.position.margin_mode is MarginMode.CROSS]
-    return [held for held in crossed if leg_of(state, held) is not None]
-
-
-def _gain_at_anchors(state: AccountState, members: tuple[Held, ...]) -> tuple[Decimal, Decimal]:
-    """Unrealised PnL and notional of our cross legs at the marks that we had when the balance was told."""
-    gain, notional = ZERO, ZERO
-    for held in _cross(state, members):
-        leg, anchor = leg_of(state, held), state.anchors.get(held.key.symbol)
-        if leg is not None and anchor is not None:
-            gain += leg.pnl(anchor.mark)
-            notional += leg.notional(anchor.mark)
-    return gain, notional
-
-
-def _gain_told(state: AccountState, balance: Balance, members: tuple[Held, ...]) -> Decimal | None:
-    """The venue's unrealised PnL of the same answer, which no mark of ours is late for; None where it isn't that of our legs.
-
-    It isn't where other positions are in it, or may be, and where it is further from our own than marks part in a crash.
-    """
+    gain, notional, reckoned = ZERO, ZERO, 0
+    for member in members:
+        leg, anchor = member.crossed, state.anchors.get(member.held.key.symbol)
+        if leg is None:
+            continue
+        if anchor is None:
+            return _Wallet(Absent.UNKNOWN, f"{member.held.key}: no mark was seen before the balance was read")
+        reckoned += 1
+        gain += leg.pnl(anchor.mark)
+        notional += leg.notional(anchor.mark)
     told = balance.unrealized_pnl
-    if not is_value(told) or len(_cross(state, members)) < len(members):
-        return None
-    gain, notional = _gain_at_anchors(state, members)
-    plausible = (told != 0 or gain == 0) and abs(told - gain) <= GAINS_PART * notional
-    return told if plausible else None
+    if reckoned == len(members) and is_value(told) and _is_gain(told, gain, notional):
+        return _Wallet(equity - told, by_venue=True)
+    return _Wallet(equity - gain)
 
 
-def _wallet_by_rows(members: tuple[Held, ...], equity: Decimal) -> tuple[Reading, str]:
+def _is_gain(told: Decimal, gain: Decimal, notional: Decimal) -> bool:
+    """Whether the venue's unrealised PnL can be that of our legs, which gained `gain` at the marks that we had then.
+
+    It isn't where other positions are in it, and where it is further from our own than marks part in a crash.
+    """
+    return (told != 0 or gain == 0) and abs(told - gain) <= GAINS_PART * notional
+
+
+def _wallet_by_rows(members: tuple[_Member, ...], equity: Decimal) -> _Wallet:
     wallet = equity
-    for held in members:
+    for held, _ in members:
         unrealized = held.position.unrealized_pnl
         if not is_value(unrealized):
-            return Absent.UNKNOWN, f"{held.key}: its unrealised PnL isn't known"
+            return _Wallet(Absent.UNKNOWN, f"{held.key}: its unrealised PnL isn't known")
         wallet -= unrealized
-    return wallet, ""
+    return _Wallet(wallet)
 
 
 def _add(
-    sums: _Sums, state: AccountState, balance: Balance, held: Held, mark: Decimal | None, quantity: Decimal | None
+    sums: _Sums, state: AccountState, balance: Balance, member: _Member, mark: Decimal | None, quantity: Decimal | None
 ) -> str:
     """Add one position; returns what is missing for that, in words."""
+    held, leg = member
     position = held.position
     pool = is_value(balance.maintenance)
     if why := state.why_unguarded(held.key.symbol):
         # The venue's own figures of a pool hold it already; beside a wallet of ours its PnL can't be reckoned.
         return "" if pool else f"{held.key} isn't guarded ({why}) and shares this balance"
-    leg = leg_of(state, held)
     at: Reading = mark if mark is not None else last_mark(state, held)
     if leg is None:
         return f"{held.key}: its instrument or margin tiers aren't known"
@@ -270,48 +275,59 @@ def _add(
             sums.equity += pnl - cost
             sums.balance -= position.margin
         return ""
-    sums.bases &= reproduced_bases(position, leg, balance)
     sums.equity += pnl - cost
     sums.balance += pnl - cost
     share = sums.shares.setdefault(held.key.symbol, Share())
     share.balance += pnl - cost
-    for basis in Basis:
-        share.burdens[basis] += rest.burden(at, basis)
+    for basis, burden in rest.burdens(at).items():
+        share.burdens[basis] += burden
     return ""
 
 
-def _tied(state: AccountState, balance: Balance, members: tuple[Held, ...], wallet: Decimal) -> Anchored:
+def _tied(
+    state: AccountState, balance: Balance, members: tuple[_Member, ...], wallet: _Wallet, apart: Decimal
+) -> Anchored:
     """What the venue's own figures ask for beyond our sums; where it gives none there is nothing to sum up."""
     if not is_value(balance.maintenance) and not is_value(balance.margin_ratio):
         return SILENT
     pool, alone = is_value(balance.maintenance), True
     legs: list[tuple[Leg, Anchor]] = []
-    for held in members:
-        position, leg, anchor = held.position, leg_of(state, held), state.anchors.get(held.key.symbol)
+    for held, leg in members:
+        position, anchor = held.position, state.anchors.get(held.key.symbol)
         if position.margin_mode is not MarginMode.CROSS:
             alone = False
-            wallet -= position.margin if not pool and is_value(position.margin) else ZERO
+            apart -= position.margin if not pool and is_value(position.margin) else ZERO
         elif leg is not None:
             if anchor is None or (state.balances_at and held.changed.mono_ns > state.balances_at.mono_ns):
                 return SILENT  # the venue's figures were told before it was there
             legs.append((leg, anchor))
-    exact = _gain_told(state, balance, members) is not None if pool else alone
-    return anchored(balance, legs, wallet, told=balance.equity if pool or alone else Absent.UNKNOWN, exact=exact)
+    exact = wallet.by_venue if pool else alone
+    return anchored(balance, legs, apart, told=balance.equity if pool or alone else Absent.UNKNOWN, exact=exact)
 
 
 def _less(burden: Burden | None, share: Share) -> Burden | None:
     return burden and Burden(basis=burden.basis, amount=burden.amount - share.burdens[burden.basis])
 
 
-def _closing_basis(balance: Balance, tied: Anchored, bases: frozenset[Basis]) -> tuple[Basis | None, str]:
+def _closing_basis(balance: Balance, tied: Anchored, members: tuple[_Member, ...]) -> tuple[Basis | None, str]:
     if balance.pooled or is_value(balance.maintenance) or tied.doubt:
         return None, tied.doubt
     if not adds_up(balance):
         return None, "" if tied.speaks else "the parts of the balance don't make its equity"
-    basis = preferred(bases)
+    basis = preferred(_reproduced(balance, members))
     if basis is not None or tied.speaks:
         return basis, ""
     return None, "the model doesn't reproduce the venue's figures of every cross position"
+
+
+def _reproduced(balance: Balance, members: tuple[_Member, ...]) -> frozenset[Basis]:
+    """The bases by which the model agrees with the venue's figures of every cross position."""
+    bases = _BOTH
+    for member in members:
+        leg = member.crossed
+        if leg is not None:
+            bases &= reproduced_bases(member.held.position, leg, balance)
+    return bases
 
 
 def _unknown(doubt: str) -> Backing:

@@ -4,18 +4,19 @@ A trigger price and a reduction's size are found by asking the same question at 
 the rest of the account don't change between them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from guardd.model.instant import MS_PER_S, Instant
-from guardd.model.names import MarginMode, Symbol
+from guardd.model.names import MarginMode, Side, Symbol
 from guardd.model.position import Position
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.risk.ages import ages_of
 from guardd.risk.backing import Backing, Burden, backing, leg_of
 from guardd.risk.drawdown import drawdown_behind
-from guardd.risk.liquidation import ZERO, Basis, Leg, liquidation_price
+from guardd.risk.liquidation import ZERO, Basis, Leg, exposure_of, liquidation_price
 from guardd.risk.reproduction import preferred, reproduced_bases
 
 
@@ -53,6 +54,15 @@ class Ground:
     account_drawdown: Reading = Absent.UNKNOWN
     settle: str = ""
     """What its money is in; empty where the instrument isn't known."""
+    legs: tuple[Leg, ...] = field(init=False, repr=False, compare=False)
+    """Its leg and the partners; empty where the leg isn't known."""
+    exposure: Side = field(init=False, repr=False, compare=False)
+    """The side on which price hurts: its own; of hedge legs in cross that of the net exposure."""
+
+    def __post_init__(self) -> None:
+        legs = (self.leg, *self.partners) if self.leg is not None else ()
+        object.__setattr__(self, "legs", legs)
+        object.__setattr__(self, "exposure", exposure_of(legs) if self.partners else self.position.key.side)
 
 
 def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | None = None) -> Ground:
@@ -79,7 +89,7 @@ def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | No
                 )
                 partners = _partners(state, held)
     seen = state.marks.get(held.key.symbol)
-    legs = [leg, *partners] if leg is not None else []
+    legs = (leg, *partners) if leg is not None else ()
     return Ground(
         position=held.position,
         leg=leg,
@@ -103,7 +113,7 @@ def whole_account(state: AccountState, symbol: Symbol) -> Backing:
     return backing(state, state.balance_behind(symbol), marks={}, quantities={})
 
 
-def solve(legs: list[Leg], balance_apart: Reading, number: Number | None) -> Reading:
+def solve(legs: Sequence[Leg], balance_apart: Reading, number: Number | None) -> Reading:
     """Our liquidation price of these legs by one way of reckoning."""
     if number is None or not is_value(balance_apart):
         return Absent.UNKNOWN

@@ -19,7 +19,7 @@ position lives are one interval, and its ends are found exactly, piece by piece.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
@@ -49,21 +49,23 @@ class Leg:
     side: Side
     quantity: Decimal
     entry: Decimal
+    worth: Decimal = field(init=False, repr=False, compare=False)
+    """What the quantity stands for: base coin of linear contracts, quote coin of inverse ones."""
+    lean: int = field(init=False, repr=False, compare=False)
+    """The sign with which it gains `along` the price: of a long +1, of an inverse long −1."""
+    fee_rate: Decimal = field(init=False, repr=False, compare=False)
+    """Taker fee of closing; a rebate isn't counted on."""
+    entry_notional: Decimal = field(init=False, repr=False, compare=False)
+    """Value at entry, settlement coin."""
 
-    @property
-    def worth(self) -> Decimal:
-        """What the quantity stands for: base coin of linear contracts, quote coin of inverse ones."""
-        return self.quantity * self.instrument.contract_size
-
-    @property
-    def lean(self) -> int:
-        """The sign with which it gains `along` the price: of a long +1, of an inverse long −1."""
-        return -self.side.sign if self.instrument.inverse else self.side.sign
-
-    @property
-    def fee_rate(self) -> Decimal:
-        """Taker fee of closing; a rebate isn't counted on."""
-        return max(self.instrument.taker_fee, ZERO)
+    def __post_init__(self) -> None:
+        """What many questions are answered from, reckoned once: a search asks a leg at hundreds of prices."""
+        instrument, sign = self.instrument, self.side.sign
+        know = object.__setattr__
+        know(self, "worth", self.quantity * instrument.contract_size)
+        know(self, "lean", -sign if instrument.inverse else sign)
+        know(self, "fee_rate", max(instrument.taker_fee, ZERO))
+        know(self, "entry_notional", self.notional(self.entry))
 
     def along(self, price: Decimal) -> Decimal:
         """Where a price lies on the line in which notional and PnL are straight; its own inverse."""
@@ -71,11 +73,11 @@ class Leg:
 
     def notional(self, price: Decimal) -> Decimal:
         """Value at `price`, settlement coin."""
-        return self.instrument.notional(self.quantity, price)
+        return self.worth / price if self.instrument.inverse else self.worth * price
 
     def pnl(self, price: Decimal) -> Decimal:
         """Unrealised PnL at `price`, settlement coin."""
-        return self.lean * (self.notional(price) - self.notional(self.entry))
+        return self.lean * (self.notional(price) - self.entry_notional)
 
     def maintenance(self, price: Decimal, basis: Basis) -> Decimal:
         """Maintenance margin at `price`, without the closing fee."""
@@ -83,15 +85,26 @@ class Leg:
             case Basis.MARK:
                 return maintenance_of(self.instrument, self.notional(price))
             case Basis.ENTRY:
-                return maintenance_of(self.instrument, self.notional(self.entry))
+                return maintenance_of(self.instrument, self.entry_notional)
             case Basis.WORSE:
-                return maintenance_of(self.instrument, max(self.notional(price), self.notional(self.entry)))
+                return maintenance_of(self.instrument, max(self.notional(price), self.entry_notional))
             case _:
                 assert_never(basis)
 
     def burden(self, price: Decimal, basis: Basis) -> Decimal:
         """Maintenance margin and closing fee at `price`: what the margin balance must not fall below."""
         return self.maintenance(price, basis) + self.fee_rate * self.notional(price)
+
+    def burdens(self, price: Decimal) -> dict[Basis, Decimal]:
+        """`burden` by each basis."""
+        notional = self.notional(price)
+        fee, at_mark, at_entry = (
+            self.fee_rate * notional,
+            maintenance_of(self.instrument, notional),
+            maintenance_of(self.instrument, self.entry_notional),
+        )
+        worse = at_mark if notional >= self.entry_notional else at_entry
+        return {Basis.MARK: at_mark + fee, Basis.ENTRY: at_entry + fee, Basis.WORSE: worse + fee}
 
     def cut_to(self, quantity: Decimal) -> "Leg":
         """What is left of it at `quantity` contracts."""
@@ -130,9 +143,9 @@ def liquidation_price(legs: Sequence[Leg], balance: Decimal, *, basis: Basis = B
     if not held:
         return Absent.NONE
     straight = held[0].along
-    pieces = list(_pieces(held, balance, basis))
     falls = (exposure_of(held) is Side.LONG) is not held[0].instrument.inverse
-    alive = (part for piece in (pieces if falls else reversed(pieces)) if (part := _alive(piece)) is not None)
+    pieces = _pieces(held, balance, basis)
+    alive = (part for piece in (pieces if falls else reversed(list(pieces))) if (part := _alive(piece)) is not None)
     nearest = next(alive, None)
     if nearest is None:
         return Absent.UNKNOWN
@@ -183,7 +196,7 @@ def _pieces(legs: Sequence[Leg], balance: Decimal, basis: Basis) -> Iterator[_Pi
 def _maintenance_lines(leg: Leg, basis: Basis) -> list[_Line]:
     """A leg's maintenance along the price, from zero on; its starts rise."""
     if basis is Basis.ENTRY:
-        return [_Line(ZERO, maintenance_of(leg.instrument, leg.notional(leg.entry)), ZERO)]
+        return [_Line(ZERO, maintenance_of(leg.instrument, leg.entry_notional), ZERO)]
     worth, found, start = leg.worth, list[_Line](), ZERO
     for tier in leg.instrument.tiers:
         found.append(_Line(start, -tier.deduction, tier.rate * worth))
@@ -192,7 +205,7 @@ def _maintenance_lines(leg: Leg, basis: Basis) -> list[_Line]:
         return found
     entry = leg.along(leg.entry)
     first = max(index for index, line in enumerate(found) if line.start <= entry)
-    below = _Line(ZERO, maintenance_of(leg.instrument, leg.notional(leg.entry)), ZERO)
+    below = _Line(ZERO, maintenance_of(leg.instrument, leg.entry_notional), ZERO)
     return [below, found[first]._replace(start=entry), *found[first + 1 :]]
 
 

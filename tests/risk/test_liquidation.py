@@ -247,3 +247,24 @@ def test_an_inverse_balance_equals_its_burden_at_the_liquidation_price_across_ti
 def test_an_even_inverse_hedge_is_hurt_by_a_fall_which_raises_its_maintenance() -> None:
     assert exposure_of([inverse_leg(Side.LONG), inverse_leg(Side.SHORT)]) is Side.LONG
     assert exposure_of([leg(Side.LONG), leg(Side.SHORT)]) is Side.SHORT
+
+
+@given(side=sides, quantity=contracts, entry=prices, price=prices, inverse=st.booleans())
+def test_all_burdens_at_once_are_what_each_basis_asks_for(
+    side: Side, quantity: Decimal, entry: Decimal, price: Decimal, inverse: bool
+) -> None:
+    listed = replace(instrument(tiers=SAMPLE_TIERS, fee="0.0006"), inverse=inverse)
+    held = Leg(instrument=listed, side=side, quantity=quantity, entry=entry)
+    assert held.burdens(price) == {basis: held.burden(price, basis) for basis in Basis}
+
+
+@given(side=sides, quantity=contracts, less=contracts, entry=prices, price=prices)
+def test_what_a_leg_knows_of_itself_is_of_the_quantity_that_it_has(
+    side: Side, quantity: Decimal, less: Decimal, entry: Decimal, price: Decimal
+) -> None:
+    listed = instrument(tiers=SAMPLE_TIERS)
+    whole = Leg(instrument=listed, side=side, quantity=quantity, entry=entry)
+    for held, size in ((whole, quantity), (whole.cut_to(less), less), (replace(whole, quantity=less), less)):
+        assert held.worth == size * listed.contract_size
+        assert held.entry_notional == listed.notional(size, entry)
+        assert held.pnl(price) == side.sign * (listed.notional(size, price) - listed.notional(size, entry))
