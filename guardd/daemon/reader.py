@@ -48,6 +48,8 @@ EVERY_S: Final[dict[ReadKind, float]] = {
 }
 """The reference's steady budget (BitMart, 18.2); position mode twice as often as I29 needs it."""
 FULL: Final = (ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.ORDERS)
+PARTIAL_EVERY_S: Final = 60.0
+"""Contracts of which the venue told no margin tiers that make sense."""
 AGAIN_AFTER_S: Final = 0.25
 """The shortest pause between two reads of one kind, however often they are asked for."""
 AT_ONCE_DEADLINE_S: Final = 0.5
@@ -69,6 +71,8 @@ class Poll:
         self._wanted = asyncio.Event()
         self._used = asyncio.Event()
         self._used.set()
+        self.partial = False
+        """What was read lacks something that the venue may tell soon."""
 
     @property
     def used(self) -> bool:
@@ -101,7 +105,8 @@ class Poll:
                 self.started = started
                 done(self, event)
                 await self._clock.sleep(AGAIN_AFTER_S)
-                await self._clock.wait(self._wanted, EVERY_S[self.kind] - AGAIN_AFTER_S)
+                every_s = min(EVERY_S[self.kind], PARTIAL_EVERY_S) if self.partial else EVERY_S[self.kind]
+                await self._clock.wait(self._wanted, every_s - AGAIN_AFTER_S)
 
 
 class Reader:
@@ -246,6 +251,8 @@ class Reader:
         if not asked:
             return None
         instruments = await self._venue.instruments(sorted(asked))
+        lacking = any(not each.tiers and not each.unguarded for each in instruments)
+        self._polls[ReadKind.INSTRUMENTS].partial = lacking
         return InstrumentsRead(at=self._clock.now(), instruments=instruments, asked=asked)
 
     async def _read_at_once(self) -> None:

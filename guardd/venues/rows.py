@@ -213,6 +213,11 @@ def as_rows(where: str, value: object) -> Iterator[Row]:
         yield as_row(f"{where}[{index}]", each)
 
 
+def tiers_unread(whose: str, error: PayloadError) -> str:
+    """What people are told where a venue's table of margin tiers makes no sense."""
+    return f"{whose}: its margin tiers can't be read, so its liquidation price is the venue's alone: {error}"
+
+
 def shown(value: object) -> str:
     """A short picture of what was found, for an error."""
     if isinstance(value, dict | list):

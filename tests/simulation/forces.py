@@ -136,7 +136,7 @@ class Forces:
                 exchange.set_status(symbol, ContractStatus.DELISTED, now_ms, settle=True)
             case "tick":
                 exchange.set_contract(replace(contract, tick=contract.tick * size), now_ms)
-            case "tiers":
+            case "tiers":  # up to where the last one makes no sense any more
                 tiers = [
                     replace(each, rate=each.rate * size, deduction=each.deduction * size) for each in contract.tiers
                 ]

@@ -11,7 +11,7 @@ from guardd.model.event import MarkSeen, OrdersRead, PositionsRead, Source
 from guardd.model.flow import Flow
 from guardd.model.instant import NS_PER_S
 from guardd.model.instrument import Instrument, MarginTier
-from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, PositionMode, Side, Symbol
+from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, PositionMode, Severity, Side, Symbol
 from guardd.model.order import OrderReport, PlanOrder, RestingOrder
 from guardd.model.reading import is_value
 from guardd.venues.bitmart import endpoints
@@ -25,6 +25,7 @@ from guardd.venues.bitmart.parse.account import LedgerRow, PositionsV2, RiskRow,
 from guardd.venues.bitmart.parse.flows import flows as ledger_flows
 from guardd.venues.bitmart.parse.market import Contract, ServiceNotice
 from guardd.venues.bitmart.parse.orders import PAGE_ROWS, FillRow
+from guardd.venues.rows import tiers_unread
 from guardd.venues.together import both, together
 
 MARK_DEADLINE_S: Final = 0.5
@@ -312,14 +313,22 @@ class Reads:
             raise
 
     async def _tiers(self, symbols: Sequence[Symbol]) -> Mapping[Symbol, tuple[MarginTier, ...]]:
+        """Without those whose table makes no sense: a stop needs none, and the venue's own liquidation price stands alone then."""
         if len(symbols) > SINGLE_SYMBOLS_MAX:
             data = await self._api.read(endpoints.LEVERAGE_BRACKET, deadline_s=WHOLE_LIST_DEADLINE_S)
-            return market_answers.leverage_brackets(data)
+            return self._brackets("each contract asked for", data)
         reads = (self._api.read(endpoints.LEVERAGE_BRACKET, (("symbol", symbol),)) for symbol in symbols)
         tiers: dict[Symbol, tuple[MarginTier, ...]] = {}
-        for data in await together(*reads):
-            tiers |= market_answers.leverage_brackets(data)
+        for symbol, data in zip(symbols, await together(*reads), strict=True):
+            tiers |= self._brackets(symbol, data)
         return tiers
+
+    def _brackets(self, whose: str, data: object) -> Mapping[Symbol, tuple[MarginTier, ...]]:
+        try:
+            return market_answers.leverage_brackets(data)
+        except PayloadError as error:
+            self._tell(f"tiers-{whose}", tiers_unread(whose, error), Severity.CRITICAL)
+            return {}
 
     async def _learn_fees(self, symbols: Sequence[Symbol]) -> None:
         """Read what fits the small budget; the rest comes with the next refresh, at the regular tier until then."""

@@ -1,5 +1,6 @@
 """C01-C19: what an adapter reads is what the exchange holds. Milestones "public reads" and "signed reads"."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -249,6 +250,19 @@ async def test_C15_contracts_bring_their_units_bounds_fee_and_every_margin_tier(
             for tier, expected in zip(found.tiers, listed.tiers, strict=True):
                 assert (tier.floor, tier.rate, tier.deduction) == (expected.floor, expected.rate, expected.deduction)
                 assert tier.max_leverage == expected.max_leverage
+
+
+async def test_C15_margin_tiers_that_make_no_sense_keep_no_contract_from_its_stop(bench: Bench) -> None:
+    async with stand(bench) as on:
+        tiers = on.exchange.query.contract(on.btc).tiers
+        odd = tuple(replace(each, rate=each.rate + 1) for each in tiers)
+        on.exchange.set_tiers(on.btc, odd, on.server.now_ms())
+        found = {each.symbol: each for each in await on.venue.instruments([on.btc, on.eth])}
+        assert (found[on.btc].tiers, found[on.btc].unguarded) == ((), "")
+        assert found[on.eth].tiers
+        on.exchange.set_tiers(on.btc, tiers, on.server.now_ms())
+        (found_again,) = await on.venue.instruments([on.btc])
+        assert found_again.tiers
 
 
 async def test_C16_what_the_venue_does_not_list_is_left_out_and_a_delisted_contract_is_not_tradable(

@@ -9,7 +9,7 @@ from guardd.errors import PayloadError, VenueError, VenueRefused
 from guardd.model.event import MarkSeen, Source
 from guardd.model.instant import NS_PER_S
 from guardd.model.instrument import Instrument, MarginTier
-from guardd.model.names import Symbol
+from guardd.model.names import Severity, Symbol
 from guardd.venues.bitget.api import READ_DEADLINE_S, Api
 from guardd.venues.bitget.classic import endpoints
 from guardd.venues.bitget.classic.bodies import Line
@@ -18,7 +18,7 @@ from guardd.venues.bitget.classic.parse import market as answers
 from guardd.venues.bitget.classic.parse.market import Contract
 from guardd.venues.bitget.classic.parse.words import Product
 from guardd.venues.bitget.errors import is_unknown_symbol
-from guardd.venues.rows import as_row
+from guardd.venues.rows import as_row, tiers_unread
 from guardd.venues.together import together
 
 MARK_DEADLINE_S: Final = 0.5
@@ -165,8 +165,13 @@ class Listings:
             raise
 
     async def _tiers(self, contract: Contract) -> tuple[MarginTier, ...]:
+        """Empty where the table makes no sense: a stop needs none, and the venue's own liquidation price stands alone then."""
         query = (("productType", contract.product.value), ("symbol", contract.symbol))
-        return answers.margin_tiers(await self._api.read(endpoints.TIERS, query, deadline_s=WHOLE_LIST_DEADLINE_S))
+        try:
+            return answers.margin_tiers(await self._api.read(endpoints.TIERS, query, deadline_s=WHOLE_LIST_DEADLINE_S))
+        except PayloadError as error:
+            self._tell(f"tiers-{contract.symbol}", tiers_unread(contract.symbol, error), Severity.CRITICAL)
+            return ()
 
     async def _learn_fees(self, contracts: Iterable[Contract]) -> None:
         """The account's own rates; what can't be read comes with the next refresh, at the listed rate until then."""

@@ -312,12 +312,19 @@ class Reads:
         for start in range(0, len(missing), TIERS_AT_ONCE):
             group = missing[start : start + TIERS_AT_ONCE]
             for contract, tiers in zip(group, await together(*(self._tiers(each) for each in group)), strict=True):
-                self._tiers_read[contract.symbol] = (self._clock.monotonic_ns(), tiers)
-        return {contract: self._tiers_read[contract.symbol][1] for contract in contracts}
+                if tiers:
+                    self._tiers_read[contract.symbol] = (self._clock.monotonic_ns(), tiers)
+        read = self._tiers_read
+        return {contract: read[contract.symbol][1] if contract.symbol in read else () for contract in contracts}
 
     async def _tiers(self, contract: Contract) -> tuple[MarginTier, ...]:
+        """Empty where the table makes no sense: a stop needs none, and the venue's own liquidation price stands alone then."""
         query = (("category", contract.category.value), ("symbol", contract.symbol))
-        return market_answers.tiers(await self._api.read(endpoints.POSITION_TIER, query))
+        try:
+            return market_answers.tiers(await self._api.read(endpoints.POSITION_TIER, query))
+        except PayloadError as error:
+            self.warnings.of_tiers(contract.symbol, error)
+            return ()
 
     async def _all_resting(self) -> tuple[RestingOrder, ...]:
         """Category by category: that all come without one isn't documented (12.1)."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from guardd.errors import PayloadError
 from guardd.model.names import Severity, Side, Symbol
 from guardd.venues.bitget.admission import Tell
 from guardd.venues.bitget.unified.parse.account import (
@@ -19,6 +20,7 @@ from guardd.venues.bitget.unified.parse.both_modes import UNGUARDED_BOTH_MODES
 from guardd.venues.bitget.unified.parse.market import Contract
 from guardd.venues.bitget.unified.parse.pushes import Deleveraged
 from guardd.venues.bitget.unified.parse.strategy import Leg, Strategy
+from guardd.venues.rows import tiers_unread
 
 _BARRED: Final = frozenset({"limit_close", "restrictedAPI"})
 
@@ -78,6 +80,9 @@ class Warnings:
             )
             ending = contract.offline_ms is not None and contract.offline_ms > now_ms
             self._while(ending, f"delisting-{symbol}", f"{symbol} is announced to go offline at Bitget")
+
+    def of_tiers(self, symbol: Symbol, error: PayloadError) -> None:
+        self._tell(f"tiers-{symbol}", tiers_unread(symbol, error), Severity.CRITICAL)
 
     def of_strategies(self, found: Iterable[Strategy], sides: Mapping[Symbol, Side]) -> None:
         """An object of which nobody can tell which position it protects counts as no protection."""
