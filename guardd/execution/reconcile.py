@@ -195,9 +195,13 @@ def _ratcheted(slot: Slot, scene: _Scene) -> Slot:
     for plan in slot.resting:
         if adequate(plan, trigger, scene.bounds):
             trigger = plan.trigger_price
-    if not slot.resting and slot.size is None:
-        side = scene.held.key.side
-        tighter = [each for each in scene.cancelled_at if is_between(each, scene.bounds, side)]
+    if not slot.resting:
+        side, before = scene.held.key.side, last_trigger(slot, scene.state)
+        drifted = before is not None and near_enough(
+            trigger, before, side
+        )  # what is remembered follows in steps of 0.1 %
+        rested = (*(scene.cancelled_at if slot.size is None else ()), *((before,) if drifted else ()))
+        tighter = [each for each in rested if each is not None and is_between(each, scene.bounds, side)]
         trigger = max((trigger, *tighter), key=lambda each: each * side.sign)
     return with_trigger(slot, trigger)
 

@@ -445,6 +445,21 @@ async def test_I11_a_stop_of_a_trail_that_was_overtaken_comes_back_where_it_rest
     assert (len(steps.fired), steps.proposals) == (1, ())
 
 
+async def test_I11_a_stop_comes_back_where_it_rested_though_the_wish_has_drifted_from_there() -> None:
+    """Where a stop was wanted is remembered across a restart in steps of 0.1 %, and what rested is known to the tick."""
+    bench, bounds = Bench(), Bounds(mark=D(100), liquidation_price=D(120))
+    await bench.hold(position(SHORT, liquidation_price=D(120)))
+    for wish, then in (("109.9", "109.9"), ("110", "109.9"), ("110.5", "110.5")):
+        asked = protect(wanted(wish), key=SHORT, episode=episode_id(SHORT, OPENED_MS))
+        bench.go(reconcile(asked, bench.state, bounds, now=bench.now), bounds=bounds)
+        await bench.settle(3)
+        assert triggers(bench) == [then], "further off than by a drift the wish itself is another"
+        bench.venue.plans.clear()
+        await bench.settle(6)
+        await bench.read()
+    await bench.end()
+
+
 async def test_a_stop_that_fired_whole_leaves_nothing_to_finish(bench: Bench) -> None:
     await bench.protect(wanted("90"))
     through = fall_to(bench, "89")

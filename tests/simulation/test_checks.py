@@ -21,7 +21,7 @@ from guardd.policy.load import load_policy
 from guardd.simulator.contracts import default_contracts
 from guardd.simulator.engine import Exchange
 from guardd.simulator.ledger import RowKind
-from guardd.simulator.orders import MarginMode, OrderRequest, PlanKind, PlanRequest
+from guardd.simulator.orders import MarginMode, OrderKind, OrderRequest, PlanKind, PlanRequest
 from guardd.simulator.orders import Side as Way
 from guardd.simulator.records import TransferDirection
 from guardd.simulator.run import SimulatedVenue
@@ -306,6 +306,16 @@ def _loosened(desk: Desk) -> None:
     desk.stop("55000", step=1)
 
 
+def _leaves_what_a_fired_stop_left(desk: Desk) -> None:
+    """Somebody's resting close held a part of the volume when the stop fired."""
+    desk.stop("58000", size=None)
+    asked = OrderRequest(
+        symbol=BTC, side=Way.SELL, size=Decimal(40), reduce=True, kind=OrderKind.LIMIT, price=Decimal(70_000)
+    )
+    desk.exchange.place("main", asked, desk.ms)
+    desk.wait(30, mark=57_900)
+
+
 def _too_many_calls(desk: Desk) -> None:
     for _ in range(7):
         desk.asked("/contract/private/position-v2", method="GET")
@@ -469,6 +479,7 @@ def _liquidated(desk: Desk) -> None:
         ("I1", _opens), ("I1", _two_closes_above_all), ("I1", _stop_above_all), ("I2", _enlarges), ("I3", _ends_its_stop),
         ("I4", _stop_through_the_mark), ("I5", _three_stops), ("I5", _bare_at_the_end), ("I6", _outlives), ("I7", _twice),
         ("I7", _again_without_a_read), ("I10", _held_in_breach), ("I10", _bare), ("I10", _half_covered), ("I11", _loosened),
+        ("I11", _leaves_what_a_fired_stop_left),
         ("I12", _too_many_calls), ("I13", _cancels_the_traders), ("I14", _the_later_decides), ("I15", _the_smaller_leg_alone),
         ("I16", _tops_up_above_its_cap), ("I17", _raises_leverage), ("I18", _off_the_tick), ("I18", _refused_for_its_shape),
         ("I22", _decides_while_halted), ("I21", _shown_as_protected), ("I21", _gone_and_nobody_told), ("I26", _tells_a_secret),

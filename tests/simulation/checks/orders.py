@@ -25,6 +25,8 @@ GAP_S: Final = 6.0
 """Where a venue forbids two stops at once the gap is one request's deadline (I3)."""
 VOLUME_S: Final = 30.0
 """A close that waits for volume has been tried within so long."""
+FINISHED_S: Final = 20.0
+"""What a stop left when it fired, because others held the volume or the book was thin, is closed in that time."""
 DAY_S: Final = 86_400.0
 
 
@@ -51,6 +53,8 @@ class Orders:
     _money: list[tuple[float, Decimal]] = field(default_factory=list)
     _gaps: dict[LegKey, tuple[float, str]] = field(default_factory=dict)
     """Legs whose stop the guard itself ended without another there, since when."""
+    _fired: dict[LegKey, float] = field(default_factory=dict)
+    """Legs whose stop for the whole of them has fired, and when."""
 
     def row(self, row: LedgerRow, now: float, *, by_guard: bool) -> None:
         match row.kind:
@@ -73,8 +77,14 @@ class Orders:
 
     def settle(self, now: float) -> None:
         """After all rows of one request or price: what may not stand between two of them."""
-        if not self._gaps:
-            return
+        for key, at in list(self._fired.items()):
+            leg = self.ground.legs.get(key)
+            if leg is None or not leg.size or leg.grew_at > at:
+                del self._fired[key]
+            elif now - at > FINISHED_S and self.ground.quiet(now, for_s=FINISHED_S):
+                del self._fired[key]
+                text = f"{leg.size} of {key[0]} {key[1]} is held {now - at:.0f} s after its stop fired"
+                self.ground.breach("I11", now, text)
         for key, (since, text) in list(self._gaps.items()):
             leg = self.ground.legs.get(key)
             if leg is None or not leg.size or self.ground.covered(key) > 0 or leg.shrank_at >= since:
@@ -173,10 +183,16 @@ class Orders:
             case "cancelled" if by_guard and row.details["protects"] and self._held(key):
                 self._gaps.setdefault(key, (now, told(row)))
             case "triggered" | "failed" if self.tranches > 1:
-                for episode in [each for each in self._tightest if each[:2] == key]:
-                    del self._tightest[episode]  # this tranche is done: the others stand where they are
+                self._forget(key)  # this tranche is done: the others stand where they are
+            case "triggered" if row.details["protects"] and row.details["size"] is None:
+                self._forget(key)  # what it left is closed; until then what stands is further off
+                self._fired[key] = now
             case _:
                 pass
+
+    def _forget(self, key: LegKey) -> None:
+        for episode in [each for each in self._tightest if each[:2] == key]:
+            del self._tightest[episode]
 
     def _rests(self, row: LedgerRow, key: LegKey, now: float, *, by_guard: bool) -> None:
         """A protective order of ours came to rest or was moved. What the exchange itself re-sizes is its own affair."""
