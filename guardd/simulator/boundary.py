@@ -22,11 +22,16 @@ Line = tuple[Decimal, Decimal]  # (constant, slope)
 Shape = Callable[[Decimal], Line]  # the line that holds around a price
 
 
-def liquidation_price(world: World, account: Account, position: Position) -> Decimal | None:
-    """The mark that liquidates this position; None when no positive price does it."""
+def liquidation_price(
+    world: World, account: Account, position: Position, risk: cross.Risk | None = None
+) -> Decimal | None:
+    """The mark that liquidates this position; None when no positive price does it.
+
+    `risk`: where the cross account stands that it belongs to, where that has just been summed up.
+    """
     if position.margin_mode is MarginMode.ISOLATED:
         return _isolated(world, position)
-    return _cross(world, account, position)
+    return _cross(world, account, position, risk or cross.risk(world, account, position.coin))
 
 
 def _isolated(world: World, position: Position) -> Decimal | None:
@@ -41,13 +46,12 @@ def _isolated(world: World, position: Position) -> Decimal | None:
     return _solve(surplus, _tier_edges(contract, terms, [load]), position.side, market.prices().mark)
 
 
-def _cross(world: World, account: Account, position: Position) -> Decimal | None:
+def _cross(world: World, account: Account, position: Position, total: cross.Risk) -> Decimal | None:
     symbol = position.symbol
     market = world.markets[symbol]
     contract, terms = market.contract, world.terms
     legs = [leg for leg in account.positions_of(symbol) if leg.margin_mode is MarginMode.CROSS]
     loads = cross.loads(world, account, symbol)
-    total = cross.risk(world, account, contract.coin)
     own = sum((cross.needs(contract, terms, load, market.prices().mark)[1] for load in loads), ZERO)
     price = cross.worth(world, account, contract.coin)
     others = total.burden - own * price

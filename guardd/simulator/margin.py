@@ -145,7 +145,7 @@ def pool_room(world: World, account: Account, coin: str) -> Decimal:
 def pool(world: World, account: Account) -> Pool:
     """A unified account's sums in USD."""
     prices = {coin: world.usd_price(coin) for coin in cross.coins(account)}
-    risk = cross.risk(world, account, "")
+    standing = cross.risk(world, account, "")
     initial = ZERO
     for position in cross.positions(account, None):
         contract = world.markets[position.symbol].contract
@@ -157,10 +157,10 @@ def pool(world: World, account: Account) -> Pool:
     return Pool(
         uid=account.uid,
         equity=sum((account.wallet(coin) * price for coin, price in prices.items()), ZERO) + unrealized,
-        effective=risk.behind,
-        maintenance=risk.burden,
+        effective=standing.behind,
+        maintenance=standing.burden,
         initial_margin=initial,
-        free=max(risk.behind - initial, ZERO),
+        free=max(standing.behind - initial, ZERO),
         unrealized=unrealized,
         notional=sum((notional(world, position) * prices[position.coin] for position in held), ZERO),
     )
@@ -175,12 +175,12 @@ def equity(world: World, account: Account) -> Decimal:
     return total
 
 
-def behind(world: World, account: Account, position: Position) -> tuple[Decimal, Decimal, Decimal]:
-    """(what stands behind the position, maintenance, burden): its own when isolated, those of all cross positions else."""
+def risk(world: World, account: Account, position: Position) -> cross.Risk:
+    """What stands behind the position and what it must carry: its own when isolated, those of all cross positions else."""
     if position.margin_mode is MarginMode.ISOLATED:
-        return position.margin + position.unrealized, position.maintenance, position.burden
-    risk = cross.risk(world, account, position.coin)
-    return risk.behind, risk.maintenance, risk.burden
+        own = position.margin + position.unrealized
+        return cross.Risk(behind=own, maintenance=position.maintenance, burden=position.burden)
+    return cross.risk(world, account, position.coin)
 
 
 def view(world: World, account: Account, position: Position) -> PositionView:
@@ -192,7 +192,8 @@ def view(world: World, account: Account, position: Position) -> PositionView:
     opened = position.opened_size * contract.contract_size
     closed = position.closed_size * contract.contract_size
     held = bool(position.size)
-    standing, maintenance, burden = behind(world, account, position)
+    standing = risk(world, account, position)
+    solvent = held and standing.behind > 0
     return PositionView(
         uid=account.uid,
         symbol=position.symbol,
@@ -218,10 +219,10 @@ def view(world: World, account: Account, position: Position) -> PositionView:
         realized_pnl=position.realized - position.fees + position.funding,
         fees=position.fees,
         funding=position.funding,
-        liquidation_price=liquidation_price(world, account, position) if held else None,
-        margin_ratio=maintenance / standing if held and standing > 0 else None,
+        liquidation_price=liquidation_price(world, account, position, standing) if held else None,
+        margin_ratio=standing.maintenance / standing.behind if solvent else None,
         burden=position.burden,
-        risk_ratio=burden / standing if held and standing > 0 else None,
+        risk_ratio=standing.burden / standing.behind if solvent else None,
         auto_margin=position.auto_margin,
         max_notional=contract.max_notional(settings.leverage(position.side)),
         opened_ms=position.opened_ms,

@@ -60,6 +60,7 @@ class _Turn(asyncio.TimerHandle):
 
     __slots__ = ()
     _loop: "VirtualLoop"
+    _source_traceback = _repr = None
 
     def __init__(  # it is made 100 times a simulated second: the parents' only store what debugging asks for
         self, callback: Callable[..., object], args: tuple[Any, ...], loop: "VirtualLoop", context: Context | None
@@ -67,7 +68,6 @@ class _Turn(asyncio.TimerHandle):
         self._callback, self._args, self._loop = callback, args, loop
         self._context = copy_context() if context is None else context
         self._cancelled = self._scheduled = False
-        self._source_traceback = self._repr = None
 
     def cancel(self) -> None:
         if not self._cancelled:
@@ -117,10 +117,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_later(
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        return self.call_at(self._now_s + delay, callback, *args, context=context)
+        return self._call_at(self._now_s + delay, callback, args, context)
 
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self._call_at(when, callback, args, context)
+
+    def _call_at(
+        self, when: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> asyncio.TimerHandle:
         """Never early, but for the nanosecond by which a float misses its microsecond."""
         handle = _Turn(callback, args, self, context)
@@ -133,11 +138,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """A timer was cancelled; when most of them are, they go."""
         self._forgone += 1
         if self._forgone > _FORGONE_LEAST and self._forgone * 2 > len(self._timers):
-            self._timers = [timer for timer in self._timers if not timer[2]._cancelled]
+            self._timers[:] = [timer for timer in self._timers if not timer[2]._cancelled]
             heapify(self._timers)
             self._forgone = 0
 
     def _run_once(self) -> None:
+        """All rounds until it is told to stop, which is looked for after each: `run_forever` would do no more between them."""
+        self._round()
+        while not self._stopping:  # type: ignore[attr-defined]
+            self._round()
+
+    def _round(self) -> None:
         self.turns += 1
         ready, timers = self._ready, self._timers
         while timers and timers[0][2]._cancelled:
@@ -209,8 +220,9 @@ class VirtualClock:
         timer = self._loop.call_later(seconds, _end, over)
         try:
             await over
-        finally:
+        except BaseException:
             timer.cancel()
+            raise
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
         try:

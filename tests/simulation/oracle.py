@@ -284,8 +284,7 @@ def _seen(ground: Ground, state: State, key: LegKey, quotes: Mapping[str, Quote]
         margin.refresh(world, each)
     mine = account.positions[key]
     view = margin.view(world, account, mine)
-    standing, _, _ = margin.behind(world, account, mine)
-    yield Seen(view=view, balance=standing)
+    yield Seen(view=view, balance=margin.risk(world, account, mine).behind)
 
 
 def truth(condition: Condition, seen: Seen) -> bool | None:

@@ -117,7 +117,7 @@ class Requests:
     def asked(self, stamp: RequestStamp, now: float, life: str) -> None:
         """It has arrived, and was judged."""
         self.requests += 1
-        mine = self._lives.setdefault(life, _Life())
+        mine = self._life(life)
         self._budget(stamp, now, mine)
         self._blocked(stamp, now, mine)
         if stamp.method == "GET" or stamp.path in READS_BY_POST:
@@ -135,9 +135,15 @@ class Requests:
 
     def closing(self, now: float, life: str) -> None:
         """The guard means to make a position smaller."""
-        mine = self._lives.setdefault(life, _Life())
+        mine = self._life(life)
         if now - mine.read_at > CROSS_CHECKED_WITHIN_S and self.ground.quiet(now):
             self.ground.breach("I29", now, f"a close, and positions were read {now - mine.read_at:.0f} s ago")
+
+    def _life(self, life: str) -> "_Life":
+        known = self._lives.get(life)
+        if known is None:
+            known = self._lives[life] = _Life()
+        return known
 
     def _again(self, client_id: str, stamp: RequestStamp, now: float, mine: _Life) -> None:
         """I7: a write goes a second time only after a definite refusal, or after a read since the first one."""

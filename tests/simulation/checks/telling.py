@@ -78,10 +78,12 @@ class Telling:
             known.ended = now
 
     def heard(self, fact: Fact, now: float, life: str) -> None:
-        mine = self.lives.setdefault(life, _Life(began=now))
+        mine = self.lives.get(life)
+        if mine is None:
+            mine = self.lives[life] = _Life(began=now)
+        if isinstance(fact, RequestFinished):
+            return  # the most by far; its endpoint is a name of ours, its detail is in what follows from it
         match fact:
-            case RequestFinished():
-                return  # the most by far; its endpoint is a name of ours, its detail is in what follows from it
             case IntentStaged():
                 self._staged(fact, now, life, mine)
             case AccountView():

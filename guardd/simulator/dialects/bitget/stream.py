@@ -40,7 +40,8 @@ PRIVATE = ("positions", "positions-history", "account", "equity", "orders", "ord
 _BY_SYMBOL = ("orders", "fill")  # `instId` a symbol or `default`, the others `default` only
 _CANDLES_MIN = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1H": 60, "4H": 240, "12H": 720, "1D": 1440, "1W": 10080}
 _DEPTHS = {"books": 15, "books1": 1, "books5": 5, "books15": 15}
-_PUBLIC = ("ticker", "trade", *_DEPTHS, *(f"candle{step}" for step in _CANDLES_MIN))
+_CANDLES = tuple(f"candle{step}" for step in _CANDLES_MIN)
+_PUBLIC = ("ticker", "trade", *_DEPTHS, *_CANDLES)
 _BOOK_PERIOD_MS, _CANDLE_PERIOD_MS = 150, 1_000
 _CONNECTS_WITHIN_MS = 300_000
 
@@ -107,9 +108,8 @@ class BitgetStreams:
     def tick(self, now_ms: int) -> None:
         """Everything that goes by the clock: welcomes, tickers, books, candles, late pushes, closes."""
         for session in self.sessions:
-            welcomes, session.welcomes = session.welcomes, []
-            for topic in welcomes:
-                self._welcome(session, topic, now_ms)
+            if session.welcomes:
+                self._welcome_all(session, now_ms)
         interval_ms = self._desk.options.ticker_interval_ms
         if interval_ms and now_ms >= self._ticker_due_ms:
             self._ticker_due_ms = now_ms + interval_ms
@@ -120,7 +120,7 @@ class BitgetStreams:
             self._periodic(_DEPTHS, now_ms)
         if now_ms >= self._candle_due_ms:
             self._candle_due_ms = now_ms + _CANDLE_PERIOD_MS
-            self._periodic([f"candle{step}" for step in _CANDLES_MIN], now_ms)
+            self._periodic(_CANDLES, now_ms)
         for session in self.sessions:
             session.release(now_ms)
             session.check(now_ms)
@@ -143,7 +143,12 @@ class BitgetStreams:
             raise missing(kind, channel, named)
         private = channel in PRIVATE
         return Topic(
-            arg=dict(argument), channel=channel, instrument_type=product.value, selector=named, private=private
+            arg=dict(argument),
+            channel=channel,
+            instrument_type=product.value,
+            selector=named,
+            private=private,
+            timed=channel in _DEPTHS or channel in _CANDLES,
         )
 
     def _listed(self, symbol: str, product: Product) -> bool:
@@ -155,6 +160,11 @@ class BitgetStreams:
             return False
 
     # First messages
+
+    def _welcome_all(self, session: Session, now_ms: int) -> None:
+        welcomes, session.welcomes = session.welcomes, []
+        for topic in welcomes:
+            self._welcome(session, topic, now_ms)
 
     def _welcome(self, session: Session, topic: Topic, now_ms: int) -> None:
         data = self._first(session.uid, topic, now_ms)
@@ -213,7 +223,7 @@ class BitgetStreams:
 
     def _periodic(self, channels: Sequence[str] | Mapping[str, int], now_ms: int) -> None:
         for session in self.sessions:
-            for topic in list(session.held.values()):
+            for topic in session.timed:
                 if topic.channel not in channels:
                     continue
                 if topic.channel in _DEPTHS:

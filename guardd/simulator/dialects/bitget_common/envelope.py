@@ -4,9 +4,10 @@ Bitget reference, 2 and 15. Success is `code` "00000"; a business error comes wi
 (observed everywhere; quirk 15), too many requests with HTTP 429.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
+
+import msgspec
 
 from guardd.simulator.wire import HTML_TYPE, JSON_TYPE, TEXT_TYPE, Response
 
@@ -199,11 +200,11 @@ def bad_gateway(ray: str) -> Response:
 
 
 def dump(message: Json) -> str:
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode(message).decode()
 
 
 def _json(status: int, body: Row) -> Response:
-    return Response(status=status, headers={"content-type": JSON_TYPE}, body=dump(body).encode())
+    return Response(status=status, headers={"content-type": JSON_TYPE}, body=msgspec.json.encode(body))
 
 
 def _page(status: int, kind: str, text: str, ray: str, more: dict[str, str] | None = None) -> Response:

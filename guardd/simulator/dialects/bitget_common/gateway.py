@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
+from typing import TypeAlias
 
 from guardd.simulator.dialects.bitget_common import envelope
 from guardd.simulator.dialects.bitget_common.arguments import Fields
@@ -24,6 +25,15 @@ LIBRARY_AGENTS = ("python", "aiohttp", "java", "go-http-client", "curl", "okhttp
 NEVER_BANNED = BanRule(refusals=1_000_000_000)  # this venue documents no ban, only the overall limit's recovery (4)
 _RETIRED = ("/api/mix/v1/", "/api/spot/v1/")
 _LISTS = ("entrustedList", "fillList", "list", "bills")
+_Asked: TypeAlias = tuple[tuple[str, str], ...]
+
+
+_PAGES: dict[FaultKind, Callable[[str], Response]] = {
+    FaultKind.CLOUDFLARE_403: envelope.blocked,
+    FaultKind.CLOUDFLARE_1010: envelope.agent_refused,
+    FaultKind.CLOUDFLARE_503: envelope.edge_unavailable,
+    FaultKind.ERROR_HTML: envelope.bad_gateway,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +119,7 @@ class Gateway:
         self._random = random
         self._keyring = keyring
         self._limits = limits
-        self._earlier: dict[tuple[str, str, str], Response] = {}  # last true answer of each read, for stale ones
+        self._earlier: dict[tuple[str, str, _Asked], Response] = {}  # last true answer of each read, for stale ones
 
     def answer(self, request: Request) -> Reply:
         uid = self.account_of(request)
@@ -136,13 +146,7 @@ class Gateway:
         agent = request.headers.get("user-agent", "").lower()
         if (not agent or agent.startswith(LIBRARY_AGENTS)) and self._strikes(FaultKind.AGENT_CHECK, request, uid):
             return envelope.agent_refused(self._ray())
-        pages = {
-            FaultKind.CLOUDFLARE_403: envelope.blocked,
-            FaultKind.CLOUDFLARE_1010: envelope.agent_refused,
-            FaultKind.CLOUDFLARE_503: envelope.edge_unavailable,
-            FaultKind.ERROR_HTML: envelope.bad_gateway,
-        }
-        for kind, page in pages.items():
+        for kind, page in _PAGES.items():
             if self._strikes(kind, request, uid):
                 return page(self._ray())
         return None
@@ -240,7 +244,7 @@ class Gateway:
             return self._handle(endpoint, call)
         if self._strikes(FaultKind.EMPTY_READ, call.request, call.uid):
             return envelope.success(_emptied(self._counter.handlers[endpoint.name](call)), call.now_ms)
-        asked = (endpoint.name, call.uid, repr(sorted(call.request.query.items())))
+        asked = (endpoint.name, call.uid, tuple(sorted(call.request.query.items())))
         if self._strikes(FaultKind.STALE_READ, call.request, call.uid):
             return self._earlier.setdefault(asked, self._handle(endpoint, call))
         response = self._handle(endpoint, call)
@@ -284,5 +288,5 @@ def _emptied(data: Json) -> Json:
 
 def _with_limit(response: Response, charge: Charge) -> Response:
     """Requests left for this call in the current second (4)."""
-    left = max(charge.rate.count - charge.used, 0)
-    return replace(response, headers={**response.headers, "x-mbx-used-remain-limit": str(left)})
+    headers = {**response.headers, "x-mbx-used-remain-limit": str(max(charge.rate.count - charge.used, 0))}
+    return Response(status=response.status, headers=headers, body=response.body)

@@ -44,7 +44,7 @@ class SocketRules:
 class Topic:
     """One channel as asked for. `arg` is echoed; `key` tells it from others; `private` needs a login.
 
-    `instrument_type` is upper case, `selector` a symbol, a coin, `default`, or "".
+    `instrument_type` is upper case, `selector` a symbol, a coin, `default`, or ""; `timed`: it has frames that go by the clock.
     """
 
     arg: Mapping[str, str]
@@ -52,6 +52,7 @@ class Topic:
     instrument_type: str
     selector: str
     private: bool
+    timed: bool = False
 
     @property
     def key(self) -> str:
@@ -96,6 +97,8 @@ class Session:
         self.path = path
         self.close: Close | None = None
         self.held: dict[str, Topic] = {}
+        self.timed: tuple[Topic, ...] = ()
+        """Those of `held` that are."""
         self.welcomes: list[Topic] = []
         self._venue = venue
         self._deliver = deliver
@@ -237,7 +240,7 @@ class Session:
             return _error(NO_CHANNEL, _missing(argument))
         if topic.key not in self.held and len(self.held) >= self._venue.rules.channels:
             return _error(TOO_MANY, "Too many channels", argument)
-        self.held[topic.key] = topic
+        self._hold({**self.held, topic.key: topic})
         self.welcomes.append(topic)
         return self._acknowledge("subscribe", argument)
 
@@ -246,8 +249,12 @@ class Session:
             topic = self._venue.read(argument)
         except UnknownTopic as unknown:
             return _error(unknown.code, unknown.text)
-        self.held.pop(topic.key, None)
+        self._hold({key: held for key, held in self.held.items() if key != topic.key})
         return self._acknowledge("unsubscribe", argument)
+
+    def _hold(self, topics: dict[str, Topic]) -> None:
+        self.held = topics
+        self.timed = tuple(topic for topic in topics.values() if topic.timed)
 
     def _acknowledge(self, event: str, argument: dict[str, str]) -> str:
         frame: Row = {"event": event, "arg": argument}

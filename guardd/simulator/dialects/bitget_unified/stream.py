@@ -35,6 +35,10 @@ from guardd.simulator.wire import Close, Push
 _BOOK_PERIOD_MS, _CANDLE_PERIOD_MS = 150, 1_000
 _CONNECTS_WITHIN_MS = 300_000
 _PRINTS_FIRST = 50
+_TWINS = {
+    twin: tuple((Category.COIN, each.symbol) for each in COIN_CONTRACTS.values() if each.twin == twin)
+    for twin in {each.twin for each in COIN_CONTRACTS.values()}
+}
 
 
 class UnifiedStreams:
@@ -105,9 +109,8 @@ class UnifiedStreams:
     def tick(self, now_ms: int) -> None:
         """Everything that goes by the clock: welcomes, tickers, books, candles, late pushes, closes."""
         for session in self.sessions:
-            welcomes, session.welcomes = session.welcomes, []
-            for topic in welcomes:
-                self._welcome(session, topic, now_ms)
+            if session.welcomes:
+                self._welcome_all(session, now_ms)
         interval_ms = self._desk.options.ticker_interval_ms
         if interval_ms and now_ms >= self._ticker_due_ms:
             self._ticker_due_ms = now_ms + interval_ms
@@ -124,6 +127,11 @@ class UnifiedStreams:
             session.check(now_ms)
 
     # First messages
+
+    def _welcome_all(self, session: Session, now_ms: int) -> None:
+        welcomes, session.welcomes = session.welcomes, []
+        for topic in welcomes:
+            self._welcome(session, topic, now_ms)
 
     def _welcome(self, session: Session, topic: Topic, now_ms: int) -> None:
         data = self._first(session.uid, topic, now_ms)
@@ -159,8 +167,7 @@ class UnifiedStreams:
     def _tickers(self, symbol: str, quote: Quote, now_ms: int) -> None:
         """The contract's own ticker, and those of Coin-M contracts that follow it."""
         category = self._desk.category(symbol)
-        twins = [(Category.COIN, each.symbol) for each in COIN_CONTRACTS.values() if each.twin == symbol]
-        for kind, name in ((category, symbol), *twins):
+        for kind, name in ((category, symbol), *_TWINS.get(symbol, ())):
             listeners = self._listeners(f"{kind.value}/ticker/{name}")
             if not listeners:
                 continue
@@ -189,7 +196,7 @@ class UnifiedStreams:
 
     def _periodic(self, *, books: bool, now_ms: int) -> None:
         for session in self.sessions:
-            for topic in list(session.held.values()):
+            for topic in session.timed:
                 if books and topic.channel in topics.DEPTHS:
                     self._send(session, topic, [self._book(topic, now_ms)], now_ms)
                 elif not books and topic.channel.startswith(topics.CANDLES):

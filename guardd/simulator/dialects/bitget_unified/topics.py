@@ -30,7 +30,14 @@ def read(desk: Desk, argument: Mapping[str, str]) -> Topic:
     if name == CANDLES and interval not in STEPS_MIN:
         raise missing(kind, name, symbol)
     channel = f"{name}@{interval}" if name == CANDLES else name
-    return Topic(arg=dict(argument), channel=channel, instrument_type=category.value, selector=symbol, private=False)
+    return Topic(
+        arg=dict(argument),
+        channel=channel,
+        instrument_type=category.value,
+        selector=symbol,
+        private=False,
+        timed=name == CANDLES or name in DEPTHS,
+    )
 
 
 def _listed(desk: Desk, category: Category, symbol: str) -> bool:

@@ -4,9 +4,9 @@ Reference sections 2, 4.4 and 16. Success is `code` 1000; errors come with their
 gateway's use `msg` where everything else says `message`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from json import JSONEncoder
 from typing import TypeAlias
 
 from guardd.simulator.wire import HTML_TYPE, JSON_TYPE, TEXT_TYPE, Response
@@ -14,6 +14,7 @@ from guardd.simulator.wire import HTML_TYPE, JSON_TYPE, TEXT_TYPE, Response
 Json: TypeAlias = "str | int | Sequence[Json] | Mapping[str, Json] | None"
 
 SUCCESS = 1000
+_JSON = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _REJECTED = (
     "Your account request is temporarily rejected due to violation of current limiting rules, "
@@ -183,8 +184,7 @@ def bad_gateway(ray: str) -> Response:
 
 
 def _json(status: int, body: dict[str, Json]) -> Response:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(status=status, headers={"content-type": JSON_TYPE}, body=text.encode())
+    return Response(status=status, headers={"content-type": JSON_TYPE}, body=_JSON.encode(body).encode())
 
 
 def _page(status: int, kind: str, text: str, ray: str, more: dict[str, str] | None = None) -> Response:

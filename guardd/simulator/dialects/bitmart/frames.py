@@ -1,8 +1,8 @@
 """How the venue writes the same things on its WebSocket: reference 14.6 to 14.10."""
 
-import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from json import JSONEncoder
 
 from guardd.simulator.dialects.bitmart.envelope import Json
 from guardd.simulator.dialects.bitmart.rows import (
@@ -50,11 +50,12 @@ _UNSET = "-"
 _BOUND = Decimal("0.02")  # a market order's `price` is a bound near the market, not the fill (14.9)
 _BOUND_PLACES = Decimal("1E-8")
 _RATIO = Decimal("1E-10")
+_JSON = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _SUBMIT_SKEW_MS = 6  # captured: update_time before create_time
 
 
 def text(group: str, data: Json) -> str:
-    return json.dumps({"group": group, "data": data}, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode({"group": group, "data": data})
 
 
 def ticker(symbol: str, quote: Quote, tape: Tape, ask_vol: Decimal, bid_vol: Decimal) -> Row:

@@ -4,7 +4,9 @@ The order of judgement is the venue's: the edge (Cloudflare), the address's ban,
 only then the call itself. A refused call carries the rate-limit headers like any other.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from guardd.simulator.dialects.bitmart import account, envelope, orders, plans, public
 from guardd.simulator.dialects.bitmart.arguments import Body
@@ -72,6 +74,13 @@ _NEW_RISK_PATHS = (
     "/account/v1/transfer-contract",
 )
 _OPENING_SIDES = (1, 4)
+_Asked: TypeAlias = tuple[tuple[str, str], ...]
+_PAGES: dict[FaultKind, Callable[[str], Response]] = {
+    FaultKind.CLOUDFLARE_403: envelope.cloudflare_challenge,
+    FaultKind.CLOUDFLARE_1010: envelope.cloudflare_1010,
+    FaultKind.CLOUDFLARE_503: envelope.cloudflare_503,
+    FaultKind.ERROR_HTML: envelope.bad_gateway,
+}
 
 
 class BitmartVenue:
@@ -81,7 +90,7 @@ class BitmartVenue:
         self.desk = desk
         self.keyring = keyring
         self.limits = limits
-        self._earlier: dict[tuple[str, str, str], Response] = {}  # last true answer of each read, for stale ones
+        self._earlier: dict[tuple[str, str, _Asked], Response] = {}  # last true answer of each read, for stale ones
 
     def answer(self, request: Request) -> Reply:
         """Judge and execute one request, faults included."""
@@ -109,13 +118,7 @@ class BitmartVenue:
         agent = request.headers.get("user-agent", "").lower()
         if (not agent or agent.startswith(LIBRARY_AGENTS)) and self._strikes(FaultKind.AGENT_CHECK, request, uid):
             return envelope.cloudflare_1010(self._ray())
-        pages = {
-            FaultKind.CLOUDFLARE_403: envelope.cloudflare_challenge,
-            FaultKind.CLOUDFLARE_1010: envelope.cloudflare_1010,
-            FaultKind.CLOUDFLARE_503: envelope.cloudflare_503,
-            FaultKind.ERROR_HTML: envelope.bad_gateway,
-        }
-        for kind, page in pages.items():
+        for kind, page in _PAGES.items():
             if self._strikes(kind, request, uid):
                 return page(self._ray())
         return None
@@ -181,7 +184,7 @@ class BitmartVenue:
             return self._handle(endpoint, call)
         if self._strikes(FaultKind.EMPTY_READ, call.request, call.uid):
             return envelope.success(_emptied(_HANDLERS[endpoint.name](self.desk, call)), self.desk.trace())
-        asked = (endpoint.name, call.uid, repr(sorted(call.request.query.items())))
+        asked = (endpoint.name, call.uid, tuple(sorted(call.request.query.items())))
         if self._strikes(FaultKind.STALE_READ, call.request, call.uid):
             return self._earlier.setdefault(asked, self._handle(endpoint, call))
         response = self._handle(endpoint, call)
@@ -224,4 +227,4 @@ def _with_limits(response: Response, charge: Charge) -> Response:
         "x-bm-ratelimit-remaining": str(charge.used),
         "x-bm-ratelimit-reset": str(charge.rate.window_s),
     }
-    return replace(response, headers=headers)
+    return Response(status=response.status, headers=headers, body=response.body)
