@@ -235,7 +235,7 @@ class Checks:
             if row.kind is RowKind.LIQUIDATED:
                 self._liquidated(row, now)
 
-        self.ground.take_in(now, hear)
+        self.ground.take_in(now, hear, by_guard=by_guard)
         self.orders.settle(now)
 
     def _liquidated(self, row: LedgerRow, now: float) -> None:

@@ -116,7 +116,7 @@ class Ground:
         if not any(which in span.excuses and span.from_s <= now <= span.until_s for span in self.spans):
             self.breaches.append(f"{which} at {now:.2f} s: {text}")
 
-    def take_in(self, now: float, hear: Callable[[LedgerRow], None]) -> None:
+    def take_in(self, now: float, hear: Callable[[LedgerRow], None], *, by_guard: bool) -> None:
         """Every row that is new. The book already knows a row when `hear` is told of it."""
         rows = self.exchange.ledger._rows
         while self._seen < len(rows):
@@ -125,6 +125,8 @@ class Ground:
             if row.kind is RowKind.CONTRACT:
                 self.contracts_changed_at = now
             if row.uid == self.uid:
+                if by_guard and row.kind is RowKind.PLAN and row.details["action"] == "placed":
+                    self._own(row)
                 self._book(row, now)
                 hear(row)
 
@@ -215,6 +217,11 @@ class Ground:
             leg.shrank_at = now
         leg.size = size
         leg.sizes.append((now, size))
+
+    def _own(self, row: LedgerRow) -> None:
+        """A plan that the guard placed in a form that takes no client id is its own all the same (BitMart, submit-plan-order)."""
+        if not row.details["client_id"]:
+            self._owners.setdefault(str(row.details["pair_id"]), f"{OURS}{row.details['plan_id']}")
 
     def _plan(self, row: LedgerRow, now: float) -> None:
         details = row.details

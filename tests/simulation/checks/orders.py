@@ -19,6 +19,8 @@ RESIZED_WITHIN_S: Final = 20.0
 """A quantity that shrank is known to the guard, and its orders re-sized, within a reconciliation and two requests."""
 GRID_KNOWN_S: Final = 90.0
 """A contract that changed is known again within the reads of a minute."""
+SHAPE_LEARNT_S: Final = 2.0
+"""What a refusal for its shape teaches is read and used in that time."""
 SEEN_S: Final = 3.0
 """A decision and its request's way: the mark that a stop was right for may be that old when it arrives."""
 GAP_S: Final = 6.0
@@ -53,6 +55,8 @@ class Orders:
     _money: list[tuple[float, Decimal]] = field(default_factory=list)
     _gaps: dict[LegKey, tuple[float, str]] = field(default_factory=dict)
     """Legs whose stop the guard itself ended without another there, since when."""
+    _shape_told: dict[tuple[str, float], float] = field(default_factory=dict)
+    """By contract and when contracts last changed: when the venue first refused something for its shape since."""
     _fired: dict[LegKey, float] = field(default_factory=dict)
     """Legs whose stop for the whole of them has fired, and when."""
 
@@ -280,8 +284,13 @@ class Orders:
             self.ground.breach("I18", now, f"a price off the tick of {contract.tick}: {told(row)}")
 
     def _refused(self, row: LedgerRow, now: float) -> None:
-        shape = row.details["reason"] in {each.value for each in SHAPE}
-        if shape and now - self.ground.contracts_changed_at >= GRID_KNOWN_S:
+        """A contract that changed long ago may be news to a guard that held nothing of it: one refusal tells it."""
+        if row.details["reason"] not in {each.value for each in SHAPE}:
+            return
+        changed_at = self.ground.contracts_changed_at
+        known_at = self._shape_told.setdefault((row.symbol, changed_at), now)
+        learns = changed_at >= 0 and now < known_at + SHAPE_LEARNT_S
+        if now - changed_at >= GRID_KNOWN_S and not learns:
             self.ground.breach("I18", now, f"refused for its shape: {told(row)}")
 
     def _setting(self, row: LedgerRow, now: float, *, by_guard: bool) -> None:
