@@ -5,14 +5,14 @@ piece is looked at when its figures changed, at once when something crossed, whe
 in any case once a second while anything is unsettled, because time alone ripens conditions and makes data stale.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from decimal import Decimal
 from typing import Final
 
 from guardd.model.account import Balance
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import MarginMode, Symbol
-from guardd.model.reading import is_value
+from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.policy.rest import MARK_AGE_AT_REST_S_MAX
 from guardd.risk.ages import READ_AGE_NEAR_S_MAX, ages_of
@@ -29,11 +29,17 @@ _WHOLE_COINS: Final = Decimal(1)
 """Marks and PnL of one answer are of slightly different moments: less than a coin of change is no change."""
 
 
+def _told(held: Held) -> Reading:
+    return held.position.liquidation_price
+
+
 class Agenda:
     """The pieces of one account, and which of them wait."""
 
-    def __init__(self, state: AccountState) -> None:
+    def __init__(self, state: AccountState, counted: Callable[[Held], Reading] = _told) -> None:
+        """`counted`: the venue's liquidation price of a position, as far as its movement counts (`policy.watch.Solved`)."""
         self._state = state
+        self._counted = counted
         self._figures: dict[Symbol, Hashable] = {}
         self._looked_ns: dict[Symbol, int] = {}
         self._due_ns: dict[Symbol, int] = {}
@@ -136,7 +142,11 @@ class Agenda:
         return pieces
 
     def _figures_of(self, piece: Symbol, symbols: frozenset[Symbol]) -> Hashable:
-        positions = tuple(_figures(each) for key, each in sorted(self._state.held.items()) if key.symbol in symbols)
+        positions = tuple(
+            _figures(each, self._counted(each))
+            for key, each in sorted(self._state.held.items())
+            if key.symbol in symbols
+        )
         plans = tuple(
             (plan.order_id, plan.trigger_price, plan.size)
             for plan in sorted(self._state.plans.values(), key=lambda plan: plan.order_id)
@@ -159,16 +169,17 @@ class Agenda:
         return balance.currency, *(each and each // grain for each in (wallet, *beyond))
 
 
-def _figures(held: Held) -> Hashable:
+def _figures(held: Held, liquidation: Reading) -> Hashable:
+    """What a rule's price is solved from. The margin of a cross position isn't: it goes with the marks, and no rule asks for it."""
     position = held.position
     return (
         held.episode.id,
         position.quantity,
         position.entry_price,
         position.margin_mode,
-        position.margin,
+        position.margin if position.margin_mode is MarginMode.ISOLATED else None,
         position.leverage,
-        position.liquidation_price,
+        liquidation,
         held.missing_since is not None,
         held.close_seen is not None,
     )

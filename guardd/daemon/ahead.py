@@ -6,12 +6,13 @@ long as a position's figures are those it was solved from and every comparison a
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from guardd.model.facts import RuleAhead
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import MarginMode, PositionKey, RuleName
-from guardd.model.reading import Absent, Reading
+from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState
 from guardd.policy.crossings import UNMOVED_BY_MARK
 from guardd.policy.explain import rules_ahead, view_of
@@ -19,10 +20,13 @@ from guardd.policy.language import Metric, Policy, compared
 from guardd.policy.view import View
 from guardd.policy.watch import Solved
 from guardd.risk.assess import PositionRisk
+from guardd.risk.liquidation import ZERO
 
 CHANGED_EVERY_NS: Final = NS_PER_S
 DRIFTING_EVERY_NS: Final = 30 * NS_PER_S
 """What moves slowly and without an edge (the rest of a cross account, time, a drawdown) shifts the mark that is shown by little."""
+DRIFT_SHOWN: Final = Decimal("0.01")
+"""Part of the way to liquidation by which the venue's number of a cross position moves before people are shown what follows."""
 AT_ONCE: Final = 2
 """A few positions at each look: no review stands long before a price frame."""
 _BY_THEMSELVES: Final = UNMOVED_BY_MARK - {Metric.LEVERAGE}
@@ -33,6 +37,8 @@ _BY_THEMSELVES: Final = UNMOVED_BY_MARK - {Metric.LEVERAGE}
 class _Found:
     rules: tuple[RuleAhead, ...]
     basis: tuple[object, ...]
+    liquidation: Reading
+    mark: Decimal
     since_ns: int
 
 
@@ -51,9 +57,12 @@ class Ahead:
             due = sorted(due, key=lambda key: (self._since_ns(key), key))[:AT_ONCE]
         for key in due:
             view = view_of(policy, self._state, key, now)
+            watched = solved.get(key)
             self._found[key] = _Found(
                 rules=_rules(view) if view is not None else (),
-                basis=self._basis(key, solved.get(key)),
+                basis=self._basis(key, watched),
+                liquidation=watched.liquidation if watched is not None else Absent.UNKNOWN,
+                mark=view.risk.mark if view is not None else ZERO,
                 since_ns=now.mono_ns,
             )
 
@@ -80,9 +89,16 @@ class Ahead:
         waited_ns = now.mono_ns - found.since_ns
         if waited_ns < CHANGED_EVERY_NS:
             return False
-        if found.basis != self._basis(key, solved):
+        if found.basis != self._basis(key, solved) or (solved is not None and self._has_moved(key, found, solved)):
             return True
         return (drifts or solved is None or self._is_cross(key)) and waited_ns >= DRIFTING_EVERY_NS
+
+    def _has_moved(self, key: PositionKey, found: _Found, solved: Solved) -> bool:
+        """The venue's number is another than the answer was solved with; a cross position's moves with each mark of the account."""
+        then, now = found.liquidation, solved.liquidation
+        if not is_value(then) or not is_value(now):
+            return then != now
+        return abs(now - then) > (abs(found.mark - then) * DRIFT_SHOWN if self._is_cross(key) else ZERO)
 
     def _basis(self, key: PositionKey, solved: Solved | None) -> tuple[object, ...]:
         """What an answer hangs on, but what only drifts: the rest of a cross account does, a margin of its own doesn't."""

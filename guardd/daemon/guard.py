@@ -53,7 +53,8 @@ from guardd.model.instant import Instant
 from guardd.model.intent import is_ours
 from guardd.model.names import AccountName, PositionKey, RuleName, Severity, Symbol
 from guardd.model.order import PlanOrder, RestingOrder
-from guardd.model.state import AccountState, News, NewsKind
+from guardd.model.reading import Reading
+from guardd.model.state import AccountState, Held, News, NewsKind
 from guardd.policy.blindness import unjudged
 from guardd.policy.confirm import Confirmation, Verdict
 from guardd.policy.decide import GUARD, Decided, decide
@@ -136,7 +137,7 @@ class Guard:
         self._began: Instant | None = None
         self._missing: tuple[str, ...] = ("the first read",)
         self._deciding = False
-        self._agenda = Agenda(state)
+        self._agenda = Agenda(state, counted=self._counted)
         self._acted_ns = 0
         self._settlements = Settlements(state)
         self._follow_up = False
@@ -394,6 +395,11 @@ class Guard:
         self._watch = watch(
             self._policy, self.state, now=now, also=also, previous=self._watch, symbols=symbols, seen=seen
         )
+
+    def _counted(self, held: Held) -> Reading:
+        """A venue's number that moved by less than the prices were solved for is as it was."""
+        told, solved = held.position.liquidation_price, self._watch and self._watch.solved.get(held.key)
+        return solved.counted(told) if solved else told
 
     def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> Decided:
         decided = decide(self._policy, self.state, self.memory, self._confirmation, now=now, symbols=symbols)

@@ -30,6 +30,9 @@ RANGE: Final = (Decimal("0.96"), Decimal("1.04"))
 lies near is found with a fraction of the questions that the whole way to liquidation asks."""
 SLACK_SHARE: Final = Decimal("0.125")
 """Part of the account's room before liquidation that other instruments may use up before the next look."""
+DRIFT_SHARE: Final = 1 / Decimal(1024)
+"""Part of the way to liquidation by which the venue's number of a cross position may move before the next look: each mark of the
+account moves it a little at every read. It is less than what a stop is moved for (0.1 %, interfaces.md 2.4)."""
 SLACK_SHRINKS: Final = 6
 """How often the slack is quartered where a rule stands so near that it wouldn't hold; then every movement is looked at."""
 
@@ -50,15 +53,25 @@ class Solved:
     """What one position was solved to, and from which figures: while these are the same and the mark is within, it holds.
 
     `answered`: what every comparison of its rules said there. With a `slack` it holds wherever the rest of the account goes within
-    that, counted from `rest`: what stood behind the position then, and what else burdened that.
+    that, counted from `rest`: what stood behind the position then, and what else burdened that. With a `drift` it holds wherever
+    the venue's number goes within that, counted from `liquidation`.
     """
 
     figures: tuple[object, ...]
+    liquidation: Reading
+    drift: Decimal
     rest: tuple[Decimal, ...]
     answered: Answers
     low: Decimal
     high: Decimal
     slack: Decimal | None = None
+
+    def counted(self, liquidation: Reading) -> Reading:
+        """The venue's number as far as it counts: what it was solved for while it is within the drift, else as it is."""
+        near = (
+            is_value(liquidation) and is_value(self.liquidation) and abs(liquidation - self.liquidation) <= self.drift
+        )
+        return self.liquidation if near else liquidation
 
     def room(self, rest: tuple[Decimal, ...]) -> Decimal:
         """What is left of the slack, with the rest of the account as it is now."""
@@ -184,26 +197,38 @@ def _holds_on(known: Solved, view: View, room: Decimal | None) -> bool:
     """The same figures, the mark within, and half of its slack or more still there."""
     if not known.low <= view.risk.mark <= known.high or known.figures != _figures(view):
         return False
+    if known.counted(view.held.position.liquidation_price) != known.liquidation:
+        return False
     if known.slack is None or room is None:
         return known.slack is room and known.rest == _rest(view)
     return known.slack <= 2 * known.room(_rest(view))
 
 
 def _solved(view: View, room: Decimal | None) -> Solved:
-    slack = None if room is None else _slack(view, room)
     leaves = leaves_of(view.rules)
     answered = answers(leaves, view.risk)
-    low, high = _interval(view, slack, leaves, answered)
-    return Solved(figures=_figures(view), rest=_rest(view), answered=answered, low=low, high=high, slack=slack)
+    drift = _drift(view, leaves, answered)
+    slack = None if room is None else _slack(view, room, drift)
+    low, high = _interval(view, _grounds(view, slack, drift), leaves, answered)
+    return Solved(
+        figures=_figures(view),
+        liquidation=view.held.position.liquidation_price,
+        drift=drift,
+        rest=_rest(view),
+        answered=answered,
+        low=low,
+        high=high,
+        slack=slack,
+    )
 
 
 def _figures(view: View) -> tuple[object, ...]:
-    """Everything that an answer hangs on but marks and the rest of the account."""
+    """Everything that an answer hangs on but marks, the venue's number and the rest of the account."""
     on, position = view.on, view.held.position
     numbers = (on.near, on.closing, on.closing_ratio)
     return (
         view.rules,
-        (position.quantity, position.entry_price, position.margin_mode, position.leverage, position.liquidation_price),
+        (position.quantity, position.entry_price, position.margin_mode, position.leverage),
         (on.leg, on.partners),
         tuple(number and number.basis for number in numbers),
         is_value(on.balance_apart),
@@ -220,30 +245,39 @@ def _rest(view: View) -> tuple[Decimal, ...]:
 
 
 def _interval(
-    view: View, slack: Decimal | None, leaves: tuple[Leaf, ...], answered: Answers
+    view: View, grounds: tuple[Ground, ...], leaves: tuple[Leaf, ...], answered: Answers
 ) -> tuple[Decimal, Decimal]:
-    """Marks between which no comparison changes its answer, wherever within the slack the rest of the account goes."""
+    """Marks between which no comparison changes its answer on any of these grounds."""
     mark, tick = view.risk.mark, view.instrument.tick
     low, high = mark * RANGE[0], mark * RANGE[1]
-    for on in _grounds(view, slack):
+    for on in grounds:
         low = max(low, reach(on, leaves, answered, mark=mark, tick=tick, way=Way.DOWN, limit=mark * RANGE[0]).last)
         high = min(high, reach(on, leaves, answered, mark=mark, tick=tick, way=Way.UP, limit=mark * RANGE[1]).last)
     return low, high
 
 
-def _grounds(view: View, slack: Decimal | None) -> tuple[Ground, ...]:
-    if slack is None or slack == 0 or not is_value(view.on.balance_apart):
+def _grounds(view: View, slack: Decimal | None, drift: Decimal) -> tuple[Ground, ...]:
+    """The gravest and the mildest ground within slack and drift: at any mark each metric lies between what it is on these two."""
+    shift = slack or ZERO
+    if not is_value(view.on.balance_apart):
+        shift = ZERO
+    if not shift and not drift:
         return (view.on,)
-    return _shifted(view.on, -slack), _shifted(view.on, slack)
+    return _shifted(view, -shift, -drift), _shifted(view, shift, drift)
 
 
-def _shifted(on: Ground, by: Decimal) -> Ground:
-    """The ground as if the rest of the account were better by so much: more behind it, and less asked of it."""
-    if not is_value(on.balance_apart):
+def _shifted(view: View, rest: Decimal, number: Decimal) -> Ground:
+    """The ground as if the rest of the account were better by `rest` (more behind it, and less asked of it), and the venue's
+    liquidation price further from the mark by `number`."""
+    on, told = view.on, view.on.position.liquidation_price
+    if number and is_value(told):
+        there = told - view.risk.exposure.sign * number
+        on = replace(on, position=replace(on.position, liquidation_price=there))
+    if not rest or not is_value(on.balance_apart):
         return on
-    balance = on.balance_apart + by
+    balance = on.balance_apart + rest
     numbers = (on.near, on.closing, on.closing_ratio)
-    near, closing, by_ratio = (None if each is None else _eased(each, by) for each in numbers)
+    near, closing, by_ratio = (None if each is None else _eased(each, rest) for each in numbers)
     return replace(
         on,
         balance_apart=balance,
@@ -257,6 +291,16 @@ def _shifted(on: Ground, by: Decimal) -> Ground:
 
 def _eased(number: Number, by: Decimal) -> Number:
     return replace(number, burden_apart=number.burden_apart - by)
+
+
+def _drift(view: View, leaves: tuple[Leaf, ...], answered: Answers) -> Decimal:
+    """How far the venue's number may go; none where that of an isolated position moved (it doesn't by itself), where there is
+    none to be believed, and where a comparison at the present mark would answer otherwise."""
+    number = view.risk.venue_liquidation
+    if not view.cross or not is_value(number):
+        return ZERO
+    drift = abs(view.risk.mark - number) * DRIFT_SHARE
+    return drift if _holds(view, _grounds(view, None, drift), leaves, answered) else ZERO
 
 
 def _narrow(made: Watch, view: View, solved: Solved) -> None:
@@ -295,12 +339,12 @@ def _room(behind: Reading, asked: Reading) -> Decimal | None:
     return max(behind - asked, ZERO) * SLACK_SHARE if is_value(behind) and is_value(asked) else None
 
 
-def _slack(view: View, room: Decimal) -> Decimal:
+def _slack(view: View, room: Decimal, drift: Decimal) -> Decimal:
     """So much of the room that no comparison answers otherwise at the present mark; zero where one stands on the edge."""
     leaves = _felt(leaves_of(view.rules))
     answered = answers(leaves, view.risk)
     for _ in range(SLACK_SHRINKS + 1):
-        if room == 0 or _holds(view, leaves, answered, room):
+        if room == 0 or _holds(view, _grounds(view, room, drift), leaves, answered):
             return room
         room = room / 4
     return ZERO
@@ -310,9 +354,9 @@ def _felt(leaves: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
     return tuple(leaf for leaf in leaves if leaf[0].metric in FELT_ACROSS)
 
 
-def _holds(view: View, leaves: tuple[Leaf, ...], answered: Answers, slack: Decimal) -> bool:
+def _holds(view: View, grounds: tuple[Ground, ...], leaves: tuple[Leaf, ...], answered: Answers) -> bool:
     mark = view.risk.mark
-    return all(answers(leaves, assess_on(on, mark=mark)) == answered for on in _grounds(view, slack))
+    return all(answers(leaves, assess_on(on, mark=mark)) == answered for on in grounds)
 
 
 def _weigh(bounds: Bounds, view: View) -> None:

@@ -8,7 +8,7 @@ from guardd.model.event import BalanceRead, MarkSeen
 from guardd.model.fold import fold
 from guardd.model.names import MarginMode
 from guardd.model.state import AccountState
-from tests.model.accounts import BTC, START, D, account, balance, later, row
+from tests.model.accounts import BTC, START, D, account, balance, key, later, row
 from tests.risk.test_pools import in_pool, pool
 
 LONG = row(mode=MarginMode.CROSS)
@@ -83,3 +83,33 @@ def test_rest_ends_when_figures_stop_coming() -> None:
     agenda = looked_at(state)
     agenda.ripens(frozenset({BTC}), None, at_rest=True)
     assert pulses_until_look(agenda, reads=False) == 2.25, "a read is more than three seconds old"
+
+
+def test_what_moves_with_the_marks_of_a_cross_account_alone_is_no_change() -> None:
+    state = account(LONG)
+    held = state.held[key()]
+    counted = D(81000)
+    agenda = Agenda(state, counted=lambda _: counted)
+    agenda.compare()
+    while agenda.next(START) is not None:
+        pass
+    held.position = replace(held.position, margin=D(1001), liquidation_price=D(81007))
+    assert not agenda.compare(), "no rule asks for a cross margin, and the number is within what was solved for"
+    counted = D(81008)
+    assert agenda.compare()
+
+
+def test_an_isolated_margin_is_always_a_change() -> None:
+    state = account(row())
+    agenda = looked_at(state)
+    held = state.held[key()]
+    held.position = replace(held.position, margin=D(1001))
+    assert agenda.compare()
+
+
+def test_a_number_of_the_venue_that_nobody_solved_for_counts_as_it_is() -> None:
+    state = account(LONG)
+    agenda = looked_at(state)
+    held = state.held[key()]
+    held.position = replace(held.position, liquidation_price=D("81000.1"))
+    assert agenda.compare()

@@ -1,5 +1,6 @@
 """The rule that comes next is solved when its answer may have changed, and not by the clock."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from guardd.daemon.ahead import Ahead
@@ -13,7 +14,9 @@ from tests.policy.guarded import Guarded, cross, guarded, policy_of, rule
 
 WARN = rule("{profit_from_entry: {below: -5%}}", "notify: {}")
 OLD = rule("{all: [{profit_from_entry: {below: -5%}}, {position_age: {above: 1h}}]}", "notify: {}")
+NEAR = rule("{distance_to_liquidation: {below: 5%}}", "close: {}")
 LONG = row(venue_liquidation=D(81000))
+CROSS = replace(cross(), liquidation_price=D(81000))
 
 
 class Bench:
@@ -102,3 +105,16 @@ def test_every_rule_that_the_mark_makes_act_is_told_the_next_one_first() -> None
         ("near", D("85000"), True),
         ("far", D("82799.9"), False),
     ]
+
+
+def test_a_liquidation_price_that_moved_is_shown_in_what_follows_from_it() -> None:
+    """At once where it doesn't move by itself; of a cross position when it moved by a hundredth of the way."""
+    for position, number, moved in ((LONG, "81001", True), (CROSS, "81070", False), (CROSS, "81090", True)):
+        policy = policy_of(NEAR)
+        there = guarded(policy, position)
+        bench = Bench(policy, there)
+        shown = bench.look()
+        held = there.state.held[key()]
+        held.position = replace(held.position, liquidation_price=D(number))
+        fresh = watch(policy, there.state, now=there.now, previous=bench.watch)
+        assert (bench.look(after_s=1, solved=fresh) != shown) is moved, (number, shown)

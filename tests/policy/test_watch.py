@@ -326,6 +326,70 @@ def test_no_crossing_is_ever_missed(policy: Policy, state: AccountState, data: s
 
 
 @settings(deadline=None, max_examples=80)
+@given(policies(), accounts(), st.data())
+def test_no_crossing_is_missed_while_the_venues_numbers_drift(
+    policy: Policy, state: AccountState, data: st.DataObject
+) -> None:
+    """Reads that move a liquidation price by no more than the watch was solved for change no answer, wherever the marks go."""
+    if not state.held:
+        return
+    made = watch(policy, state, now=START)
+    before = told(policy, state)
+    keys = sorted(state.held)
+    for _ in range(12):
+        held = state.held[data.draw(st.sampled_from(keys))]
+        number, seen = held.position.liquidation_price, state.marks[held.key.symbol].mark
+        if isinstance(number, Decimal):
+            share = data.draw(st.integers(-12, 12)) * D("0.0001")
+            held.position = replace(held.position, liquidation_price=number + share * abs(seen - number))
+        step = data.draw(st.integers(-400, 400)) * data.draw(st.sampled_from([D("0.03"), D(1)]))
+        mark = max(seen + step, D(1000))
+        fold(state, MarkSeen(held.key.symbol, mark, START))
+        after = told(policy, state)
+        counted = {
+            each: made.solved[each].counted(there.position.liquidation_price) for each, there in state.held.items()
+        }
+        moved = any(made.solved[each].liquidation != number for each, number in counted.items())
+        if made.crossed(held.key.symbol, mark) or moved:
+            made, before = watch(policy, state, now=START, previous=made), after
+        assert after == before
+
+
+def test_a_cross_positions_number_that_drifts_is_solved_for_again_when_it_went_too_far() -> None:
+    policy = policy_of(rule("{distance_to_liquidation: {below: 5%}}", "close: {}"))
+    state = account(replace(cross(), liquidation_price=D(81000)), wallet="3000")
+    first = watch(policy, state, now=START)
+    assert first.solved[key()].drift == D(8000) / 1024
+    assert first.solved[key()].counted(D(81007)) == D(81000)
+    told_as(state, D(81007))
+    second = watch(policy, state, now=START, previous=first)
+    assert second.solved[key()] is first.solved[key()]
+    told_as(state, D(81008))
+    third = watch(policy, state, now=START, previous=second)
+    assert third.solved[key()].liquidation == D(81008)
+
+
+def test_an_isolated_positions_number_is_taken_as_it_is() -> None:
+    policy = policy_of(rule("{distance_to_liquidation: {below: 5%}}", "close: {}"))
+    state = account(LONG)
+    first = watch(policy, state, now=START)
+    told_as(state, D("81000.1"))
+    assert watch(policy, state, now=START, previous=first).solved[key()].liquidation == D("81000.1")
+
+
+def test_next_to_an_edge_no_movement_of_the_number_is_passed_over() -> None:
+    """At 5 % but for a hair: a number that is nearer by a thousandth of the way would make the rule true."""
+    policy = policy_of(rule("{distance_to_liquidation: {below: 5%}}", "close: {}"))
+    made = watch(policy, account(replace(cross(), liquidation_price=D(84549)), wallet="3000"), now=START)
+    assert made.solved[key()].drift == 0
+
+
+def told_as(state: AccountState, number: Decimal) -> None:
+    held = state.held[key()]
+    held.position = replace(held.position, liquidation_price=number)
+
+
+@settings(deadline=None, max_examples=80)
 @given(policies(), accounts())
 def test_a_bound_is_the_last_tick_at_which_nothing_changes(policy: Policy, state: AccountState) -> None:
     """Isolated positions, one on its instrument: at the bound every comparison answers as now, a tick further one doesn't, or
