@@ -57,8 +57,8 @@ class Orders:
     """Legs whose stop the guard itself ended without another there, since when."""
     _shape_told: dict[tuple[str, float], float] = field(default_factory=dict)
     """By contract and when contracts last changed: when the venue first refused something for its shape since."""
-    _fired: dict[LegKey, float] = field(default_factory=dict)
-    """Legs whose stop for the whole of them has fired, and when."""
+    _fired: dict[LegKey, tuple[float, Decimal]] = field(default_factory=dict)
+    """Legs whose stop for the whole of them has fired, or failed: when, and where it lay."""
 
     def row(self, row: LedgerRow, now: float, *, by_guard: bool) -> None:
         match row.kind:
@@ -81,14 +81,15 @@ class Orders:
 
     def settle(self, now: float) -> None:
         """After all rows of one request or price: what may not stand between two of them."""
-        for key, at in list(self._fired.items()):
-            leg = self.ground.legs.get(key)
+        for key, (at, trigger) in list(self._fired.items()):
+            leg, sign = self.ground.legs.get(key), key[1].sign
             if leg is None or not leg.size or leg.grew_at > at:
                 del self._fired[key]
             elif now - at > FINISHED_S and self.ground.quiet(now, for_s=FINISHED_S):
                 del self._fired[key]
-                text = f"{leg.size} of {key[0]} {key[1]} is held {now - at:.0f} s after its stop fired"
-                self.ground.breach("I11", now, text)
+                if not any(sign * (each.trigger - trigger) >= 0 for each in self.ground.stops(key, ours=True)):
+                    text = f"{leg.size} of {key[0]} {key[1]} is held {now - at:.0f} s after its stop at {trigger} fired"
+                    self.ground.breach("I11", now, text)
         for key, (since, text) in list(self._gaps.items()):
             leg = self.ground.legs.get(key)
             if leg is None or not leg.size or self.ground.covered(key) > 0 or leg.shrank_at >= since:
@@ -188,9 +189,9 @@ class Orders:
                 self._gaps.setdefault(key, (now, told(row)))
             case "triggered" | "failed" if self.tranches > 1:
                 self._forget(key)  # this tranche is done: the others stand where they are
-            case "triggered" if row.details["protects"] and row.details["size"] is None:
-                self._forget(key)  # what it left is closed; until then what stands is further off
-                self._fired[key] = now
+            case "triggered" | "failed" if row.details["protects"] and row.details["size"] is None:
+                self._forget(key)  # what it left is closed; until then what stands may be further off
+                self._fired[key] = (now, row.decimal("trigger_price"))
             case _:
                 pass
 

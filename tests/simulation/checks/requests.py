@@ -64,6 +64,7 @@ BLOCKS: Final = frozenset({403, 418})
 LATE: Final = frozenset({"slow-net", "slow", "late-push", "clock-step", "lost-after", "timeout-after"})
 """Under these the guard learns late, or never, what the venue answered."""
 LATE_FOR_S: Final = 5.0
+OTHER_FAMILY: Final = "other-family"
 IN_FLIGHT_S, RESTS_S = 0.5, 1.9
 """A bucket rests for 2 s or its window after a 429; what was under way then still arrives (interfaces.md 6)."""
 BLOCK_KNOWN_S, BLOCK_WINDOW_S = 3.0, 25.0
@@ -183,7 +184,7 @@ class Requests:
         if case is None:
             return
         rate = RATES[case.venue].get((stamp.method, stamp.path))
-        if rate is None and stamp.method == "GET" and stamp.path in PROVES_FAMILY:
+        if rate is None and stamp.method == "GET" and (stamp.path in PROVES_FAMILY or self._taken_for_other(now)):
             return
         if rate is None:
             self.ground.breach("I30", now, f"{stamp.method} {stamp.path} is no call of {case.venue}")
@@ -191,6 +192,10 @@ class Requests:
         self._count(mine, stamp.path, rate.count, rate.window_s, now)
         if case.venue is not SimulatedVenue.BITMART:
             self._count(mine, "overall", OVERALL.count, OVERALL.window_s, now)
+
+    def _taken_for_other(self, now: float) -> bool:
+        """The venue says that the account is of its other family: a guard that starts then believes it."""
+        return any(span.kind == OTHER_FAMILY and span.from_s <= now <= span.until_s for span in self.ground.spans)
 
     def _blocked(self, stamp: RequestStamp, now: float, mine: _Life) -> None:
         """I12 through blocks: a bucket rests after a 429; behind a block there are probes, retries and one close a position."""
