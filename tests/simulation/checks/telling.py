@@ -11,7 +11,7 @@ from guardd.journal.entry import RecordKind
 from guardd.journal.reading import JournalReader
 from guardd.model.account import AccountCondition
 from guardd.model.facts import AccountView, Fact, IntentStaged, Refused, RequestFinished, RuleFired, Said, StreamChanged
-from guardd.model.intent import Action, Intent, Stage, client_id
+from guardd.model.intent import Action, Intent, PlaceProtection, Stage, client_id
 from guardd.model.names import Severity
 from guardd.policy.language import AllOf, AnyOf, Compare, Condition, Metric, Not, Policy, Sense
 from guardd.simulator.orders import PositionSide
@@ -63,12 +63,15 @@ class Telling:
     """When an operator spoke last."""
     _bare_since: dict[LegKey, float] = field(default_factory=dict)
     _overlapped_at: float = -1e9
+    _placers: set[str] = field(default_factory=set)
+    """Whose orders may rest: by one journal's successive lives."""
 
     def begun(self, life: str, now: float) -> None:
         if self._alive():
             self._overlapped_at = now
         rests = any(each.ours for there in self.ground.resting.values() for each in there.values())
-        self.lives[life] = _Life(began=now, foreign_at_start=rests)
+        foreign = rests and self._placers != {_lineage(life)}
+        self.lives[life] = _Life(began=now, foreign_at_start=foreign)
 
     def ended(self, life: str, now: float) -> None:
         known = self.lives.get(life)
@@ -168,6 +171,8 @@ class Telling:
         if settled and intent.action not in MAY.get(condition, frozenset(Action)):
             self.ground.breach("I22", now, f"{intent.action} of {intent.rule} while {condition}")
         self._second_instance(intent, now, life)
+        if isinstance(intent.write, PlaceProtection):
+            self._placers.add(_lineage(life))
         self.on_intent(intent, now, life)
 
     def _second_instance(self, intent: Intent, now: float, life: str) -> None:
@@ -255,3 +260,9 @@ def _compare(leaf: Compare, inputs: dict[str, str]) -> bool | None:
 def _is(key: object, leg: LegKey) -> bool:
     symbol, side = str(getattr(key, "symbol", "")), str(getattr(key, "side", ""))
     return symbol == leg[0] and side == PositionSide(leg[1]).value
+
+
+def _lineage(life: str) -> str:
+    """A guard that was killed goes on with what its disk kept: `data-0`, `data-1`, … are one."""
+    name = Path(life).name
+    return "data" if name.startswith("data-") else name
