@@ -54,6 +54,8 @@ class Agenda:
 
     def changed(self, symbols: frozenset[Symbol]) -> None:
         """Something about these instruments is other than it was."""
+        if not symbols:
+            return
         cross = self._cross()
         for symbol in sorted(symbols):
             self._waiting[CROSS if symbol in cross else symbol] = True
@@ -108,7 +110,7 @@ class Agenda:
 
     def next(self, now: Instant) -> tuple[frozenset[Symbol], bool] | None:
         """The next piece's instruments, and whether its figures changed (its prices must be solved anew); None: nothing waits."""
-        pieces = self._pieces()
+        pieces = self._pieces() if self._waiting else {}
         while self._waiting:
             piece = next(iter(self._waiting))
             changed = self._waiting.pop(piece)

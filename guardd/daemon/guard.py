@@ -204,6 +204,7 @@ class Guard:
                 while (event := self.inbox.take()) is not None:
                     self._handle(event)
                 if not self._hurried():
+                    self.inbox.settle()
                     self._review(self._clock.now())
             except InvariantBroken as broken:
                 self.park(str(broken))
@@ -375,7 +376,8 @@ class Guard:
                 if changed or self._watch is None:
                     self._aim(now, symbols, decided.views)
             elif not self.state.held and (self.memory.episodes or self._confirmation):
-                self._decide(now)  # what was remembered of the last one ends with it
+                self.memory.forget_ended(self.state)
+                self._confirmation.forget(frozenset())
             if self._follow_up:
                 self._follow_up = False
                 self._hands.follow_up(now=now)

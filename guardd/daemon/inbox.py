@@ -47,6 +47,11 @@ class Inbox:
         """Wake the reader though nothing is posted: something was folded already and wants a look."""
         self._wake.set()
 
+    def settle(self) -> None:
+        """A look follows at once: what nudged until now needs no other. What waits to be read does."""
+        if not self._queue and not self._marks:
+            self._wake.clear()
+
     async def arrival(self) -> None:
         """Wait until something was posted, or a nudge."""
         await self._wake.wait()

@@ -18,5 +18,8 @@ class Settlements:
         self._looked_ms = now_ms
         if before_ms is None or now_ms <= before_ms:
             return False
-        held = (self._state.instruments.get(key.symbol) for key in self._state.held)
-        return any(each is not None and each.settles_within(before_ms, now_ms) for each in held)
+        for key in self._state.held:
+            instrument = self._state.instruments.get(key.symbol)
+            if instrument is not None and instrument.settles_within(before_ms, now_ms):
+                return True
+        return False

@@ -76,6 +76,8 @@ def unfinished_reductions(state: AccountState, now: Instant) -> tuple[Reduce | C
 
     A close of which a part went goes on until it is flat, whatever the price does meanwhile (interfaces.md 2.3).
     """
+    if not state.finished:
+        return ()
     found: list[Reduce | Close] = []
     for key in sorted(state.held):
         last = _last_started(state, state.held[key])

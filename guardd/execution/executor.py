@@ -132,7 +132,7 @@ class Executor:
     @property
     def sending(self) -> bool:
         """An intent is between its decision and its answer."""
-        return any(self._carries(each) for each in self._sending)
+        return bool(self._sending) and any(self._carries(each) for each in self._sending)
 
     def stop_intake(self) -> None:
         """Start nothing any more; what runs goes on."""

@@ -65,3 +65,17 @@ async def test_a_nudge_wakes_the_reader_without_an_event() -> None:
     await inbox.arrival()
 
     assert inbox.take() is None
+
+
+async def test_a_look_that_follows_settles_the_nudges_before_it_and_nothing_that_waits_to_be_read() -> None:
+    inbox = Inbox()
+    inbox.nudge()
+    inbox.settle()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(inbox.arrival(), timeout=0.01)
+
+    for event in (Pulse(at=NOW), mark("BTCUSDT", "1")):
+        inbox.post(event)
+        inbox.settle()
+        await asyncio.wait_for(inbox.arrival(), timeout=1)
+        assert inbox.take() == event
