@@ -52,6 +52,11 @@ class Agenda:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
+    @property
+    def rests(self) -> bool:
+        """Nothing that is held is unsettled."""
+        return all(piece in self._resting for piece in self._pieces())
+
     def changed(self, symbols: frozenset[Symbol]) -> None:
         """Something about these instruments is other than it was."""
         if not symbols:

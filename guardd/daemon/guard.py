@@ -303,6 +303,10 @@ class Guard:
             self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.LEDGER)
         self.executor.resume(self.state.pending.values())
         plans_at, private = self.state.plans_at, self.state.streams[StreamName.PRIVATE]
+        if private.up and self._ready and self._agenda.rests:
+            self.reader.rest(self.state.capabilities.positions_at_rest_s)
+        else:
+            self.reader.stir()
         if not private.up and plans_at is not None and now.seconds_since(plans_at) > LISTS_WITHOUT_STREAM_S:
             self.reader.want(ReadKind.ORDERS)
 

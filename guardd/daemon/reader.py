@@ -46,7 +46,8 @@ EVERY_S: Final[dict[ReadKind, float]] = {
     ReadKind.INSTRUMENTS: 3600.0,
     ReadKind.LEDGER: 30.0,
 }
-"""The reference's steady budget (BitMart, 18.2); position mode twice as often as I29 needs it."""
+"""The reference's steady budget (BitMart, 18.2); position mode twice as often as I29 needs it. At rest positions are read as
+seldom as the venue asks (`Capabilities.positions_at_rest_s`)."""
 FULL: Final = (ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.ORDERS)
 PARTIAL_EVERY_S: Final = 60.0
 """Contracts of which the venue told no margin tiers that make sense."""
@@ -64,6 +65,7 @@ class Poll:
 
     def __init__(self, kind: ReadKind, read: Callable[[], Awaitable[Event | None]], clock: Clock) -> None:
         self.kind = kind
+        self.every_s = EVERY_S[kind]
         self.started: Instant | None = None
         """When the last successful read was asked for."""
         self._read = read
@@ -71,8 +73,6 @@ class Poll:
         self._wanted = asyncio.Event()
         self._used = asyncio.Event()
         self._used.set()
-        self.partial = False
-        """What was read lacks something that the venue may tell soon."""
 
     @property
     def used(self) -> bool:
@@ -105,8 +105,7 @@ class Poll:
                 self.started = started
                 done(self, event)
                 await self._clock.sleep(AGAIN_AFTER_S)
-                every_s = min(EVERY_S[self.kind], PARTIAL_EVERY_S) if self.partial else EVERY_S[self.kind]
-                await self._clock.wait(self._wanted, every_s - AGAIN_AFTER_S)
+                await self._clock.wait(self._wanted, self.every_s - AGAIN_AFTER_S)
 
 
 class Reader:
@@ -200,6 +199,14 @@ class Reader:
             if symbol not in marked:
                 self.want_mark(symbol)
 
+    def rest(self, positions_every_s: float) -> None:
+        """Nothing is near, and the stream tells what changes: positions are read that seldom until `stir`."""
+        self._polls[ReadKind.POSITIONS].every_s = positions_every_s
+
+    def stir(self) -> None:
+        """Positions are read at their own pace again."""
+        self._polls[ReadKind.POSITIONS].every_s = EVERY_S[ReadKind.POSITIONS]
+
     def _done(self, poll: Poll, event: Event | None) -> None:
         if event is not None:
             self._post(event)
@@ -252,7 +259,7 @@ class Reader:
             return None
         instruments = await self._venue.instruments(sorted(asked))
         lacking = any(not each.tiers and not each.unguarded for each in instruments)
-        self._polls[ReadKind.INSTRUMENTS].partial = lacking
+        self._polls[ReadKind.INSTRUMENTS].every_s = PARTIAL_EVERY_S if lacking else EVERY_S[ReadKind.INSTRUMENTS]
         return InstrumentsRead(at=self._clock.now(), instruments=instruments, asked=asked)
 
     async def _read_at_once(self) -> None:

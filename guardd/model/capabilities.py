@@ -30,5 +30,7 @@ class Capabilities:
     """The stream shows each position again and again while it is held; else only when it changes."""
     spot_balance: bool = False
     """Tells what is in the spot wallet: a top-up is taken from what is there, and may be tried again."""
+    positions_at_rest_s: float = 1.0
+    """How often it asks clients to read positions while nothing is near and the stream tells of them."""
     lookup_delay_s: float
     """How long a new order may take to show in a look-up."""

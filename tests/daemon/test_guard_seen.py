@@ -1,8 +1,9 @@
 """What the guard does about what it sees of others and of its own feeds: another guardd's orders, a stream that comes back."""
 
 import asyncio
+from dataclasses import replace
 
-from guardd.model.event import OperatorSpoke, OperatorWord, StreamMoved, StreamName
+from guardd.model.event import OperatorSpoke, OperatorWord, Pulse, StreamMoved, StreamName
 from guardd.model.facts import SnapshotTaken
 from guardd.model.intent import CLIENT_ID_PREFIX
 from guardd.model.names import ClientId
@@ -30,6 +31,32 @@ async def test_everything_is_read_anew_when_a_stream_comes_back() -> None:
     asked = [fact.at for fact in bench.facts if isinstance(fact, SnapshotTaken)]
     assert asked[-1].mono_ns >= back.mono_ns
     await bench.end()
+
+
+async def test_positions_are_read_at_the_venues_pace_at_rest_and_each_second_while_the_stream_is_down() -> None:
+    bench = GuardBench(STOP)
+    await bench.begin()
+    state = bench.guard.state
+    state.capabilities = replace(state.capabilities, positions_at_rest_s=2.0)
+    tasks = dict(bench.guard.reader.tasks())
+    bench.tasks.append(asyncio.create_task(tasks["read-positions"]()))
+    read: dict[bool, int] = {}
+    for up in (True, False):
+        bench.guard.inbox.post(StreamMoved(at=bench.clock.now(), stream=StreamName.PRIVATE, up=up, why="planted"))
+        await beat(bench, 3.0)
+        bench.venue.log.clear()
+        await beat(bench, 12.0)
+        read[up] = bench.venue.log.count("read positions")
+    assert (read[True], read[False]) == (6, 12)
+    await bench.end()
+
+
+async def beat(bench: GuardBench, seconds: float) -> None:
+    """The heart beats, prices come, and nothing else happens."""
+    for _ in range(int(seconds * 4)):
+        bench.frame("100")
+        bench.guard.inbox.post(Pulse(at=bench.clock.now()))
+        await bench.settle(0.25)
 
 
 async def test_I14_an_order_of_another_guardd_stops_every_write_until_it_is_adopted() -> None:

@@ -139,6 +139,23 @@ async def test_a_list_of_positions_that_was_overtaken_by_a_later_one_is_not_told
         task.cancel()
 
 
+async def test_positions_are_read_as_seldom_as_the_venue_asks_while_nothing_is_near_and_each_second_otherwise() -> None:
+    clock = ManualClock()
+    venue: Any = Answering(clock)
+    read: list[float] = []
+    reader = Reader(venue=venue, post=lambda event: read.append(clock.now().mono_ns / 1e9), clock=clock)
+    [task] = await running(reader, "read-positions")
+    await clock.advance(3.0)
+    each_second = len(read)
+    reader.rest(2.0)
+    await clock.advance(8.0)
+    at_rest = len(read) - each_second
+    reader.stir()
+    await clock.advance(6.0)
+    task.cancel()
+    assert (each_second, at_rest, len(read) - each_second - at_rest) == (4, 4, 6)
+
+
 async def test_the_ledger_rests_while_nobody_asks_for_it_and_then_has_its_pace() -> None:
     clock, venue, reader, events = slow()
     tasks = await running(reader, "read-ledger")

@@ -55,6 +55,7 @@ def capabilities(*, hedge: bool, spot: bool = False) -> Capabilities:
         cross_liquidation_price=True,
         close_sides_follow_mode=False,  # they do, but each order goes by the mode in its own position's row
         spot_balance=spot,
+        positions_at_rest_s=2.0,  # "steady polling" (18)
         lookup_delay_s=LOOKUP_DELAY_S,
     )
 

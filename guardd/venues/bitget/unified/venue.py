@@ -45,6 +45,7 @@ CAPABILITIES: Final = Capabilities(
     top_up=True,
     cross_liquidation_price=True,
     close_sides_follow_mode=True,  # posSide in hedge mode, reduceOnly in one-way (9.1)
+    positions_at_rest_s=2.0,  # "steady polling" (12.1)
     lookup_delay_s=3.0,
 )
 DRAIN_S: Final = 5.0
