@@ -5,7 +5,7 @@ fault, or the order in which faults were set, never changes its draws.
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -114,6 +114,11 @@ class Faults:
     def listed(self) -> list[tuple[Fault, int]]:
         """Every fault that is switched on, with how often it struck."""
         return [(armed.fault, armed.hits) for armed in self._armed.values()]
+
+    @property
+    def kinds(self) -> Collection[FaultKind]:
+        """Those of which any fault is switched on; it follows what is switched later."""
+        return self._kinds.keys()
 
     def armed(self, kind: FaultKind) -> bool:
         """Any fault of this kind is switched on, whatever it applies to."""

@@ -91,15 +91,15 @@ def order_margin(world: World, account: Account, order: Order, size: Decimal) ->
     return value / account.leverage(order.symbol, order.position_side) + value * market.contract.taker_fee
 
 
-def balance(world: World, account: Account, coin: str) -> Balance:
-    """One coin of the account at the present marks."""
+def balance(world: World, account: Account, coin: str, shared: Pool | None = None) -> Balance:
+    """One coin of the account at the present marks; `shared`: its pool, where that has just been summed up."""
     held = [position for position in account.positions.values() if position.coin == coin]
     crossed = cross.positions(account, coin)
     wallet, frozen = account.wallet(coin), frozen_margin(world, account, coin)
     locked = sum((locked_margin(world, account, position) for position in held), ZERO)
     unrealized = sum((position.unrealized for position in held), ZERO)
     left = wallet - locked - frozen
-    usable = free(world, account, coin)
+    usable = free(world, account, coin, shared)
     return Balance(
         uid=account.uid,
         coin=coin,
@@ -119,12 +119,12 @@ def balance(world: World, account: Account, coin: str) -> Balance:
     )
 
 
-def free(world: World, account: Account, coin: str) -> Decimal:
+def free(world: World, account: Account, coin: str, shared: Pool | None = None) -> Decimal:
     """What of this coin may leave the wallet, or be assigned to an isolated position; never borrowed."""
     unrealized = sum((position.unrealized for position in cross.positions(account, coin)), ZERO)
     if cross.pooled(account):
         own = account.wallet(coin) - cross.isolated_margin(account, coin) + min(unrealized, ZERO)
-        return max(min(own, pool_room(world, account, coin)), ZERO)
+        return max(min(own, pool_room(world, account, coin, shared)), ZERO)
     held = [position for position in account.positions.values() if position.coin == coin]
     locked = sum((locked_margin(world, account, position) for position in held), ZERO)
     left = account.wallet(coin) - locked - frozen_margin(world, account, coin)
@@ -136,10 +136,10 @@ def buying_power(world: World, account: Account, coin: str) -> Decimal:
     return pool_room(world, account, coin) if cross.pooled(account) else free(world, account, coin)
 
 
-def pool_room(world: World, account: Account, coin: str) -> Decimal:
+def pool_room(world: World, account: Account, coin: str, shared: Pool | None = None) -> Decimal:
     """What the pool leaves free, counted in this coin without its haircut."""
     price = world.usd_price(coin)
-    return max(pool(world, account).free, ZERO) / price if price else ZERO
+    return max((shared or pool(world, account)).free, ZERO) / price if price else ZERO
 
 
 def pool(world: World, account: Account) -> Pool:

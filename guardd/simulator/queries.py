@@ -20,7 +20,9 @@ class Queries:
     def __init__(self, world: World) -> None:
         self._world = world
         self._views: dict[tuple[str, str, PositionSide], PositionView] = {}
+        self._pools: dict[str, Pool] = {}
         self._viewed = -1
+        """The world's version that both are of."""
 
     # The market
 
@@ -77,14 +79,19 @@ class Queries:
         """Every coin that the account holds, owes, has at risk or ever had, in futures or spot; by name."""
         account = self._account(uid)
         names = sorted({*cross.coins(account), *account.spots})
-        return tuple(margin.balance(self._world, account, coin) for coin in names)
+        shared = self.pool(uid) if cross.pooled(account) else None
+        return tuple(margin.balance(self._world, account, coin, shared) for coin in names)
 
     def pool(self, uid: str) -> Pool:
         """The sums of a unified account; a `ValueError` for a classic one."""
         account = self._account(uid)
         if not cross.pooled(account):
             raise ValueError(f"account {uid} is {account.kind.value}: no pool")
-        return margin.pool(self._world, account)
+        self._renew()
+        pool = self._pools.get(uid)
+        if pool is None:
+            pool = self._pools[uid] = margin.pool(self._world, account)
+        return pool
 
     def positions(self, uid: str, symbol: str | None = None) -> tuple[PositionView, ...]:
         """Open positions, by symbol, long before short."""
@@ -161,14 +168,19 @@ class Queries:
 
     def _view(self, account: Account, position: Position) -> PositionView:
         """Where a position ends is dear to solve, and asked again and again between two changes."""
-        if self._viewed != self._world.version:
-            self._views.clear()
-            self._viewed = self._world.version
+        self._renew()
         key = account.uid, position.symbol, position.side
         view = self._views.get(key)
         if view is None:
             view = self._views[key] = margin.view(self._world, account, position)
         return view
+
+    def _renew(self) -> None:
+        """What was reckoned is forgotten as soon as an operation has begun or ended since."""
+        if self._viewed != self._world.version:
+            self._views.clear()
+            self._pools.clear()
+            self._viewed = self._world.version
 
     def _account(self, uid: str) -> Account:
         return self._world.accounts[uid]

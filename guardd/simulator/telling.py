@@ -134,8 +134,8 @@ def tell_balances(world: World) -> None:
     """One balance for each coin of an account that anything happened to; the last thing told of every operation."""
     for uid, coin in list(world.dirty):
         account = world.accounts[uid]
-        balance = margin.balance(world, account, coin)
         pool = margin.pool(world, account) if cross.pooled(account) else None
+        balance = margin.balance(world, account, coin, pool)
         world.ledger.sample_equity(uid, world.now_ms, margin.equity(world, account), edge=True)
         world.outbox.append(
             BalanceChanged(sequence=world.number(), at_ms=world.now_ms, uid=uid, balance=balance, pool=pool)

@@ -229,17 +229,12 @@ def shown(value: object) -> str:
 
 
 def _decimal(value: object) -> Decimal | None:
-    match value:
-        case bool():
+    if isinstance(value, str):  # most often by far
+        if not _NUMBER.fullmatch(value):
             return None
-        case int():
-            number = Decimal(value)
-        case Decimal():
-            number = value
-        case str() if _NUMBER.fullmatch(value):
-            number = Decimal(value)
-        case _:
-            return None
+    elif isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    number = Decimal(value)
     if not number.is_finite() or (number != 0 and abs(number.adjusted()) > _EXPONENT_MAX):
         return None
     return number

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from guardd.model.facts import Fact
+from guardd.model.facts import Fact, RequestFinished
 from guardd.policy.language import Policy
 from guardd.simulator.control import AccountSettings
 from guardd.simulator.run import SimulatedVenue
@@ -45,11 +45,13 @@ class Cast:
         self.checks.spans.append(Span(kind=what, from_s=from_s, until_s=until_s, excuses=excuses))
 
     def heard(self, fact: Fact, now: float, life: Path) -> None:
+        if isinstance(fact, RequestFinished):
+            return  # the most by far; what counts of it is in what follows from it
         if getattr(fact, "account", None) in (None, self.part.name):
             self.checks.heard(fact, now, str(life))
 
     def leaving(self, request: WireRequest, now: float, life: Path) -> None:
-        if any(request.headers.get(name) == self._key for name in KEY_HEADERS):
+        if self._key in map(request.headers.get, KEY_HEADERS):
             self.checks.leaving(request, life, now)
 
     def asked(self, room: Room, stamp: RequestStamp, now: float, life: Path) -> None:

@@ -351,16 +351,19 @@ class _Story:
         if self.told_facts is not None:
             whose = "" if life.name.startswith("data-") else f"[{life.name}] "
             self.told_facts.append(f"{self._now():.3f} {whose}{fact}")
+        now = self._now()
         for cast in self.cast:
-            cast.heard(fact, self._now(), life)
+            cast.heard(fact, now, life)
 
     def leaving(self, request: WireRequest, life: Path) -> None:
+        now = self._now()
         for cast in self.cast:
-            cast.leaving(request, self._now(), life)
+            cast.leaving(request, now, life)
 
     def asked(self, room: Room, stamp: RequestStamp, life: Path) -> None:
+        now = self._now()
         for cast in self.cast:
-            cast.asked(room, stamp, self._now(), life)
+            cast.asked(room, stamp, now, life)
 
     def _wrong(self, text: str) -> None:
         self.wrongs.append(f"{text} (at {self._now():.2f} s)")

@@ -3,7 +3,7 @@
 import base64
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import unquote
 
@@ -31,11 +31,16 @@ class ApiKey:
     may_trade: bool = True
     demo: bool = False
     ips: tuple[str, ...] = ()
+    _keyed: hmac.HMAC = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_keyed", hmac.new(self.secret.encode(), digestmod="sha256"))
 
     def sign(self, timestamp: str, method: str, path_and_query: str, body: str = "") -> str:
         """Base64 of HMAC-SHA256 over `timestamp + METHOD + path?query + body`."""
-        message = f"{timestamp}{method}{path_and_query}{body}"
-        return base64.b64encode(hmac.digest(self.secret.encode(), message.encode(), "sha256")).decode()
+        proof = self._keyed.copy()
+        proof.update(f"{timestamp}{method}{path_and_query}{body}".encode())
+        return base64.b64encode(proof.digest()).decode()
 
     def __repr__(self) -> str:
         return f"ApiKey(uid={self.uid!r}, may_trade={self.may_trade})"

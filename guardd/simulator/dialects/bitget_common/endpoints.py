@@ -1,6 +1,6 @@
 """One REST call of this venue: path, whether it is signed, how often it may be made (Bitget reference, 4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from guardd.simulator.limits import Rate, Scope
 
@@ -11,17 +11,17 @@ MARKET = Rate(count=20, window_s=1, scope=Scope.IP)  # all public market calls o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """`market`: counts into the ceiling that public market calls share."""
+    """`name` is method and path; `market`: counts into the ceiling that public market calls share."""
 
     method: str
     path: str
     private: bool
     rate: Rate
     market: bool = False
+    name: str = field(init=False)
 
-    @property
-    def name(self) -> str:
-        return f"{self.method} {self.path}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.method} {self.path}")
 
 
 def public(path: str, count: int, *, market: bool = True) -> Endpoint:

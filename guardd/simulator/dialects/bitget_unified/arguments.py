@@ -152,6 +152,8 @@ def _text(fields: Fields, name: str) -> str:
 
 def _word(fields: Fields, name: str, *choices: str, default: str = "") -> str:
     value = fields.optional_text(name) or default
+    if value in choices:
+        return value
     found = next((choice for choice in choices if choice.lower() == value.lower()), None)
     if found is None:
         raise bad(name)
