@@ -36,6 +36,9 @@ STILL: Final = Decimal("0.78")
 """More than three quarters of the distance are left (interfaces.md 2.3), with what venues round."""
 BLIND_FOR_S: Final = 1_000.0
 """The last values of a rule that acts when blind (interfaces.md 2.3): as old as an outage may last."""
+HOLD_BACK: Final = frozenset({"too-many", "banned", "cloudflare-403", "cloudflare-1010", "cloudflare-503"})
+RESTS_S: Final = 110.0
+"""Beyond what the menu excuses: a bucket rests up to three minutes after the last of several 429s (interfaces.md 6)."""
 UNPROTECTED_FOR_S: Final = 55.0
 BAD_TICKS_WITHIN_S: Final = 4.0
 STOP_PASSED: Final = re.compile(r"(?:stop|tranche) at ([0-9.]+)(?: was passed|: mark )")
@@ -77,6 +80,8 @@ class Oracle:
     closes_judged: int = 0
     liquidations: list[Verdict] = field(default_factory=list)
     _states: deque[State] = field(default_factory=deque)
+    _earlier: deque[State] = field(default_factory=deque)
+    """What was held before each change: what a guard goes on to see whose reads a block holds back (interfaces.md 2.3, Ages)."""
     _last_held: dict[LegKey, State] = field(default_factory=dict)
     """Of each leg: what a guard goes on to see that can read nothing."""
     _fired: dict[LegKey, float] = field(default_factory=dict)
@@ -96,10 +101,15 @@ class Oracle:
         bare = [key for key in held if not self.ground.covered(key)]
         self._bare_since = {key: self._bare_since.get(key, now) for key in bare}
         if held:
-            self._states.append(self._state(now))
+            state = self._state(now)
+            if self._states and not self._states[-1].same_holdings(state):
+                self._earlier.append(self._states[-1])
+            self._states.append(state)
             self._last_held.update(dict.fromkeys(held, self._states[-1]))
         while self._states and self._states[0].at < now - self.window_s:
             self._states.popleft()
+        while self._earlier and self._earlier[0].at < now - BLIND_FOR_S:
+            self._earlier.popleft()
         self._count_bad_ticks(now)
 
     def row(self, row: LedgerRow, now: float) -> None:
@@ -142,6 +152,11 @@ class Oracle:
         since = now - (BLIND_FOR_S if blind else self.window_s)
         if any(truth(rule.when, seen) is not False for seen in self._views(key, now, since)):
             return True
+        if self._held_back(now):
+            quotes = self._state(now).quotes
+            earlier = [view for state in self._earlier for view in _seen(self.ground, state, key, quotes)]
+            if any(truth(rule.when, seen) is not False for seen in earlier):
+                return True
         last = self._last_held.get(key)
         if not blind or last is None or last.at < since:
             return False
@@ -149,6 +164,12 @@ class Oracle:
             self.ground, last, key, self._state(now).quotes
         )  # ended unseen: by the marks of now it still stands
         return any(truth(rule.when, seen) is not False for seen in ends)
+
+    def _held_back(self, now: float) -> bool:
+        """A block stands, or what it made the guard wait for: the last confirmed quantity serves."""
+        return any(
+            each.kind in HOLD_BACK and each.from_s <= now <= each.until_s + RESTS_S for each in self.ground.spans
+        )
 
     def _first_sight(self, rule: PolicyRule, key: LegKey, now: float, up_since: float) -> None:
         """A rule that is true when a position is first seen waits until it was false, or a quarter of the distance is gone (2.3).
