@@ -252,7 +252,7 @@ async def test_C15_contracts_bring_their_units_bounds_fee_and_every_margin_tier(
                 assert tier.max_leverage == expected.max_leverage
 
 
-async def test_C15_margin_tiers_that_make_no_sense_keep_no_contract_from_its_stop(bench: Bench) -> None:
+async def test_C119_margin_tiers_that_make_no_sense_keep_no_contract_from_its_stop(bench: Bench) -> None:
     async with stand(bench) as on:
         tiers = on.exchange.query.contract(on.btc).tiers
         odd = tuple(replace(each, rate=each.rate + 1) for each in tiers)
