@@ -1,5 +1,6 @@
 """One guarded account in a story: its owner, what is checked of it, and who has told and asked what in its name."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,12 @@ class Cast:
             server=room.server,
             secrets=(owner.key, owner.secret, owner.passphrase),
         )
+
+    def rewrite(self, policy: Policy, now: float) -> None:
+        """From now on it is this policy that the guard is judged by; what is under way by the one before is excused."""
+        if self.checks.case is not None:
+            self.checks.case = replace(self.checks.case, policy=policy)
+        self.checks.disturb(now)
 
     def look(self, now: float, guard: Process | None) -> None:
         guarded = guard is not None and self.part.name in guard.armed_at

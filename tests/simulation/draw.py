@@ -24,6 +24,7 @@ from tests.simulation.plot import (
     Move,
     Part,
     Plot,
+    Rewrite,
     Site,
     Strike,
     Twin,
@@ -61,6 +62,7 @@ def drawn(
         deeds=tuple(sorted(deeds, key=lambda deed: deed.at_s)),
         kills=_kills(Random(f"kills/{seed}"), seconds) if KILL in asked else (),
         twins=_twins(Random(f"twins/{seed}"), seconds, sure=bool(faults)) if TWIN in asked else (),
+        rewrites=_rewrites(Random(f"rewrites/{seed}"), text, seconds),
         clock_ms=chance.choice((0, 0, 700, -1_500)),
         resumes_after_s=Random(f"operator/{seed}").choice((None, 5.0, 30.0, 120.0)),
         kill_at_await=chance.randint(1, 80) if KILL in asked and chance.random() < 0.2 else None,
@@ -248,6 +250,14 @@ def _twins(chance: Random, seconds: float, *, sure: bool) -> tuple[Twin, ...]:
         return ()
     at_s = chance.uniform(15, last)
     return (Twin(at_s=at_s, for_s=min(chance.choice((5.0, 30.0, 300.0)), seconds - QUIET_S - at_s)),)
+
+
+def _rewrites(chance: Random, policy: str, seconds: float) -> tuple[Rewrite, ...]:
+    last = seconds - QUIET_S
+    if last < 20 or chance.random() >= 0.15:
+        return ()
+    other = policies.rewritten(chance, policy)
+    return () if other is None else (Rewrite(at_s=chance.uniform(15, last), policy=other[0], tells=other[1]),)
 
 
 def _deeds(chance: Random, sites: tuple[Site, ...], parts: tuple[Part, ...], seconds: float) -> tuple[Deed, ...]:

@@ -102,6 +102,16 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """Another policy file, adopted by whatever guard runs then; later ones start with it."""
+
+    at_s: float
+    policy: str
+    tells: str
+    """What is other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Twin:
     """A second instance on a data directory of its own."""
 
@@ -146,6 +156,7 @@ class Plot:
     deeds: tuple[Deed, ...] = ()
     kills: tuple[Kill, ...] = ()
     twins: tuple[Twin, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
     clock_ms: int = 0
     """How far the machine's wall clock is ahead from the start."""
     resumes_after_s: float | None = None
@@ -159,8 +170,8 @@ class Plot:
 
     @property
     def items(self) -> tuple[str, ...]:
-        """Everything that can be left out: strikes, deeds, kills and twins by letter and number."""
-        kinds = (("s", self.strikes), ("d", self.deeds), ("k", self.kills), ("t", self.twins))
+        """Everything that can be left out: strikes, deeds, kills, twins and rewrites by letter and number."""
+        kinds = (("s", self.strikes), ("d", self.deeds), ("k", self.kills), ("t", self.twins), ("r", self.rewrites))
         found = [f"{letter}{number}" for letter, things in kinds for number in range(len(things))]
         return (*found, *(("a",) if self.kill_at_await else ()))
 
@@ -172,6 +183,7 @@ class Plot:
             deeds=tuple(each for n, each in enumerate(self.deeds) if f"d{n}" in kept),
             kills=tuple(each for n, each in enumerate(self.kills) if f"k{n}" in kept),
             twins=tuple(each for n, each in enumerate(self.twins) if f"t{n}" in kept),
+            rewrites=tuple(each for n, each in enumerate(self.rewrites) if f"r{n}" in kept),
             kill_at_await=self.kill_at_await if "a" in kept else None,
         )
 
@@ -196,5 +208,7 @@ class Plot:
                 return f"{'SIGTERM' if kill.politely else 'SIGKILL'} at {kill.at_s:.1f} s, down for {kill.down_s} s"
             case "t":
                 return f"a second instance at {self.twins[number].at_s:.1f} s for {self.twins[number].for_s:.1f} s"
+            case "r":
+                return f"another policy at {self.rewrites[number].at_s:.1f} s: {self.rewrites[number].tells}"
             case _:
                 return f"SIGKILL at await {self.kill_at_await} of the hands"

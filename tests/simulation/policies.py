@@ -1,5 +1,6 @@
 """A policy for one account, drawn from the language. Every one has a stop and ends with `last-resort`: by those it is judged."""
 
+import re
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -13,6 +14,8 @@ STOPS: Final = (
 )
 """Each can be computed whatever is held: a small position may have no liquidation price."""
 
+
+ENTRY_STOP: Final = re.compile(r"from_entry: -([0-9.]+)%")
 
 LADDERS: Final = (
     "[{{trigger: {{from_entry: -{near}%}}, size: 50%}}, {{trigger: {{from_entry: -{far}%}}, size: 50%}}]",
@@ -124,6 +127,22 @@ _DELEVERS: Final = (
     ("harvest", "", "when: {{profit_from_entry: {{above: {some}%}}}}; cooldown: {rest}", "reduce: {{by: {share}%}}"),
 )  # fmt: skip
 """Name, match, when, then."""
+
+
+def rewritten(chance: Random, policy: str) -> tuple[str, str] | None:
+    """The policy with its stops nearer or further off, and that in words; None where none of them hangs on the entry."""
+    factor = chance.choice((Decimal("0.6"), Decimal("1.6")))
+    lines = policy.splitlines(keepends=True)
+    found = [
+        ENTRY_STOP.sub(lambda at: f"from_entry: -{_scaled(at, factor)}%", line) if "stop_loss" in line else line
+        for line in lines
+    ]
+    text = "".join(found)
+    return None if text == policy else (text, f"stops at {factor} of their distance from the entry")
+
+
+def _scaled(at: re.Match[str], factor: Decimal) -> Decimal:
+    return max(Decimal(at.group(1)) * factor, Decimal("1.5"))
 
 
 def limits(chance: Random) -> str:

@@ -93,6 +93,12 @@ class Process:
         account.begin(armed=armed, why="simulation")
         self.armed_at[account.name] = self.machine.loop.time()
 
+    def adopt(self, policy: Policy) -> None:
+        """As the service does it once a file was read and found valid: all accounts in one turn (I23)."""
+        self.policy = policy
+        for account in self.accounts:
+            account.guard.adopt(policy)
+
     def kill(self, onto: Path) -> Tail:
         """SIGKILL, or the power: nothing of it acts any more. `onto` is the data directory that the next one finds."""
         self._alive = False

@@ -26,7 +26,7 @@ from tests.simulation.forces import Forces
 from tests.simulation.loop import BEGINS_S, VirtualClock, VirtualLoop, play
 from tests.simulation.market import Prices
 from tests.simulation.menu import KILL, MENU, TWIN, TWIN_AFTER_S, UP_AGAIN_S
-from tests.simulation.plot import MACHINE, Kill, Plot, Strike, Twin
+from tests.simulation.plot import MACHINE, Kill, Plot, Rewrite, Strike, Twin
 from tests.simulation.process import Machine, Process
 from tests.simulation.room import Room
 from tests.simulation.wire import Weather
@@ -192,6 +192,7 @@ class _Story:
             *([] if self.plot.resumes_after_s is None else [self._operator(self.plot.resumes_after_s)]),
             *(self._strike(strike) for strike in self.plot.strikes),
             *(self._end_process(kill) for kill in self.plot.kills),
+            *(self._rewrite(rewrite) for rewrite in self.plot.rewrites),
             *(self._second(number, twin) for number, twin in enumerate(self.plot.twins)),
         ]
 
@@ -221,6 +222,15 @@ class _Story:
             cast.checks.disturb(self._now())
             if cast.trader.do(deed):
                 self._look()
+
+    async def _rewrite(self, rewrite: Rewrite) -> None:
+        await self._until(rewrite.at_s)
+        self.policy = load_policy(rewrite.policy, source="policy.yaml")
+        self._look()
+        for cast in self.cast:
+            cast.rewrite(self.policy, self._now())
+        for process in self._processes():
+            process.adopt(self.policy)
 
     async def _operator(self, after_s: float) -> None:
         """Sees that an account is parked, looks into it for a while, and resumes it."""

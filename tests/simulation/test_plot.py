@@ -21,7 +21,8 @@ def test_the_same_seed_draws_the_same_plot_and_a_policy_that_is_valid() -> None:
     for seed in range(60):
         plot = drawn(seed, 360.0)
         assert plot == drawn(seed, 360.0)
-        assert load_policy(plot.policy, source="policy.yaml").rules[-1].name.endswith("last-resort")
+        for text in (plot.policy, *(rewrite.policy for rewrite in plot.rewrites)):
+            assert load_policy(text, source="policy.yaml").rules[-1].name.endswith("last-resort")
 
 
 def test_a_few_hundred_seeds_draw_everything_there_is() -> None:
@@ -30,6 +31,9 @@ def test_a_few_hundred_seeds_draw_everything_there_is() -> None:
     assert kinds | {"twin", "kill"} == set(NAMES)
     assert any(plot.twins for plot in plots)
     assert any(plot.kill_at_await for plot in plots)
+    assert {rewrite.tells for plot in plots for rewrite in plot.rewrites} == {
+        f"stops at {factor} of their distance from the entry" for factor in ("0.6", "1.6")
+    }
     assert {deed.hand for plot in plots for deed in plot.deeds} == set(Hand)
     assert {move.market for plot in plots for site in plot.sites for move in site.moves.values()} == set(Market)
     assert {(len(plot.sites), len(plot.parts)) for plot in plots} == {(1, 1), (1, 2), (2, 2)}

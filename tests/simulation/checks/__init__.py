@@ -27,6 +27,7 @@ found. Safety is asked after every event; liveness only when nothing has struck 
 | I18 | `Orders._on_grid`, `_refused`, `_stop` | prices and sizes accepted, refusals for shape; rounding towards the mark |
 | I20 | `Requests._durable`, `Telling.verify` | the SQLite file as a write leaves; chain, ids, decisions anew from their inputs |
 | I21 | `Telling._protection`, `blind` | bare positions shown as protected; a venue gone and nobody told |
+| I23 | `Orders._ratchet`, `Standing._protection` | stories that adopt another policy: no stop moves away, what is nearer is there |
 | I22 | `Requests.leaving`, `Telling._staged` | writes of an observed account; what is decided while halted or parked |
 | I24 | `Steps` | cooldowns, the hour's reductions, the breaker and the leash across restarts, unless a clock jumped |
 | I25 | `Checks.stopped` | the stops before and after a stop of the guard |
@@ -35,7 +36,7 @@ found. Safety is asked after every event; liveness only when nothing has struck 
 | I28 | `Oracle.judge_close` | a close on marks that never were, unless two bad frames agreed |
 | I29 | `Requests.closing`, `Telling._parks` | positions read in this life 75 s before each reducing decision; parked for nothing |
 
-Elsewhere: I19 (mypy, tests/house, tests/fuzz); I23 (tests/policy, tests/daemon/test_reload*: no story reloads); of I21 the second
+Elsewhere: I19 (mypy, tests/house, tests/fuzz); of I23 the invalid file (tests/daemon/test_reload); of I21 the second
 in which a breach is told, the metrics and the notifier's queue (tests/telemetry, tests/daemon); of I17 the predicted liquidation
 price (tests/execution); of I5 the price of a take-profit (tests/policy).
 """
