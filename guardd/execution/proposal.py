@@ -115,6 +115,9 @@ class Steps:
     """Something is to be done that may not be done yet: time alone brings it."""
 
 
+NOTHING: Final = Steps()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiredStop:
     """A stop that was triggered: what it should close must go, or the guard finishes it (interfaces.md 2.4)."""

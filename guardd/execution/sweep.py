@@ -1,6 +1,6 @@
 """Orders of ours that outlived their position: ended by id once it is confirmed flat (I6). Pure."""
 
-from guardd.execution.proposal import Proposal, Steps
+from guardd.execution.proposal import NOTHING, Proposal, Steps
 from guardd.execution.resting import made_by_us
 from guardd.model.intent import Action, CancelKind, CancelOrder
 from guardd.model.names import EpisodeId, RuleName
@@ -18,7 +18,7 @@ def sweep(state: AccountState) -> Steps:
     orders: list[PlanOrder | RestingOrder] = [*state.plans.values(), *state.resting.values()]
     orders = [order for order in orders if order.key not in state.held]
     if not orders:
-        return Steps()
+        return NOTHING
     ending = {p.intent.write.order_id for p in state.pending.values() if isinstance(p.intent.write, CancelOrder)}
     working = {p.intent.key for p in state.pending.values() if not isinstance(p.intent.write, CancelOrder)}
     left = [order for order in orders if order.closes and made_by_us(state, order) and order.key not in working]

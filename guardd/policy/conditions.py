@@ -7,6 +7,7 @@ decides nothing that the others don't decide already.
 from decimal import Context, Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final, assert_never
 
 from guardd.model.names import Symbol, VenueName
@@ -30,8 +31,11 @@ class Use(StrEnum):
     """A reduce or close: only a number that may justify it."""
 
 
+USES: Final = tuple(Use)
 _SIGNIFICANT: Final = Context(prec=20)
 """A figure that stands still at its threshold isn't past it by what divisions leave in the last of their 28 digits."""
+FITS_REMEMBERED: Final = 4_096
+"""Pairs of a rule's patterns and a symbol: some dozens of rules by some dozens of symbols."""
 AGELESS: Final = frozenset({Metric.DATA_AGE})
 """What is known while everything else is too old to be believed."""
 
@@ -123,7 +127,13 @@ def matches(match: Match, risk: PositionRisk, venue: VenueName) -> bool:
 
 def about(match: Match, symbol: Symbol) -> bool:
     """True when one of its patterns fits the symbol."""
-    return any(fnmatchcase(symbol, pattern) for pattern in match.symbols)
+    return _fits(match.symbols, symbol)
+
+
+@lru_cache(maxsize=FITS_REMEMBERED)
+def _fits(patterns: tuple[str, ...], symbol: Symbol) -> bool:
+    """Remembered: each look asks it of each rule, and the answer hangs on nothing but the words."""
+    return any(fnmatchcase(symbol, pattern) for pattern in patterns)
 
 
 def _truth(value: bool) -> Truth:

@@ -14,7 +14,7 @@ from typing import Final
 
 from guardd.model.reading import is_value
 from guardd.policy.conditions import Truth, Use, compare, evaluate, metric_of
-from guardd.policy.language import Compare, Metric, PolicyRule, compares
+from guardd.policy.language import Compare, Metric, PolicyRule
 from guardd.risk.assess import PositionRisk, assess_on
 from guardd.risk.ground import Ground, Number
 from guardd.risk.liquidation import ZERO, Leg
@@ -65,9 +65,7 @@ def leaves_of(rules: tuple[PolicyRule, ...]) -> tuple[Leaf, ...]:
     """Every comparison that the mark can change, with each use that a rule makes of it; without repetitions."""
     found: dict[Leaf, None] = {}
     for rule in rules:
-        if rule.when is None:
-            continue
-        for leaf in compares(rule.when):
+        for leaf in rule.leaves:
             if leaf.metric in MOVED_BY_MARK:
                 found[leaf, Use.WARN] = None
                 if rule.delevers:

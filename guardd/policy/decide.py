@@ -403,9 +403,13 @@ class _Look:
                 at = (view.held.key, rule.name)
                 text = _held_back_text(view, rule) if at in waiting else ""
                 self._once(view, f"held {rule.name}", Severity.WARNING, text, at in waiting, rule.name)
-                no = f"rule {rule.name} can't act: {refused.get(at, '')}"
+                no = f"rule {rule.name} can't act: {refused[at]}" if at in refused else ""
                 self._once(view, f"refused {rule.name}", Severity.WARNING, no, at in refused, rule.name)
-                why = f"rule {rule.name} is true and not acted on: the account is {withheld.get(at, '')}"
+                why = (
+                    f"rule {rule.name} is true and not acted on: the account is {withheld[at]}"
+                    if at in withheld
+                    else ""
+                )
                 self._once(view, f"withheld {rule.name}", Severity.CRITICAL, why, at in withheld, rule.name)
 
     def _once(

@@ -291,19 +291,25 @@ class PolicyRule:
     when_blind: WhenBlind
     then: tuple[PolicyAction, ...]
     line: int = 0
+    kinds: frozenset[type] = field(init=False, repr=False, compare=False)
+    """Of its actions."""
+    leaves: tuple[Compare, ...] = field(init=False, repr=False, compare=False)
+    """Every comparison of its condition, in reading order."""
+    delevers: bool = field(init=False, repr=False, compare=False)
+    reduces: bool = field(init=False, repr=False, compare=False)
+    account_wide: bool = field(init=False, repr=False, compare=False)
+    """The condition speaks of the whole cross account: its positions are taken one at a time (interfaces.md 2.5)."""
 
-    @property
-    def delevers(self) -> bool:
-        return not _DELEVERS.isdisjoint(map(type, self.then))
-
-    @property
-    def reduces(self) -> bool:
-        return not _REDUCES.isdisjoint(map(type, self.then))
-
-    @property
-    def account_wide(self) -> bool:
-        """The condition speaks of the whole cross account: its positions are taken one at a time (interfaces.md 2.5)."""
-        return self.when is not None and any(compare.metric in ACCOUNT_WIDE for compare in compares(self.when))
+    def __post_init__(self) -> None:
+        """What each look asks of each rule, found out once."""
+        kinds = frozenset(map(type, self.then))
+        leaves = () if self.when is None else tuple(compares(self.when))
+        know = object.__setattr__
+        know(self, "kinds", kinds)
+        know(self, "leaves", leaves)
+        know(self, "delevers", not kinds.isdisjoint(_DELEVERS))
+        know(self, "reduces", not kinds.isdisjoint(_REDUCES))
+        know(self, "account_wide", any(leaf.metric in ACCOUNT_WIDE for leaf in leaves))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,7 +347,7 @@ class Policy:
 
 def compared(policy: Policy) -> frozenset[Metric]:
     """Every metric that a condition of the policy asks about."""
-    return frozenset(leaf.metric for rule in policy.rules if rule.when is not None for leaf in compares(rule.when))
+    return frozenset(leaf.metric for rule in policy.rules for leaf in rule.leaves)
 
 
 def wants_higher(metric: Metric, target: Decimal) -> bool:
@@ -376,7 +382,9 @@ def _plain(value: object) -> object:
             return [_plain(each) for each in value]
         case _ if is_dataclass(value) and not isinstance(value, type):
             named = {
-                each.name: _plain(getattr(value, each.name)) for each in fields(value) if each.name not in _NOT_MEANING
+                each.name: _plain(getattr(value, each.name))
+                for each in fields(value)
+                if each.init and each.name not in _NOT_MEANING
             }
             return {"is": type(value).__name__, **named}
         case _:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from guardd.model.state import AccountState
-from guardd.policy.conditions import Use
+from guardd.policy.conditions import USES
 from guardd.policy.language import DELEVERS, CancelEntering, PolicyRule, TrailStop
 from guardd.policy.memory import Memory
 from guardd.policy.view import View
@@ -41,11 +41,10 @@ def _rests(view: View, memory: Memory) -> bool:
 
 def _stirs(rule: PolicyRule, view: View, memory: Memory) -> bool:
     """It follows the mark, can't be judged, or is true and does something that one try may not settle."""
-    kinds = frozenset(map(type, rule.then))
-    if TrailStop in kinds:
+    if TrailStop in rule.kinds:
         return True
     known = memory.of(view.held.episode.id).rules
-    seen = [remembered for use in Use if (remembered := known.get((rule.name, use))) is not None]
+    seen = [remembered for use in USES if (remembered := known.get((rule.name, use))) is not None]
     if any(each.unknown_since is not None for each in seen):
         return True
-    return not kinds.isdisjoint(_ACTS) and any(each.true_since is not None for each in seen)
+    return not rule.kinds.isdisjoint(_ACTS) and any(each.true_since is not None for each in seen)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from guardd.model.instant import Instant
-from guardd.policy.conditions import Use
-from guardd.policy.language import STRENGTHENS, Metric, compares
+from guardd.policy.conditions import USES, Use
+from guardd.policy.language import STRENGTHENS, Metric
 from guardd.policy.levers import VERIFIED_WITHIN_S
 from guardd.policy.memory import Memory
 from guardd.policy.view import View
@@ -38,7 +38,7 @@ def turns_in_s(views: Iterable[View], memory: Memory, now: Instant, *, stale_aft
 def _ages_turn_s(view: View) -> Iterator[float]:
     ages_s = {Metric.POSITION_AGE: view.risk.position_age_s, Metric.DATA_AGE: view.risk.data_age_s}
     for rule in view.rules:
-        for leaf in compares(rule.when) if rule.when is not None else ():
+        for leaf in rule.leaves:
             age_s = ages_s.get(leaf.metric)
             if age_s is not None:
                 threshold_s = float(leaf.threshold)
@@ -48,7 +48,7 @@ def _ages_turn_s(view: View) -> Iterator[float]:
 def _holding_turns_s(view: View, memory: Memory, now: Instant) -> Iterator[float]:
     known = memory.of(view.held.episode.id).rules
     for rule in view.rules:
-        for use in Use if rule.hold_s else ():
+        for use in USES if rule.hold_s else ():
             remembered = known.get((rule.name, use))
             if remembered is not None and remembered.true_since is not None:
                 yield rule.hold_s - now.seconds_since(remembered.true_since)
@@ -58,7 +58,7 @@ def _levers_late_s(view: View, memory: Memory, now: Instant) -> Iterator[float]:
     """A margin or leverage step that isn't verified by then has failed, and the rule goes on."""
     known = memory.of(view.held.episode.id).rules
     for rule in view.rules:
-        if any(isinstance(action, STRENGTHENS) for action in rule.then):
+        if not rule.kinds.isdisjoint(STRENGTHENS):
             remembered = known.get((rule.name, Use.CLOSE))
             if remembered is not None and remembered.acted is not None:
                 yield VERIFIED_WITHIN_S - now.seconds_since(remembered.acted)

@@ -29,6 +29,7 @@ LATCHED: Final = RuleName("latched-stop")
 """The name under which a stop goes on that no rule of the present policy asks for (I23)."""
 STOP: Final = ProtectionKind.STOP_LOSS
 PROFIT: Final = ProtectionKind.TAKE_PROFIT
+_STOPS: Final = (StopLoss, TrailStop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +149,7 @@ def _asked(rule: PolicyRule) -> Iterator[_Asked]:
     """The ladders of one rule: a list of tranches is one, and so is each stop or trailing stop by itself."""
     first, tranches = 0, list[StopLoss]()
     for action in rule.then:
-        if (
-            isinstance(action, StopLoss | TrailStop)
-            and tranches
-            and (isinstance(action, TrailStop) or not action.tranche)
-        ):
+        if tranches and isinstance(action, _STOPS) and (isinstance(action, TrailStop) or not action.tranche):
             yield _Asked(rule.name, first, tuple(tranches))
             first, tranches = first + len(tranches), []
         if isinstance(action, StopLoss):

@@ -8,7 +8,7 @@ from guardd.model.instrument import Instrument
 from guardd.model.names import MarginMode, Symbol
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState, Held
-from guardd.policy.conditions import AGELESS, BLIND, Truth, Use, evaluate, matches
+from guardd.policy.conditions import AGELESS, BLIND, USES, Truth, Use, evaluate, matches
 from guardd.policy.language import ACCOUNT_WIDE, Policy, PolicyRule, WhenBlind
 from guardd.risk.ages import Ages, ages_of, blind_on, limits
 from guardd.risk.assess import PositionRisk, assess_on
@@ -80,10 +80,10 @@ def _view(policy: Policy, state: AccountState, held: Held, now: Instant, whole: 
     instrument, mark = state.instruments.get(held.key.symbol), last_mark(state, held)
     if instrument is None or instrument.unguarded or not is_value(mark) or mark <= 0:
         return None
-    on = ground(state, held, now=now, whole=whole)
+    ages = ages_of(state, held, now)
+    on = ground(state, held, now=now, whole=whole, ages=ages)
     risk = assess_on(on, mark=mark)
     rules = tuple(rule for rule in policy.rules if matches(rule.match, risk, state.venue))
-    ages = ages_of(state, held, now)
     allowed = limits(policy.limits.stale_after_s, near=True)
     stale = blind_on(ages, allowed, risk.margin_mode)
     if stale and not _near(on, risk, rules):
@@ -117,5 +117,5 @@ def _near(on: Ground, risk: PositionRisk, rules: tuple[PolicyRule, ...]) -> bool
     if is_value(halved):
         at.append(assess_on(on, mark=(risk.mark + halved) / 2))
     return any(
-        evaluate(rule.when, each, use, without=AGELESS) is Truth.TRUE for each in at for rule in levers for use in Use
+        evaluate(rule.when, each, use, without=AGELESS) is Truth.TRUE for each in at for rule in levers for use in USES
     )

@@ -1,6 +1,7 @@
 """How old the figures are, and when that is blindness (interfaces.md 2.3 "Ages", I9)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from guardd.model.instant import Instant
@@ -54,8 +55,12 @@ def ages_of(state: AccountState, held: Held, now: Instant) -> Ages:
     )
 
 
+@lru_cache(maxsize=64)
 def limits(stale_after_s: float, *, near: bool) -> AgeLimits:
-    """The limits that hold now. `near`: the mark is within twice the nearest trigger's distance."""
+    """The limits that hold now. `near`: the mark is within twice the nearest trigger's distance.
+
+    Remembered: it hangs on nothing but what it is asked with, and a policy asks with one figure.
+    """
     read_s = READ_AGE_NEAR_S_MAX if near else READ_AGE_S_MAX
     return AgeLimits(mark_s=stale_after_s, position_s=read_s, account_s=read_s)
 

@@ -13,7 +13,7 @@ from guardd.model.names import MarginMode, Side, Symbol
 from guardd.model.position import Position
 from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
-from guardd.risk.ages import ages_of
+from guardd.risk.ages import Ages, ages_of
 from guardd.risk.backing import Backing, Burden, backing, leg_of
 from guardd.risk.drawdown import drawdown_behind
 from guardd.risk.liquidation import ZERO, Basis, Leg, exposure_of, liquidation_price
@@ -65,10 +65,13 @@ class Ground:
         object.__setattr__(self, "exposure", exposure_of(legs) if self.partners else self.position.key.side)
 
 
-def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | None = None) -> Ground:
+def ground(
+    state: AccountState, held: Held, *, now: Instant, whole: Backing | None = None, ages: Ages | None = None
+) -> Ground:
     """Sum up what doesn't change with this position's own mark and quantity.
 
-    `whole` is `whole_account` of the same state for this position, made once where many positions are asked about.
+    `whole` is `whole_account` of the same state for this position, made once where many positions are asked about; `ages` are
+    its `ages_of` at this moment, where somebody has them.
     """
     leg = leg_of(state, held)
     partners: tuple[Leg, ...] = ()
@@ -101,7 +104,7 @@ def ground(state: AccountState, held: Held, *, now: Instant, whole: Backing | No
         near_liquidation=solve(legs, balance, near),
         closing_liquidation=solve(legs, balance, closing),
         mark_at=seen.at if seen is not None else None,
-        data_age_s=ages_of(state, held, now).oldest_s(held.position.margin_mode),
+        data_age_s=(ages or ages_of(state, held, now)).oldest_s(held.position.margin_mode),
         position_age_s=_position_age_s(state, held, now),
         account_drawdown=drawdown_behind(state, held.key.symbol, now).ratio,
         settle=state.settle_of(held.key.symbol) or "",
