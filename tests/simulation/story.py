@@ -31,7 +31,8 @@ from tests.simulation.process import Machine, Process
 from tests.simulation.room import Room
 from tests.simulation.wire import Weather
 
-PULSE_S: Final = 0.1
+PULSE_S: Final = 0.15
+"""How often a venue looks at the time, and how late what is due there may come: tickers go each second time."""
 AGAIN_S: Final = 5.0
 """So long after its end a service manager starts a daemon again."""
 GAP: Final = 0.03
