@@ -19,8 +19,9 @@ from guardd.risk.ages import READ_AGE_NEAR_S_MAX, ages_of
 from guardd.risk.backing import unmoved
 
 LOOK_EVERY_NS: Final = NS_PER_S
-LOOK_AT_REST_NS: Final = 5 * NS_PER_S // 2
-"""Where nothing is unsettled; what happens is looked at when it does."""
+LOOK_AT_REST_NS: Final = 4 * NS_PER_S
+"""Where nothing is unsettled; what happens is looked at when it does. Should anything ever go unnoticed, a stop that it takes is
+back within five seconds still (I10)."""
 CROSS: Final = Symbol("")
 """The name of the piece that all cross positions are."""
 CARRIED_TO: Final = -4

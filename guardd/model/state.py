@@ -69,10 +69,11 @@ class Held:
     """and since when reads show it, whatever pushes said meanwhile."""
     wallets: tuple[Wallet, ...] = ()
     """The coins of the pool behind it, by a balance from before a read that showed it."""
+    key: PositionKey = field(init=False)
+    """That of its position, for as long as it is held."""
 
-    @property
-    def key(self) -> PositionKey:
-        return self.position.key
+    def __post_init__(self) -> None:
+        self.key = self.position.key
 
 
 @dataclass(slots=True, kw_only=True)

@@ -15,8 +15,10 @@ from guardd.policy.memory import Memory
 from guardd.policy.view import View
 from guardd.risk.ages import READ_AGE_NEAR_S_MAX
 
-MARK_AGE_AT_REST_S_MAX: Final = 5.0
-"""Marks come each second or so: older ones than this mean that something is about to be wrong."""
+MARK_AGE_AT_REST_S_MAX: Final = 3.5
+"""Marks come each one to three seconds: older ones than this mean that something is about to be wrong."""
+NOTICED_WITHIN_S: Final = 1.25
+"""So long after the last look at the latest another one comes when figures stop coming: a second, and a pulse."""
 _ACTS: Final[frozenset[type]] = frozenset((*DELEVERS, CancelEntering))
 
 
@@ -24,7 +26,7 @@ def at_rest(views: Iterable[View], state: AccountState, memory: Memory, *, stale
     """True when nothing about these positions is unsettled."""
     if state.pending or state.blocks or state.halted or state.parked is not None or state.unresolved:
         return False
-    return stale_after_s > MARK_AGE_AT_REST_S_MAX and all(_rests(view, memory) for view in views)
+    return stale_after_s >= MARK_AGE_AT_REST_S_MAX + NOTICED_WITHIN_S and all(_rests(view, memory) for view in views)
 
 
 def _rests(view: View, memory: Memory) -> bool:

@@ -67,7 +67,7 @@ def test_a_piece_is_looked_at_each_second_and_at_rest_less_often() -> None:
     assert pulses_until_look(agenda, reads=True) == 1.0
     agenda = looked_at(account(LONG))
     agenda.ripens(frozenset({BTC}), None, at_rest=True)
-    assert pulses_until_look(agenda, reads=True) == 2.5
+    assert pulses_until_look(agenda, reads=True) == 4.0
 
 
 def test_what_ripens_is_looked_at_then_at_rest_too() -> None:

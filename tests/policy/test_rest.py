@@ -57,6 +57,8 @@ def test_figures_that_are_growing_old_end_the_rest() -> None:
 def test_a_limit_that_marks_reach_while_at_rest_is_watched_each_second() -> None:
     here = settled(STOP, stale_after="4s")
     assert not here.mark("89000").at_rest
+    here = settled(STOP, stale_after="5s")
+    assert here.mark("89000").at_rest, "marks that stop coming end the rest in time to tell blindness at its second"
 
 
 def test_a_halted_account_does_not_rest() -> None:
