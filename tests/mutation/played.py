@@ -63,14 +63,14 @@ def _stories(
 
 def _whole(known: dict[SimulatedVenue, Told], venue: SimulatedVenue) -> Told:
     if venue not in known:
-        known[venue] = killed(venue, 0)
+        known[venue] = killed("fall", venue, 0)
     return known[venue]
 
 
 def _crashed(known: dict[SimulatedVenue, Told], venue: SimulatedVenue, share: int) -> list[str]:
     whole = _whole(known, venue)
     at = 1 + share * max(whole.awaits - 1, 0) // CRASH_POINTS
-    return wrongs(killed(venue, at), whole)
+    return wrongs(killed("fall", venue, at), whole)
 
 
 def _breaches(play: Callable[[], list[str]]) -> list[str]:

@@ -61,6 +61,10 @@ class Cast:
         if self._key in map(request.headers.get, KEY_HEADERS):
             self.checks.leaving(request, life, now)
 
+    def unheard(self, request: WireRequest, now: float, life: Path) -> None:
+        if self._key in map(request.headers.get, KEY_HEADERS):
+            self.checks.requests.unheard(request, now, str(life))
+
     def asked(self, room: Room, stamp: RequestStamp, now: float, life: Path) -> None:
         if room is self.room and stamp.uid == self.part.uid:
             self.checks.asked(stamp, now, str(life))

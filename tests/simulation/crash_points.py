@@ -1,4 +1,4 @@
-"""One fall, again and again, with a kill at each await of the guard's hands in turn: `python -m tests.simulation.crash_points`.
+"""Two stories, again and again, with a kill at each await of the guard's hands in turn: `python -m tests.simulation.crash_points`.
 
 What stands at the end is what stands without a kill: the same held, the same resting (I8), each decision carried out once (I7).
 """
@@ -15,7 +15,7 @@ import structlog
 
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.run import SimulatedVenue
-from tests.simulation.plot import Holding, Market, Move, Part, Plot, Site
+from tests.simulation.plot import Deed, Hand, Holding, Market, Move, Part, Plot, Site
 from tests.simulation.story import Told, tell
 
 POLICY: Final = """\
@@ -38,19 +38,60 @@ rules:
 """
 
 
+LEVERS: Final = """\
+version: 1
+limits: {orders_per_minute: 60, stale_after: 15s, top_up_per_day: 70 USDT}
+rules:
+  - name: resting-protection
+    then:
+      - stop_loss: {trigger: {from_entry: -8%}}
+  - name: trailing
+    match: {symbol: ETHUSDT}
+    then: [trail_stop: {distance: 5%}]
+  - name: unquote
+    match: {symbol: ETHUSDT}
+    when: {profit_from_entry: {above: 1%}}
+    cooldown: 10m
+    then: [cancel_entries: {}]
+  - name: unlever
+    match: {symbol: SOLUSDT}
+    when: {profit_from_entry: {below: -1%}}
+    cooldown: 10m
+    then: [set_leverage: {to: 8}]
+  - name: stake
+    match: {symbol: SOLUSDT, margin_mode: isolated}
+    when: {profit_from_entry: {below: -2%}}
+    cooldown: 10m
+    then: [add_margin: {amount: 20 USDT, at_most: 20 USDT}]
+  - name: fund
+    match: {symbol: BTCUSDT, margin_mode: cross}
+    when: {profit_from_entry: {below: -2%}}
+    cooldown: 10m
+    then: [top_up: {amount: 40 USDT}]
+"""
+
+
 def fall(venue: SimulatedVenue) -> Plot:
     """BTC falls by 5 %: a trim, then a close. SOL falls by 3 %: a trim; its stop and its take-profit rest to the end."""
+    return _plot(venue, POLICY, {"BTCUSDT": Decimal("0.05"), "SOLUSDT": Decimal("0.03")})
+
+
+def levers(venue: SimulatedVenue) -> Plot:
+    """BTC and SOL fall: leverage is lowered, margin added, money moved. ETH rises, its stop after it; an entry is cancelled."""
+    falls = {"BTCUSDT": Decimal("0.03"), "SOLUSDT": Decimal("0.03"), "ETHUSDT": Decimal("-0.04")}
+    entry = Deed(at_s=9.0, hand=Hand.PLACES_ENTRY, symbol="ETHUSDT")
+    return replace(_plot(venue, LEVERS, falls), deeds=(entry,))
+
+
+STORIES: Final = {"fall": fall, "levers": levers}
+
+
+def _plot(venue: SimulatedVenue, policy: str, falls: dict[str, Decimal]) -> Plot:
+    """Of each contract a long; that of SOL is isolated."""
+    moves = {symbol: Move(market=Market.TREND, size=size, begins_s=14, lasts_s=30) for symbol, size in falls.items()}
     return Plot(
         seed=1,
-        sites=(
-            Site(
-                venue=venue,
-                moves={
-                    "BTCUSDT": Move(market=Market.TREND, size=Decimal("0.05"), begins_s=14, lasts_s=30),
-                    "SOLUSDT": Move(market=Market.TREND, size=Decimal("0.03"), begins_s=14, lasts_s=30),
-                },
-            ),
-        ),
+        sites=(Site(venue=venue, moves=moves),),
         parts=(
             Part(
                 name="main",
@@ -58,24 +99,31 @@ def fall(venue: SimulatedVenue) -> Plot:
                 site=0,
                 mode=PositionMode.HEDGE,
                 deposit=Decimal(5_000),
-                holdings=(
-                    Holding(symbol="BTCUSDT", long=True, isolated=False, leverage=10, share=Decimal("0.2")),
-                    Holding(symbol="SOLUSDT", long=True, isolated=True, leverage=10, share=Decimal("0.1")),
+                spot=Decimal(1_000),
+                holdings=tuple(
+                    Holding(
+                        symbol=symbol,
+                        long=True,
+                        isolated=symbol == "SOLUSDT",
+                        leverage=10,
+                        share=Decimal("0.2") if symbol == "BTCUSDT" else Decimal("0.1"),
+                    )
+                    for symbol in falls
                 ),
                 last_percent=Decimal(-4),
             ),
         ),
-        policy=POLICY,
+        policy=policy,
         seconds=75,
         tick_s=1.0,
     )
 
 
-def killed(venue: SimulatedVenue, at: int) -> Told:
-    """The fall with a kill at that await; 0: with none."""
+def killed(story: str, venue: SimulatedVenue, at: int) -> Told:
+    """The story with a kill at that await; 0: with none."""
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # what wasn't begun yet
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    return tell(replace(fall(venue), kill_at_await=at))
+    return tell(replace(STORIES[story](venue), kill_at_await=at))
 
 
 def wrongs(told: Told, whole: Told) -> list[str]:
@@ -90,24 +138,33 @@ def wrongs(told: Told, whole: Told) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--venue", type=SimulatedVenue, choices=tuple(SimulatedVenue), default=SimulatedVenue.BITMART)
+    parser.add_argument("--venue", type=SimulatedVenue, choices=tuple(SimulatedVenue), help="only this venue")
+    parser.add_argument("--story", choices=tuple(STORIES), help="only this story")
     parser.add_argument("--at", type=int, help="only this await")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
-    whole = killed(given.venue, 0)
-    points = [given.at] if given.at else list(range(1, whole.awaits + 1))
     failed = 0
     with ProcessPoolExecutor(given.jobs) as pool:
-        for at, told in zip(points, pool.map(killed, [given.venue] * len(points), points), strict=True):
-            for line in wrongs(told, whole):
-                failed += 1
-                print(
-                    f"await {at}: {line}\n    again: python -m tests.simulation.crash_points --venue {given.venue} --at {at}"
-                )
+        for venue in [given.venue] if given.venue else SimulatedVenue:
+            for story in [given.story] if given.story else STORIES:
+                failed += _each_await(pool, story, venue, given.at)
+    return 1 if failed else 0
+
+
+def _each_await(pool: ProcessPoolExecutor, story: str, venue: SimulatedVenue, at: int | None) -> int:
+    """How many breaches there were."""
+    whole = killed(story, venue, 0)
+    points = [at] if at else list(range(1, whole.awaits + 1))
+    told = pool.map(killed, [story] * len(points), [venue] * len(points), points)
+    found = [(0, line) for line in whole.breaches]
+    found += [(point, line) for point, one in zip(points, told, strict=True) for line in wrongs(one, whole)]
+    for point, line in found:
+        again = f"python -m tests.simulation.crash_points --venue {venue} --story {story} --at {point}"
+        print(f"await {point}: {line}\n    again: {again}")
     print(
-        f"{given.venue}: {len(points)} awaits of the execution path, each a kill; {whole.left} left; {failed} breaches"
+        f"{venue} {story}: {len(points)} awaits of the execution path, each a kill; {whole.left} left; {len(found)} breaches"
     )
-    return 1 if failed or whole.breaches else 0
+    return len(found)
 
 
 if __name__ == "__main__":

@@ -205,7 +205,7 @@ class _Story:
                     self._gap(number)
             self._look()
             busy = any(each.busy(now) for each in self.prices)  # ten ticks a second while something happens
-            await asyncio.sleep(0.1 if busy else self.plot.tick_s)
+            await self.machine.clock.sleep(0.1 if busy else self.plot.tick_s)
 
     async def _pulse(self) -> None:
         while True:
@@ -214,7 +214,7 @@ class _Story:
             guard = self.guard
             if guard is not None and guard.dead is not None:
                 self._died(guard, guard.dead)
-            await asyncio.sleep(PULSE_S)
+            await self.machine.clock.sleep(PULSE_S)
 
     async def _deeds(self) -> None:
         for deed in self.plot.deeds:
@@ -375,6 +375,10 @@ class _Story:
         now = self._now()
         for cast in self.cast:
             cast.asked(room, stamp, now, life)
+
+    def unheard(self, request: WireRequest, life: Path) -> None:
+        for cast in self.cast:
+            cast.unheard(request, self._now(), life)
 
     def _wrong(self, text: str) -> None:
         self.wrongs.append(f"{text} (at {self._now():.2f} s)")

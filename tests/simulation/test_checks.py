@@ -266,6 +266,17 @@ def _again_without_a_read(desk: Desk) -> None:
     desk.asked(body=f'{{"client_order_id": "{ours("a")}"}}')
 
 
+def _means_it_again_without_a_look(desk: Desk) -> None:
+    desk.checks.begun("life", desk.now)
+    desk.wait(3, mark=56_400)
+    for step in range(2):
+        meant = intent(step=step)
+        desk.checks.heard(staged(meant), desk.now, "life")
+        body = f'{{"client_order_id": "{meant.id}"}}'.encode()
+        request = WireRequest(method="POST", url=f"https://venue{SUBMIT}", headers={}, body=body)
+        desk.checks.requests.unheard(request, desk.now, "life")
+
+
 def _again_after_a_time_out_of_the_venue(desk: Desk) -> None:
     _goes_twice(desk, code="40010")
 
@@ -478,7 +489,9 @@ def _liquidated(desk: Desk) -> None:
     [
         ("I1", _opens), ("I1", _two_closes_above_all), ("I1", _stop_above_all), ("I2", _enlarges), ("I3", _ends_its_stop),
         ("I4", _stop_through_the_mark), ("I5", _three_stops), ("I5", _bare_at_the_end), ("I6", _outlives), ("I7", _twice),
-        ("I7", _again_without_a_read), ("I10", _held_in_breach), ("I10", _bare), ("I10", _half_covered), ("I11", _loosened),
+        ("I7", _again_without_a_read),
+        ("I7", _means_it_again_without_a_look),
+        ("I10", _held_in_breach), ("I10", _bare), ("I10", _half_covered), ("I11", _loosened),
         ("I11", _leaves_what_a_fired_stop_left),
         ("I12", _too_many_calls), ("I13", _cancels_the_traders), ("I14", _the_later_decides), ("I15", _the_smaller_leg_alone),
         ("I16", _tops_up_above_its_cap), ("I17", _raises_leverage), ("I18", _off_the_tick), ("I18", _refused_for_its_shape),

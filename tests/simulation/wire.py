@@ -55,6 +55,10 @@ class Watch(Protocol):
         """It has been judged and carried out."""
         ...
 
+    def unheard(self, request: WireRequest, life: Path) -> None:
+        """Whoever sent it has given up waiting: nobody there knows what became of it."""
+        ...
+
 
 class MemoryWire:
     """One process's network. `cut` ends it as a kill does: nothing more leaves, nothing more comes in."""
@@ -88,7 +92,10 @@ class MemoryWire:
             self._send(room, weather, request, coming, sent_ns)
         timer = self._loop.call_later(deadline_s, _give_up, coming, deadline_s)
         try:
-            return await coming
+            answer = await coming
+            if isinstance(answer, Ambiguous) and self._alive:
+                self._watch.unheard(request, self._life)
+            return answer
         finally:
             timer.cancel()
 

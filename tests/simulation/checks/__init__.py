@@ -13,7 +13,7 @@ found. Safety is asked after every event; liveness only when nothing has struck 
 | I4  | `Orders._stop` | trigger, mark and liquidation price at the moment of acceptance |
 | I5  | `Orders._generations`, `Standing.close_of_story` | generations at every placing; at the end number, cover and price |
 | I6  | `Orders.settle`, `Standing._leftovers` | stops cancelled while the position is really held; what outlives a position |
-| I7  | `Orders._once`, `Requests._again` | client ids accepted twice; a write that goes again without a read since |
+| I7  | `Orders._once`, `Requests._again`, `means` | client ids accepted twice; what goes, or is meant, again without a read |
 | I8  | `crash_points` | what stands at the end with a kill at each await, against none |
 | I9  | `Oracle.judge_close` | a close is called for by a state no older than `stale_after` |
 | I10 | `Standing._breach_of`, `_bare`, `unexplained_s` | a breach undisturbed for 6 s and still held; a position bare for 5 s |
@@ -253,6 +253,7 @@ class Checks:
 
     def _meant(self, intent: Intent, now: float, life: str) -> None:
         self.steps.means(intent, now, alone=self.telling.alone(now))
+        self.requests.means(intent, now, life)
         if intent.action is Action.FREE_VOLUME and isinstance(intent.write, CancelOrder):
             self.orders.freed.add(intent.write.order_id)
         if intent.action not in {Action.REDUCE, Action.CLOSE}:

@@ -150,7 +150,9 @@ class Ground:
     def note_marks(self, now: float) -> None:
         """The true marks of what is held, as they move."""
         for symbol in {key[0]: None for key, _ in self.held()}:
-            mark, seen = self.mark(symbol), self.marks.setdefault(symbol, [])
+            mark, seen = self.mark(symbol), self.marks.get(symbol)
+            if seen is None:
+                seen = self.marks[symbol] = []
             if not seen or seen[-1][1] != mark:
                 seen.append((now, mark))
 

@@ -49,6 +49,8 @@ class Orders:
     freed: set[str] = field(default_factory=set)
     """Orders that the guard told it would cancel for the volume that they hold."""
     _plans_owner: dict[str, str] = field(default_factory=dict)
+    _foreign: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of plans that aren't ours: trigger and size."""
     _tightest: dict[tuple[str, PositionSide, int], Decimal] = field(default_factory=dict)
     _accepted: set[str] = field(default_factory=set)
     _leverage: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
@@ -174,7 +176,13 @@ class Orders:
         plan_id, action = str(row.details["plan_id"]), str(row.details["action"])
         self._plans_owner[plan_id] = owner
         if not owner.startswith(OURS):
-            if by_guard and action in {"cancelled", "modified"} and row.details["reduce"]:
+            shape = str(row.details["trigger_price"]), str(row.details["size"])
+            same = (
+                self._foreign.get(plan_id) == shape
+            )  # a leg of ours joined its object, as a venue with one object asks
+            self._foreign[plan_id] = shape
+            changed = action == "cancelled" or (action == "modified" and not same)
+            if by_guard and changed and row.details["reduce"]:
                 self.ground.breach("I13", now, f"the guard changed a plan that isn't its own: {told(row)}")
             return
         key = (row.symbol, PositionSide(str(row.details["position_side"])))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from guardd.journal.sqlite import FILE_NAME
+from guardd.model.intent import Intent
 from guardd.simulator.dialects.bitget.endpoints import ENDPOINTS as CLASSIC
 from guardd.simulator.dialects.bitget_common.endpoints import OVERALL
 from guardd.simulator.dialects.bitget_unified.endpoints import ENDPOINTS as UNIFIED
@@ -84,6 +85,10 @@ class _Life:
     windows: dict[str, deque[float]] = field(default_factory=dict)
     rests: dict[str, float] = field(default_factory=dict)
     """By path, when it was last answered 429."""
+    meant: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By client id: whose position, and by which rule."""
+    unheard: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
+    """By position and rule: when an answer was given up, and of which client id."""
     blocked: deque[float] = field(default_factory=deque)
     """When requests met a block, since the last that did not."""
 
@@ -133,6 +138,25 @@ class Requests:
             self.ground.breach("I30", now, f"{stamp.path} without a symbol closes everything")
         for client_id in OUR_ID.findall(stamp.body):
             self._again(client_id, stamp, now, mine)
+
+    def unheard(self, request: WireRequest, now: float, life: str) -> None:
+        """Nobody at the guard knows what became of it."""
+        mine = self._lives.setdefault(life, _Life())
+        for client_id in OUR_ID.findall((request.body or b"").decode(errors="replace")):
+            purpose = mine.meant.get(client_id)
+            if purpose is not None:
+                mine.unheard[purpose] = (now, client_id)
+
+    def means(self, intent: Intent, now: float, life: str) -> None:
+        """I7: under a new id the same isn't meant again before the guard has looked what became of the first."""
+        mine = self._lives.setdefault(life, _Life())
+        purpose = (str(intent.key), intent.rule)
+        mine.meant[intent.id] = purpose
+        given_up = mine.unheard.pop(purpose, None)
+        if given_up is None or given_up[1] == intent.id or any(given_up[0] <= at for at in mine.reads):
+            return
+        text = f"{intent.action} of {intent.key} by {intent.rule} is meant again: nobody has looked what became of {given_up[1]}"
+        self.ground.breach("I7", now, text)
 
     def closing(self, now: float, life: str) -> None:
         """The guard means to make a position smaller."""
