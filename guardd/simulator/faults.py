@@ -91,6 +91,11 @@ class Faults:
     _armed: dict[str, _Armed] = field(default_factory=dict)
     _kinds: dict[FaultKind, list[_Armed]] = field(default_factory=dict)
     """The same by kind: every call and every push asks for most of the kinds."""
+    kinds: Collection[FaultKind] = field(init=False)
+    """Those of which any fault is switched on; it follows what is switched later."""
+
+    def __post_init__(self) -> None:
+        self.kinds = self._kinds.keys()
 
     def set(self, fault: Fault) -> None:
         """Switch a fault on, or replace the one of the same name; its draws and count begin anew."""
@@ -114,11 +119,6 @@ class Faults:
     def listed(self) -> list[tuple[Fault, int]]:
         """Every fault that is switched on, with how often it struck."""
         return [(armed.fault, armed.hits) for armed in self._armed.values()]
-
-    @property
-    def kinds(self) -> Collection[FaultKind]:
-        """Those of which any fault is switched on; it follows what is switched later."""
-        return self._kinds.keys()
 
     def armed(self, kind: FaultKind) -> bool:
         """Any fault of this kind is switched on, whatever it applies to."""

@@ -178,6 +178,8 @@ class SimulatorServer:
 
     def _apply_book(self, now_ms: int) -> None:
         """The partial-fill fault: market orders in slices, resting ones bit by bit."""
+        if self._partial is None and not self.faults.armed(FaultKind.PARTIAL_FILL):
+            return
         fault = self.faults.stands(FaultKind.PARTIAL_FILL, now_ms)
         partial = None
         if fault is not None:

@@ -144,6 +144,8 @@ class Gateway:
         return key.uid if key else ""
 
     def _edge(self, request: Request, uid: str) -> Response | None:
+        if not self._armed:
+            return None
         agent = request.headers.get("user-agent", "").lower()
         if (not agent or agent.startswith(LIBRARY_AGENTS)) and self._strikes(FaultKind.AGENT_CHECK, request, uid):
             return envelope.agent_refused(self._ray())

@@ -93,6 +93,9 @@ class Session:
         if self.close is not None or self.frozen(now_ms):
             return
         faults, uid = self._desk.faults, self.uid
+        if not faults.kinds and self._swapped is None:
+            self._deliver(push)
+            return
         if faults.strikes(FaultKind.DROP_PUSH, now_ms, target=push.topic, account=uid, symbol=push.ticker):
             return
         late = faults.strikes(FaultKind.LATE_PUSH, now_ms, target=push.topic, account=uid, symbol=push.ticker)

@@ -115,6 +115,8 @@ class BitmartVenue:
         return key.uid if key else ""
 
     def _edge(self, request: Request, uid: str) -> Response | None:
+        if not self.desk.faults.kinds:
+            return None
         agent = request.headers.get("user-agent", "").lower()
         if (not agent or agent.startswith(LIBRARY_AGENTS)) and self._strikes(FaultKind.AGENT_CHECK, request, uid):
             return envelope.cloudflare_1010(self._ray())
@@ -201,7 +203,7 @@ class BitmartVenue:
         return self.desk.trace().replace("-", "")
 
     def _strikes(self, kind: FaultKind, request: Request, uid: str) -> Fault | None:
-        if not self.desk.faults.armed(kind):
+        if kind not in self.desk.faults.kinds:
             return None
         symbol = request.query.get("symbol", "")
         return self.desk.faults.strikes(kind, request.now_ms, target=request.path, account=uid, symbol=symbol)
