@@ -11,6 +11,7 @@ be without its stop.
 from typing import Final
 
 from guardd.model.account import AccountCondition
+from guardd.model.event import BlockKind
 from guardd.model.instant import Instant
 from guardd.model.state import AccountState, StreamState
 
@@ -18,6 +19,12 @@ STREAMS_WITHIN_S: Final = 10.0
 """Connect, login and acknowledgements have 10 s each at most (BitMart reference, 14.5); they take tenths of a second."""
 
 RECONNECT_S: Final = 5.0
+HELD_BACK: Final = {
+    BlockKind.EDGE: "Cloudflare blocks this address",
+    BlockKind.BAN: "the venue banned this address",
+    BlockKind.RATE_LIMIT: "the venue's rate limit",
+}
+"""What stands between us and the venue, in words."""
 
 
 def waits_for(state: AccountState, *, waited_s: float) -> tuple[str, ...]:
@@ -60,7 +67,7 @@ def condition(
         return AccountCondition.STARTING, f"waiting for {state.unresolved} unfinished intents of an earlier run"
     held_back = state.blocks_standing(now)
     if held_back:
-        return AccountCondition.BLOCKED, "held back by " + ", ".join(held_back)
+        return AccountCondition.BLOCKED, "held back: " + ", ".join(HELD_BACK[kind] for kind in held_back)
     lost = [f"the {name} stream ({stream.why})" for name, stream in state.streams.items() if _is_lost(stream, now)]
     if stale or lost:
         return AccountCondition.STALE, stale or "by reads alone, without " + ", ".join(lost)

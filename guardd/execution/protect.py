@@ -57,6 +57,11 @@ class Slot:
     def kind(self) -> ProtectionKind:
         return self.wanted.kind
 
+    @property
+    def word(self) -> str:
+        """What people call it."""
+        return "stop" if self.kind is ProtectionKind.STOP_LOSS else "take-profit"
+
 
 def slots_of(
     protect: Protect, state: AccountState, held: Held, *, filled: Collection[RuleName] = ()

@@ -293,7 +293,7 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
         return Steps(notes=note)
     gone = None if slot.name in scene.filled else lost(slot, scene.state)
     if gone is None:
-        return _place_missing(slot, scene, reason=f"no {slot.kind} rests at {slot.wanted.trigger_price}")
+        return _place_missing(slot, scene, reason=f"no {slot.word} rested; asked for at {slot.wanted.trigger_price:f}")
     fired = gone.order_id in scene.state.fired
     if slot.kind is ProtectionKind.STOP_LOSS and (fired or _fired_unseen(slot, scene)):
         return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
@@ -305,12 +305,12 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
     if can_wait and _position_is_older(scene):
         return Steps(position_first=True)
     if fired:
-        return _place_missing(slot, scene, reason=f"its {slot.kind} was triggered and closed nothing")
+        return _place_missing(slot, scene, reason=f"its {slot.word} was triggered and closed nothing")
     if scene.state.halted:
         stays = "its stop was cancelled by hand while halted, and stays cancelled"
         return Steps(unprotected=stays if slot.kind is ProtectionKind.STOP_LOSS else "")
-    steps = _place_missing(slot, scene, reason=f"its {slot.kind} was cancelled by somebody else", restores="cancelled")
-    return _contest(steps, slot, scene, f"its {slot.kind} was cancelled by hand")
+    steps = _place_missing(slot, scene, reason=f"its {slot.word} was cancelled by somebody else", restores="cancelled")
+    return _contest(steps, slot, scene, f"its {slot.word} was cancelled by hand")
 
 
 def _passed(slot: Slot, scene: _Scene) -> Steps:
@@ -352,7 +352,7 @@ def _move(slot: Slot, plan: PlanOrder, scene: _Scene) -> Steps:
         steps = Steps(proposals=(modify(slot, scene.held, plan, trigger=wanted, reason=reason, restores=restores),))
     else:
         steps = _replace(slot, plan, scene, why=reason, restores=restores)
-    return _contest(steps, slot, scene, f"its {slot.kind} was loosened by hand") if loosened else steps
+    return _contest(steps, slot, scene, f"its {slot.word} was loosened by hand") if loosened else steps
 
 
 def _replace(slot: Slot, plan: PlanOrder, scene: _Scene, *, why: str, restores: str = "") -> Steps:

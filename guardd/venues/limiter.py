@@ -377,10 +377,10 @@ class Limiter:
         now_ns = now.mono_ns
         leave = self._books.gate.ask(ticket.errand, now_ns)
         if isinstance(leave, Barred):
-            return _barred(endpoint, leave, now), (leave.until_ns - now_ns) / NS_PER_S
+            return _barred(leave, now), (leave.until_ns - now_ns) / NS_PER_S
         paused_until_ns = max([bucket.paused_until_ns for bucket in ticket.buckets])
         if now_ns < paused_until_ns:
-            why = f"{endpoint}: the venue answered 429, its bucket rests"
+            why = "the venue answered 429, its bucket rests"
             held = Held(why=why, kind=BlockKind.RATE_LIMIT, until=_at(now, paused_until_ns))
             return held, (paused_until_ns - now_ns) / NS_PER_S
         share = self._shares[ticket.errand.lane]
@@ -388,13 +388,13 @@ class Limiter:
         for bucket in ticket.buckets:
             wait_ns = bucket.wait_ns(share, now_ns)
             if wait_ns is None:
-                return Held(why=f"{endpoint}: its budget is used up", kind=None, until=None), None
+                return Held(why="its budget is used up", kind=None, until=None), None
             longest_ns = max(longest_ns, wait_ns)
         if longest_ns > 0:
-            why = f"{endpoint}: its budget is used up"
+            why = "its budget is used up"
             return Held(why=why, kind=None, until=_at(now, now_ns + longest_ns)), longest_ns / NS_PER_S
         if any(other.goes_before(ticket) for other in self._books.queue):
-            return Held(why=f"{endpoint}: others wait before it", kind=None, until=None), None
+            return Held(why="others wait before it", kind=None, until=None), None
         self._books.gate.admit(leave)
         for bucket in ticket.buckets:
             bucket.grant()
@@ -430,10 +430,10 @@ class Limiter:
         return standing
 
 
-def _barred(endpoint: str, barred: Barred, now: Instant) -> Held:
+def _barred(barred: Barred, now: Instant) -> Held:
     kind = BlockKind.EDGE if barred.block is Block.EDGE else BlockKind.BAN
     who = "Cloudflare blocks this address" if kind is BlockKind.EDGE else "the venue banned this address"
-    return Held(why=f"{endpoint}: {who}", kind=kind, until=_at(now, barred.until_ns))
+    return Held(why=who, kind=kind, until=_at(now, barred.until_ns))
 
 
 def _at(now: Instant, mono_ns: int) -> Instant:

@@ -278,7 +278,7 @@ class Transport:
     async def _attempt(self, call: Call, deadline_s: float, *, send_within_s: float) -> Answer:
         """One token, one request, one answer; the permit is given back whatever happens, a cancellation included."""
         if self._closing:
-            return HeldBack(why=f"{call.endpoint}: shutting down", kind=None, until=None)
+            return HeldBack(why="shutting down", kind=None, until=None)
         end_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
         self._in_flight += 1
         try:

@@ -6,7 +6,16 @@ from guardd.daemon.gate import condition, waits_for
 from guardd.execution.closing import closing_steps
 from guardd.model.account import AccountCondition
 from guardd.model.decision import Close
-from guardd.model.event import ClockRead, InstrumentsRead, SnapshotFinished, StreamMoved, StreamName, VenueLearned
+from guardd.model.event import (
+    BlockKind,
+    BlockMoved,
+    ClockRead,
+    InstrumentsRead,
+    SnapshotFinished,
+    StreamMoved,
+    StreamName,
+    VenueLearned,
+)
 from guardd.model.fold import fold
 from guardd.model.intent import Stage
 from guardd.model.names import PositionKey, Side, Symbol
@@ -96,3 +105,18 @@ def _left_by_an_earlier_run(bench: Bench, state: AccountState) -> None:
     close = Close(key=LONG, episode=EPISODE, rule=RULE, reason="the end is near")
     [intent] = bench.go(closing_steps(close, state, BOUNDS, now=bench.now))
     state.pending[intent.id] = Pending(intent=intent, stage=Stage.UNKNOWN, since=bench.now, earlier_run=True)
+
+
+async def test_an_account_that_is_held_back_says_who_holds_it_and_not_the_word_of_a_label() -> None:
+    bench = await everything_read()
+    told = {}
+    for kind in BlockKind:
+        fold(bench.state, BlockMoved(at=bench.now, kind=kind, until=bench.now.later_by(30)))
+        told[kind] = condition(bench.state, missing=(), stale="", now=bench.now)
+        fold(bench.state, BlockMoved(at=bench.now, kind=kind, until=None))
+    assert told == {
+        BlockKind.EDGE: (AccountCondition.BLOCKED, "held back: Cloudflare blocks this address"),
+        BlockKind.BAN: (AccountCondition.BLOCKED, "held back: the venue banned this address"),
+        BlockKind.RATE_LIMIT: (AccountCondition.BLOCKED, "held back: the venue's rate limit"),
+    }
+    await bench.end()

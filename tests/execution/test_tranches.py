@@ -105,7 +105,7 @@ async def test_a_tranche_that_is_gone_is_put_back_only_once_a_later_read_shows_t
     bench.clock.pass_time(1)
     bench.post(await bench.venue.positions())
     steps = reconcile(protect(NEAR, FAR), bench.state, BOUNDS, now=bench.now)
-    assert [proposal.reason for proposal in steps.proposals] == ["its stop_loss was cancelled by somebody else"]
+    assert [proposal.reason for proposal in steps.proposals] == ["its stop was cancelled by somebody else"]
 
 
 async def test_a_take_profit_that_was_triggered_and_closed_nothing_is_placed_again_and_contested_by_nobody(
@@ -120,7 +120,7 @@ async def test_a_take_profit_that_was_triggered_and_closed_nothing_is_placed_aga
     bench.clock.pass_time(1)
     bench.post(await bench.venue.positions())
     steps = reconcile(protect(first), bench.state, BOUNDS, now=bench.now)
-    assert [each.reason for each in steps.proposals] == ["its take_profit was triggered and closed nothing"]
+    assert [each.reason for each in steps.proposals] == ["its take-profit was triggered and closed nothing"]
     assert (steps.notes, steps.contested, steps.fired) == ((), "", ())
 
 
@@ -199,3 +199,9 @@ async def test_a_tranche_that_no_form_would_take_is_watched_for_its_share(bench:
     [software] = steps.software_stops
     assert (software.slot, software.size, software.trigger_price) == ("rest/stop_loss/0", D(50), D(94))
     assert rests(bench) == [("90", "50")]
+
+
+async def test_why_a_stop_is_placed_is_said_so_that_it_reads_beside_stop_verified(bench: Bench) -> None:
+    steps = reconcile(protect(NEAR), bench.state, BOUNDS, now=bench.now)
+    [reason] = [proposal.reason for proposal in steps.proposals]
+    assert reason == f"no stop rested; asked for at {NEAR.trigger_price:f}"

@@ -490,6 +490,7 @@ async def test_a_block_is_named_when_it_holds_a_call_back() -> None:
     held = await limiter.acquire("orders", Lane.ORDINARY, 5.0)
     assert isinstance(held, Held)
     assert held.kind is BlockKind.EDGE
+    assert held.why == "Cloudflare blocks this address"  # who asked names the endpoint, once
     assert held.until is not None
     assert 30.0 <= held.until.seconds_since(clock.now()) <= 60.0
 

@@ -378,6 +378,14 @@ async def test_a_read_without_a_usable_answer_says_why(answer: Answer, error: ty
         await data_of(bench(), answer)
 
 
+async def test_a_read_that_a_block_holds_back_names_its_endpoint_once() -> None:
+    on = bench()
+    with pytest.raises(VenueBusy):
+        await data_of(on, (403, PAGE))
+    with pytest.raises(VenueBusy, match=r"^all-position: Cloudflare blocks this address$"):
+        await data_of(on)
+
+
 # Limits and families
 
 

@@ -315,6 +315,15 @@ async def test_a_read_without_an_answer_is_an_error_that_says_why(answer: Answer
         await on.parts.api.read(TRADE_FEE_RATE, deadline_s=0.05)
 
 
+async def test_a_read_that_a_block_holds_back_names_its_endpoint_once() -> None:
+    on = bench()
+    on.network.on("trade-fee-rate", (403, PAGE))
+    with pytest.raises(VenueBusy):
+        await on.parts.api.read(TRADE_FEE_RATE, deadline_s=0.05)
+    with pytest.raises(VenueBusy, match=r"^trade-fee-rate: Cloudflare blocks this address$"):
+        await on.parts.api.read(TRADE_FEE_RATE, deadline_s=0.05)
+
+
 async def test_an_unreachable_venue_is_told_as_such() -> None:
     on = bench()
     on.network.on("/system/time", REFUSED)
