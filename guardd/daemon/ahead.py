@@ -16,7 +16,7 @@ from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState
 from guardd.policy.crossings import UNMOVED_BY_MARK
 from guardd.policy.explain import rules_ahead, view_of
-from guardd.policy.language import Metric, Policy, compared
+from guardd.policy.language import Metric, Policy
 from guardd.policy.view import View
 from guardd.policy.watch import Solved
 from guardd.risk.assess import PositionRisk
@@ -51,7 +51,7 @@ class Ahead:
 
     def look(self, policy: Policy, solved: Mapping[PositionKey, Solved], now: Instant) -> None:
         """Solve for a few of those positions whose answer may be another; the one that waited longest goes first."""
-        drifts = bool(compared(policy) & _BY_THEMSELVES)
+        drifts = not policy.compared.isdisjoint(_BY_THEMSELVES)
         due = [key for key in self._state.held if self._is_due(key, solved.get(key), now, drifts=drifts)]
         if len(due) > AT_ONCE:
             due = sorted(due, key=lambda key: (self._since_ns(key), key))[:AT_ONCE]

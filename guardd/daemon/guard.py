@@ -17,6 +17,7 @@ from guardd.daemon.hands import NO_BOUNDS, Hands
 from guardd.daemon.inbox import Inbox
 from guardd.daemon.lookout import Lookout
 from guardd.daemon.reader import Reader, ReadKind
+from guardd.daemon.rivals import RivalWatch
 from guardd.daemon.settlements import Settlements
 from guardd.daemon.telling import Teller
 from guardd.daemon.view import account_view
@@ -50,15 +51,13 @@ from guardd.model.event import (
 from guardd.model.facts import AccountView, Listener, RuleFired, SnapshotTaken
 from guardd.model.fold import fold
 from guardd.model.instant import Instant
-from guardd.model.intent import is_ours
 from guardd.model.names import AccountName, PositionKey, RuleName, Severity, Symbol
-from guardd.model.order import PlanOrder, RestingOrder
 from guardd.model.reading import Reading
 from guardd.model.state import AccountState, Held, News, NewsKind
 from guardd.policy.blindness import unjudged
 from guardd.policy.confirm import Confirmation, Verdict
 from guardd.policy.decide import GUARD, Decided, decide
-from guardd.policy.language import Metric, Policy, compared
+from guardd.policy.language import Metric, Policy
 from guardd.policy.memory import Memory
 from guardd.policy.trail import next_best
 from guardd.policy.view import View
@@ -140,6 +139,7 @@ class Guard:
         self._agenda = Agenda(state, counted=self._counted)
         self._acted_ns = 0
         self._settlements = Settlements(state)
+        self._rivals = RivalWatch()
         self._follow_up = False
         self._flattening = False
         self._viewed_ns = self._judged_ns = 0
@@ -343,12 +343,13 @@ class Guard:
 
     def _look_for_another_guard(self, event: OrdersRead) -> None:
         """I14: an order with our prefix that the journal doesn't know was made by somebody else's guardd."""
-        orders: tuple[PlanOrder | RestingOrder, ...] = (*(event.plans or ()), *(event.resting or ()))
-        foreign = {order.client_id for order in orders if is_ours(order.client_id) and not self.state.owns(order)}
-        ids = tuple(sorted(client for client in foreign if client is not None and client not in self.state.foreign_ids))
-        if ids:
-            self.absorb(ForeignGuardSeen(at=event.at, ids=ids))
-            text = f"{self.state.name}: {len(ids)} orders of another guardd rest here; this one only observes (resume adopts them)"
+        rivals = self._rivals.look(event, self.state)
+        if rivals is not None:
+            self.absorb(ForeignGuardSeen(at=event.at, ids=rivals.ids, later=rivals.later))
+            found = f"{self.state.name}: {len(rivals.ids)} orders of another guardd rest here"
+            text = f"{found}; this one only observes (resume adopts them)"
+            if rivals.later:
+                text = f"{found}, younger than ours: it must only observe, and this one goes on. End one of the two"
             self.teller.say(Severity.CRITICAL, "foreign-guard", text, event.at)
 
     def park(self, why: str) -> None:
@@ -486,7 +487,7 @@ class Guard:
         return NO_BOUNDS if risk is None else Bounds(mark=risk.mark, liquidation_price=risk.stop_bound)
 
     def _adopt_leash(self) -> None:
-        self.reader.follow_ledger(Metric.ACCOUNT_DRAWDOWN in compared(self._policy))
+        self.reader.follow_ledger(Metric.ACCOUNT_DRAWDOWN in self._policy.compared)
         limits = self._policy.limits
         self._hands.leash = Leash(
             orders_per_minute=limits.orders_per_minute,

@@ -82,7 +82,9 @@ class Hands:
 
     def follow_up(self, *, now: Instant) -> None:
         """Finish what is half done and sweep what is left over."""
-        self.act(self._follow_ups(now), now=now)
+        left = self._follow_ups(now)
+        if left:
+            self.act(left, now=now)
         self._propose(sweep(self._state), now=now)
 
     def fired(self, key: PositionKey, plan: PlanOrder, now: Instant) -> None:
@@ -215,7 +217,7 @@ class Hands:
     def _follow_ups(self, now: Instant) -> list[Decision]:
         """Slices that are left, rests of stops that fired, positions that may not stay unprotected."""
         found: list[Decision] = list(unfinished_reductions(self._state, now))
-        for mark, stop in sorted(self._fired.items()):
+        for mark, stop in sorted(self._fired.items()) if self._fired else ():
             held = self._state.held.get(stop.key)
             if held is None or held.episode.id != stop.episode:
                 del self._fired[mark]
@@ -225,7 +227,7 @@ class Hands:
             del self.software_stops[key]
             self._unprotected.pop(key, None)
             self._unsettled.discard(key)
-        for key, stops in sorted(self.software_stops.items()):
+        for key, stops in sorted((key, stops) for key, stops in self.software_stops.items() if stops):
             whose, since, _ = self._unprotected.get(key, (EpisodeId(""), now, ""))
             must = [stop for stop in stops if stop.on_unprotected is OnUnprotected.CLOSE and stop.episode == whose]
             if must and now.seconds_since(since) >= UNPROTECTED_CRITICAL_S:

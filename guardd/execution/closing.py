@@ -80,8 +80,8 @@ def unfinished_reductions(state: AccountState, now: Instant) -> tuple[Reduce | C
         return ()
     found: list[Reduce | Close] = []
     for key in sorted(state.held):
-        last = _last_started(state, state.held[key])
-        if last is None or now.seconds_since(last.at) > SLICES_WITHIN_S:
+        last = _last_started(state, state.held[key], now)
+        if last is None:
             continue
         intent = last.intent
         planned = Decimal(input_of(intent, INPUT_PLANNED) or 0)
@@ -190,11 +190,16 @@ def _limit_price(decision: Reduce | Close, state: AccountState, bounds: Bounds) 
     return bounds.mark * (1 - AGGRESSIVE_RATIO * decision.key.side.sign)
 
 
-def _last_started(state: AccountState, held: Held) -> Finished | None:
-    """The newest closing intent of the episode, if a part of its decision went: a reduction's slice, or any try of a close."""
+def _last_started(state: AccountState, held: Held, now: Instant) -> Finished | None:
+    """The newest closing intent of the episode, if a part of its decision went: a reduction's slice, or any try of a close.
+
+    Only what ended within `SLICES_WITHIN_S` is looked through: it is asked after each event, and a day lies behind it.
+    """
     last: Finished | None = None
     for finished in reversed(state.finished):
         intent = finished.intent
+        if last is None and now.seconds_since(finished.at) > SLICES_WITHIN_S:
+            return None
         if intent.key != held.key or intent.episode != held.episode.id or intent.action not in CLOSING:
             continue
         if last is not None and _decision_of(intent) != _decision_of(last.intent):

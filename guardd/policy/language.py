@@ -332,6 +332,12 @@ class Policy:
     source: str = ""
     places: Mapping[Path, Place] = field(default_factory=dict, compare=False, repr=False)
     """Where everything stands in the file, for people."""
+    compared: frozenset[Metric] = field(init=False, repr=False, compare=False)
+    """Every metric that a condition asks about."""
+
+    def __post_init__(self) -> None:
+        compared = frozenset(leaf.metric for rule in self.rules for leaf in rule.leaves)
+        object.__setattr__(self, "compared", compared)
 
     @property
     def digest(self) -> str:
@@ -343,11 +349,6 @@ class Policy:
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def compared(policy: Policy) -> frozenset[Metric]:
-    """Every metric that a condition of the policy asks about."""
-    return frozenset(leaf.metric for rule in policy.rules for leaf in rule.leaves)
 
 
 def wants_higher(metric: Metric, target: Decimal) -> bool:
