@@ -238,6 +238,8 @@ class ForeignGuardSeen:
 
     at: Instant
     ids: tuple[ClientId, ...]
+    later: bool = False
+    """It has begun after this one, and it is that one that looks on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

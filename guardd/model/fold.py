@@ -144,7 +144,10 @@ def _plain(
         case VenueClosingSeen():
             state.closing = event.why
         case ForeignGuardSeen():
-            state.foreign_ids |= frozenset(event.ids)
+            if event.later:
+                state.rival_ids |= frozenset(event.ids)
+            else:
+                state.foreign_ids |= frozenset(event.ids)
         case ReadFailed():
             pass
         case Pulse():
@@ -473,8 +476,8 @@ def _operator(state: AccountState, event: OperatorSpoke) -> Folded:
             state.halted = True
         case OperatorWord.RESUME:
             state.halted, state.parked = False, None
-            state.known_client_ids |= state.foreign_ids
-            state.foreign_ids = frozenset()
+            state.known_client_ids |= state.foreign_ids | state.rival_ids
+            state.foreign_ids = state.rival_ids = frozenset()
         case OperatorWord.CONFIRM:
             state.armed = True
         case OperatorWord.PARK:

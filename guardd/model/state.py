@@ -244,6 +244,8 @@ class AccountState:
     """CONFIRM was given (enforce mode); false in observe."""
     foreign_ids: frozenset[ClientId] = frozenset()
     """Orders with our prefix that the journal doesn't know: another guardd is alive here (I14). `resume` adopts them."""
+    rival_ids: frozenset[ClientId] = frozenset()
+    """The same of one that has begun later, and looks on itself. They are its own, until `resume` adopts them too."""
     closing: str | None = None
     """Why the venue counts as closing."""
 

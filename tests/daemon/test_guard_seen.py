@@ -62,8 +62,7 @@ async def beat(bench: GuardBench, seconds: float) -> None:
 async def test_I14_an_order_of_another_guardd_stops_every_write_until_it_is_adopted() -> None:
     bench = GuardBench(STOP, CLOSE)
     await bench.begin()
-    theirs = plan("77", "88", client_id=ClientId(f"{CLIENT_ID_PREFIX}{'z' * 26}"), form=PlanForm.SIZED, size=D(100))
-    bench.venue.plans[theirs.order_id] = theirs
+    rests_theirs(bench, "77", older=True)
     sent = len(bench.venue.sent)
     bench.guard.inbox.post(await bench.venue.orders())
     await bench.settle(0.2)
@@ -78,3 +77,32 @@ async def test_I14_an_order_of_another_guardd_stops_every_write_until_it_is_adop
     await bench.settle(0.5)
     assert bench.closes() == [D(100)]
     await bench.end()
+
+
+async def test_I14_of_two_that_began_at_once_the_one_with_the_oldest_order_goes_on_for_as_long_as_the_other_steps_back() -> (
+    None
+):
+    bench = GuardBench(STOP, CLOSE)
+    await bench.begin()
+    rests_theirs(bench, "77", older=False)
+    bench.guard.inbox.post(await bench.venue.orders())
+    await bench.settle(0.2)
+    assert bench.told("younger than ours: it must only observe, and this one goes on")
+    assert not bench.guard.state.foreign_guard
+    await bench.settle(25)
+    bench.guard.inbox.post(await bench.venue.orders())
+    await bench.settle(0.2)
+    assert not bench.guard.state.foreign_guard, "nothing of theirs is new"
+    rests_theirs(bench, "78", older=False)
+    bench.guard.inbox.post(await bench.venue.orders())
+    await bench.settle(0.2)
+    assert bench.guard.state.foreign_guard, "it doesn't step back"
+    await bench.end()
+
+
+def rests_theirs(bench: GuardBench, order_id: str, *, older: bool) -> None:
+    """An order of another guardd, by a time of the venue's before or after that of every order of ours."""
+    client = ClientId(f"{CLIENT_ID_PREFIX}{order_id * 13}")
+    theirs = plan(order_id, "88", client_id=client, form=PlanForm.SIZED, size=D(100))
+    times = [each.created_ms for each in bench.venue.plans.values()]
+    bench.venue.plans[order_id] = replace(theirs, created_ms=min(times) - 1 if older else max(times) + 1)

@@ -410,7 +410,7 @@ BUGS: Final = (
         "foreign-guard-unseen",
         "Orders of another guardd on the account are nothing to this one (I14).",
         _GUARD,
-        "        if ids:\n            self.absorb(ForeignGuardSeen",
+        "        if rivals is not None:\n            self.absorb(ForeignGuardSeen",
         "        if False:\n            self.absorb(ForeignGuardSeen",
         "tests/daemon/test_guard_seen.py",
         faults="twin",
