@@ -11,7 +11,7 @@ from guardd.model.event import MarkSeen, OrdersRead, PositionsRead, Source
 from guardd.model.flow import Flow
 from guardd.model.instant import NS_PER_S
 from guardd.model.instrument import Instrument, MarginTier
-from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, PositionMode, Severity, Side, Symbol
+from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, PositionMode, Side, Symbol
 from guardd.model.order import OrderReport, PlanOrder, RestingOrder
 from guardd.model.reading import is_value
 from guardd.venues.bitmart import endpoints
@@ -327,7 +327,7 @@ class Reads:
         try:
             return market_answers.leverage_brackets(data)
         except PayloadError as error:
-            self._tell(f"tiers-{whose}", tiers_unread(whose, error), Severity.CRITICAL)
+            self._tell(f"tiers-{whose}", tiers_unread(whose, error))
             return {}
 
     async def _learn_fees(self, symbols: Sequence[Symbol]) -> None:

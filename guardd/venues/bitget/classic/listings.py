@@ -9,7 +9,7 @@ from guardd.errors import PayloadError, VenueError, VenueRefused
 from guardd.model.event import MarkSeen, Source
 from guardd.model.instant import NS_PER_S
 from guardd.model.instrument import Instrument, MarginTier
-from guardd.model.names import Severity, Symbol
+from guardd.model.names import Symbol
 from guardd.venues.bitget.api import READ_DEADLINE_S, Api
 from guardd.venues.bitget.classic import endpoints
 from guardd.venues.bitget.classic.bodies import Line
@@ -170,7 +170,7 @@ class Listings:
         try:
             return answers.margin_tiers(await self._api.read(endpoints.TIERS, query, deadline_s=WHOLE_LIST_DEADLINE_S))
         except PayloadError as error:
-            self._tell(f"tiers-{contract.symbol}", tiers_unread(contract.symbol, error), Severity.CRITICAL)
+            self._tell(f"tiers-{contract.symbol}", tiers_unread(contract.symbol, error))
             return ()
 
     async def _learn_fees(self, contracts: Iterable[Contract]) -> None:

@@ -82,7 +82,7 @@ class Warnings:
             self._while(ending, f"delisting-{symbol}", f"{symbol} is announced to go offline at Bitget")
 
     def of_tiers(self, symbol: Symbol, error: PayloadError) -> None:
-        self._tell(f"tiers-{symbol}", tiers_unread(symbol, error), Severity.CRITICAL)
+        self._tell(f"tiers-{symbol}", tiers_unread(symbol, error))
 
     def of_strategies(self, found: Iterable[Strategy], sides: Mapping[Symbol, Side]) -> None:
         """An object of which nobody can tell which position it protects counts as no protection."""
