@@ -183,8 +183,8 @@ def risk(world: World, account: Account, position: Position) -> cross.Risk:
     return cross.risk(world, account, position.coin)
 
 
-def view(world: World, account: Account, position: Position) -> PositionView:
-    """The position as it may be shown, at the present prices."""
+def view(world: World, account: Account, position: Position, standing: cross.Risk | None = None) -> PositionView:
+    """The position as it may be shown, at the present prices; `standing`: its `risk`, where that has just been summed up."""
     market = world.markets[position.symbol]
     contract, quote = market.contract, market.prices()
     quantity = base_size(contract, position)
@@ -192,7 +192,7 @@ def view(world: World, account: Account, position: Position) -> PositionView:
     opened = position.opened_size * contract.contract_size
     closed = position.closed_size * contract.contract_size
     held = bool(position.size)
-    standing = risk(world, account, position)
+    standing = standing or risk(world, account, position)
     solvent = held and standing.behind > 0
     return PositionView(
         uid=account.uid,

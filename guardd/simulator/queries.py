@@ -7,7 +7,7 @@ from guardd.simulator import cross, margin
 from guardd.simulator.accounts import Account, Position
 from guardd.simulator.coins import DEFAULT_COIN, Coin
 from guardd.simulator.contracts import Contract, ContractStatus
-from guardd.simulator.orders import Order, Plan, PositionMode, PositionSide
+from guardd.simulator.orders import MarginMode, Order, Plan, PositionMode, PositionSide
 from guardd.simulator.records import AccountKind, Balance, Flow, Pool, PositionView, Quote, Settings, Trade, Transfer
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.terms import FillModel
@@ -21,8 +21,10 @@ class Queries:
         self._world = world
         self._views: dict[tuple[str, str, PositionSide], PositionView] = {}
         self._pools: dict[str, Pool] = {}
+        self._risks: dict[tuple[str, str | None], cross.Risk] = {}
+        """Of the cross account of one coin, or of the pool."""
         self._viewed = -1
-        """The world's version that both are of."""
+        """The world's version that all of these are of."""
 
     # The market
 
@@ -172,14 +174,25 @@ class Queries:
         key = account.uid, position.symbol, position.side
         view = self._views.get(key)
         if view is None:
-            view = self._views[key] = margin.view(self._world, account, position)
+            view = self._views[key] = margin.view(self._world, account, position, self._risk(account, position))
         return view
+
+    def _risk(self, account: Account, position: Position) -> cross.Risk:
+        """What all cross positions share is summed up once for all of them."""
+        if position.margin_mode is not MarginMode.CROSS:
+            return margin.risk(self._world, account, position)
+        key = account.uid, cross.reach(account, position.coin)
+        risk = self._risks.get(key)
+        if risk is None:
+            risk = self._risks[key] = margin.risk(self._world, account, position)
+        return risk
 
     def _renew(self) -> None:
         """What was reckoned is forgotten as soon as an operation has begun or ended since."""
         if self._viewed != self._world.version:
             self._views.clear()
             self._pools.clear()
+            self._risks.clear()
             self._viewed = self._world.version
 
     def _account(self, uid: str) -> Account:

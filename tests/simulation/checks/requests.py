@@ -223,6 +223,8 @@ class Requests:
 
     def _blocked(self, stamp: RequestStamp, now: float, mine: _Life) -> None:
         """I12 through blocks: a bucket rests after a 429; behind a block there are probes, retries and one close a position."""
+        if not mine.rests and not mine.blocked and stamp.status != RATE_LIMITED and stamp.status not in BLOCKS:
+            return
         if any(span.kind in LATE and span.from_s <= now <= span.until_s + LATE_FOR_S for span in self.ground.spans):
             mine.blocked.clear()
             mine.rests.clear()

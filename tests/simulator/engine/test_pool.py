@@ -346,3 +346,20 @@ def test_an_account_that_is_converted_keeps_what_it_holds_and_is_pooled_from_the
     assert after is not None
     assert (after.size, after.entry_price) == (before.size, before.entry_price)
     assert made.exchange.query.pool("a").effective > 0
+
+
+def test_what_positions_share_is_summed_up_anew_after_each_price() -> None:
+    made = unified(usdt="5000")
+    made.buy(100)
+    made.buy(100, symbol=PERP)
+    before = made.exchange.query.positions("a")
+    assert len({view.risk_ratio for view in before}) == 1
+    made.mark(89000, symbol=PERP)
+    after = made.exchange.query.positions("a")
+    assert len({view.risk_ratio for view in after}) == 1
+    for earlier, later in zip(before, after, strict=True):
+        assert earlier.risk_ratio is not None
+        assert later.risk_ratio is not None
+        assert later.risk_ratio > earlier.risk_ratio
+        moved = earlier.liquidation_price != later.liquidation_price
+        assert moved is (later.symbol == BTC)  # its own mark moves no boundary, the other's does
