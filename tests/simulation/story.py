@@ -234,11 +234,12 @@ class _Story:
             process.adopt(self.policy)
 
     async def _operator(self, after_s: float) -> None:
-        """Sees that an account is parked, looks into it for a while, and resumes it."""
+        """Sees that an account is parked, or that its guard looks on beside one that is gone; looks into it, and resumes it."""
         since: dict[str, float] = {}
         while True:
             for cast in self.cast:
-                if not cast.checks.parked:
+                alone = cast.checks.telling.steps_aside and self.twin is None
+                if not cast.checks.parked and not alone:
                     since.pop(cast.part.name, None)
                 elif self._now() - since.setdefault(cast.part.name, self._now()) >= after_s:
                     since.pop(cast.part.name)

@@ -164,6 +164,8 @@ class Checks:
         """`guarded`: a guard is up, armed, and has been for a while. What is new came of the market, the venue or the trader."""
         self._take_in(now, by_guard=False)
         self.ground.note_marks(now)
+        self.orders.aside = aside = self.telling.steps_aside
+        guarded = guarded and not aside
         well = guarded and self.ground.quiet(now) and self._acts
         self.standing.look(now, well=well, parked=self.parked)
         self.telling.look(now, guarded=guarded and self._acts)
@@ -209,6 +211,8 @@ class Checks:
     def close_of_story(self, now: float) -> None:
         """Everything has come right (I5, I6, I10)."""
         self._take_in(now, by_guard=False)
+        if self.telling.steps_aside:
+            return
         if self._acts:
             self.standing.close_of_story(now, tranches=self.orders.tranches, parked=self.parked)
         elif self.requests.writes:
@@ -245,7 +249,7 @@ class Checks:
             row,
             now,
             due_s=self.standing.due_s(set(str(row.details["symbols"]).split(",")), now),
-            well=self.ground.quiet(now) and self._acts and not self.parked,
+            well=self.ground.quiet(now) and self._acts and not self.parked and not self.telling.steps_aside,
             gapped=now - self.gapped_at <= GAP_LASTS_S,
         )
         if verdict.avoidable:

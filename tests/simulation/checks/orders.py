@@ -38,6 +38,8 @@ class Orders:
 
     ground: Ground
     on_fill: Callable[[LedgerRow, LegKey, float], None]
+    aside: bool = False
+    """Its guards only look on (I14)."""
     tranches: int = 1
     profits: int = 1
     """How many stops and take-profits of one generation the policy asks for on one leg."""
@@ -87,7 +89,7 @@ class Orders:
             leg, sign = self.ground.legs.get(key), key[1].sign
             if leg is None or not leg.size or leg.grew_at > at:
                 del self._fired[key]
-            elif now - at > FINISHED_S and self.ground.quiet(now, for_s=FINISHED_S):
+            elif now - at > FINISHED_S and self.ground.quiet(now, for_s=FINISHED_S) and not self.aside:
                 del self._fired[key]
                 if not any(sign * (each.trigger - trigger) >= 0 for each in self.ground.stops(key, ours=True)):
                     text = f"{leg.size} of {key[0]} {key[1]} is held {now - at:.0f} s after its stop at {trigger} fired"

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
+from guardd.config import Mode
 from guardd.journal.canonical import decoded
 from guardd.journal.entry import RecordKind
 from guardd.journal.reading import JournalReader
@@ -144,6 +145,14 @@ class Telling:
     def alone(self, now: float) -> bool:
         """One guard is alive, and no other beside it was for a while."""
         return now - self._overlapped_at > OTHER_S and self._alive() <= 1
+
+    @property
+    def steps_aside(self) -> bool:
+        """Whoever is alive only looks on, beside orders that its own journal doesn't know (I14): until an operator resumes it."""
+        alive = [(_lineage(life), each.view) for life, each in self.lives.items() if each.ended is None]
+        return bool(alive) and all(
+            view is not None and view.mode is Mode.OBSERVE and self._placers - {whose} for whose, view in alive
+        )
 
     @property
     def parked(self) -> bool:
