@@ -85,6 +85,7 @@ def _unified_settings(uid: str) -> Json:
 
 
 # What proves the family of an account that has switched to it (UTA reference, 2).
+_PUBLIC = ("/market/", "/public/")
 _OF_SWITCHED: dict[Family, dict[str, Callable[[str], Json]]] = {
     Family.UNIFIED: {"/api/v3/account/info": _unified_info, "/api/v3/account/settings": _unified_settings},
     Family.CLASSIC: {"/api/v2/mix/account/accounts": lambda _uid: []},
@@ -168,6 +169,8 @@ class Gateway:
     def _elsewhere(self, request: Request) -> Response:
         """The other family's paths tell which one the key's account is of (16.1); to one that has switched, no more than that."""
         other = Family.UNIFIED if self._counter.family is Family.CLASSIC else Family.CLASSIC
+        if request.method == "GET" and any(part in request.path for part in _PUBLIC):
+            raise VenueError("40404")  # both families have their own; this venue keeps one
         if not self._switched(request):
             self._keyring.check_family(request, other)
         key = self._keyring.authenticate(request)
