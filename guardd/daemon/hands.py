@@ -40,6 +40,7 @@ from guardd.model.state import AccountState
 from guardd.risk.tranches import filled_tranches
 
 UNPROTECTED_CRITICAL_S: Final = 60.0
+UNPROTECTED_AGAIN_S: Final = 300.0
 """A position whose stop no form at the venue would take: critical after this, closed where the policy says so (2.4)."""
 OVERDUE_READ_EVERY_S: Final = 0.5
 NO_BOUNDS: Final = Bounds(mark=Absent.UNKNOWN, liquidation_price=Absent.UNKNOWN)
@@ -66,6 +67,8 @@ class Hands:
         self._doubts = doubts
         self._fired: dict[tuple[PositionKey, str], FiredStop] = {}
         self._unprotected: dict[PositionKey, tuple[EpisodeId, Instant, str]] = {}
+        self._told_bare: dict[PositionKey, tuple[Instant, Instant]] = {}
+        """Since when, and when it was told last."""
         self.software_stops: dict[PositionKey, tuple[SoftwareStop, ...]] = {}
         self.waits_for_read: set[Symbol] = set()
         """Something on these would go but for a position that was read too long ago."""
@@ -211,7 +214,13 @@ class Hands:
         whose, since, _ = self._unprotected.get(key, (episode, now, why))
         since = since if whose == episode else now
         self._unprotected[key] = (episode, since, why)
-        if now.seconds_since(since) >= UNPROTECTED_CRITICAL_S:
+        told = self._told_bare.get(key)
+        again = told is None or told[0] != since or now.seconds_since(told[1]) >= UNPROTECTED_AGAIN_S
+        if again and now.seconds_since(since) >= UNPROTECTED_CRITICAL_S:
+            self._told_bare[key] = (
+                since,
+                now,
+            )  # the reason has the mark in it: by its words it would be news each second
             self._teller.say(Severity.CRITICAL, edge, f"{key}: without a stop for over a minute: {why}", now)
 
     def _follow_ups(self, now: Instant) -> list[Decision]:
@@ -226,6 +235,7 @@ class Hands:
         for key in [key for key in self.software_stops if key not in self._state.held]:
             del self.software_stops[key]
             self._unprotected.pop(key, None)
+            self._told_bare.pop(key, None)
             self._unsettled.discard(key)
         for key, stops in sorted((key, stops) for key, stops in self.software_stops.items() if stops):
             whose, since, _ = self._unprotected.get(key, (EpisodeId(""), now, ""))

@@ -10,7 +10,7 @@ from guardd.daemon.reader import ReadKind
 from guardd.daemon.telling import Teller
 from guardd.execution.proposal import Bounds
 from guardd.model.decision import OnUnprotected, Reduce, finish_name
-from guardd.model.facts import Fact
+from guardd.model.facts import Fact, Said
 from guardd.model.intent import CloseAtMarket
 from guardd.model.names import EpisodeId
 from guardd.model.outcome import Reason
@@ -121,6 +121,16 @@ def _closes(scene: Scene) -> list[CloseAtMarket]:
 
 
 # Tranches
+
+
+async def test_a_position_that_stays_without_a_stop_is_told_each_five_minutes_and_not_at_each_mark(
+    scene: Scene,
+) -> None:
+    for second in range(400):
+        why = f"the mark {second} has passed its trigger"
+        scene.hands._note_unprotected(LONG, EPISODE, why, scene.bench.now.later_by(second))
+    told = [fact.text for fact in scene.facts if isinstance(fact, Said) and "over a minute" in fact.text]
+    assert [text.split("mark ")[1].split(" ")[0] for text in told] == ["60", "360"]
 
 
 async def test_of_two_tranches_that_the_guard_keeps_itself_the_one_that_is_passed_stays_beside_the_other(
