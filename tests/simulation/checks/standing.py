@@ -6,7 +6,7 @@ from typing import Final
 
 from guardd.simulator.accounts import Position
 from tests.simulation.checks.ground import ZERO, Ground, LegKey, Resting
-from tests.simulation.checks.wanted import loosest
+from tests.simulation.checks.wanted import all_passed, loosest
 
 ACTS_WITHIN_S: Final = 6.0
 """I10: the venue takes orders for 5 s, and a round trip."""
@@ -64,7 +64,7 @@ class Standing:
 
     def _bare(self, key: LegKey, position: Position, now: float, *, well: bool) -> None:
         covered = self.ground.covered(key)
-        if covered >= position.size:
+        if covered >= position.size or (not covered and self._none_can_rest(key)):
             self._bare_since.pop(key, None)
             return
         since = self._bare_since.setdefault(key, now)
@@ -77,6 +77,10 @@ class Standing:
             what = "without any stop" if not covered else f"with {covered} of {position.size} covered"
             self.ground.breach("I10", now, f"{key[0]} {key[1].value} {what} for {now - since:.1f} s")
             self._bare_since[key] = now + NEVER
+
+    def _none_can_rest(self, key: LegKey) -> bool:
+        case, view = self.ground.case, self.ground.exchange.query.position(self.ground.uid, *key)
+        return case is not None and view is not None and all_passed(case.policy, case.account, case.place, view)
 
     def _leftovers(self, held: dict[LegKey, Position], now: float, *, well: bool) -> None:
         """I6: what is ours goes soon after the position."""
@@ -115,7 +119,7 @@ class Standing:
         mine, stops = self.ground.stops(key, ours=True), self.ground.stops(key)
         if len(mine) > tranches:
             self.ground.breach("I5", now, f"{len(mine)} stops of ours rest on {where}")
-        if sum((each.size for each in stops), ZERO) < position.size:
+        if sum((each.size for each in stops), ZERO) < position.size and (stops or not self._none_can_rest(key)):
             self.ground.breach("I5", now, f"{len(stops)} stops on {where} don't cover all of it")
         if parked:
             return

@@ -42,6 +42,18 @@ def exact(policy: Policy, account: str, venue: str, view: PositionView) -> Decim
     return _nearest(policy, account, venue, view, frozenset({TriggerKind.FROM_ENTRY, TriggerKind.PRICE}))
 
 
+def all_passed(policy: Policy, account: str, venue: str, view: PositionView) -> bool:
+    """The mark is through every price that a stop of the policy's could have: none can rest any more (2.4, `if_passed`)."""
+    rules = [rule for rule in policy.rules if rule.when is None and _about(rule, account, venue, view)]
+    actions = [action for rule in rules for action in rule.then]
+    prices = [
+        _price(trigger, view) for action in actions if isinstance(action, StopLoss) for trigger in action.triggers
+    ]
+    sign, mark, trails = view.side.sign, view.mark_price, any(isinstance(each, TrailStop) for each in actions)
+    known = [price for price in prices if price is not None]
+    return not trails and len(known) == len(prices) > 0 and all(sign * (mark - price) <= 0 for price in known)
+
+
 def _nearest(
     policy: Policy, account: str, venue: str, view: PositionView, kinds: frozenset[TriggerKind]
 ) -> Decimal | None:
