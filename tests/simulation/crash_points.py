@@ -83,6 +83,7 @@ def levers(venue: SimulatedVenue) -> Plot:
     return replace(_plot(venue, LEVERS, falls), deeds=(entry,))
 
 
+MOVED_FROM: Final = Decimal("0.001")
 STORIES: Final = {"fall": fall, "levers": levers}
 
 
@@ -129,11 +130,23 @@ def killed(story: str, venue: SimulatedVenue, at: int) -> Told:
 def wrongs(told: Told, whole: Told) -> list[str]:
     """What the kill changed."""
     found = list(told.breaches)
-    if told.left != whole.left:
+    if not _alike(told.left, whole.left):
         found.append(f"I8: {told.left} is left, {whole.left} without the kill")
     if told.closes != whole.closes:
         found.append(f"I7: {told.closes} closing fills, {whole.closes} without the kill")
     return found
+
+
+def _alike(left: list[str], other: list[str]) -> bool:
+    """The same held and the same resting. A stop follows in steps of 0.1 %: which of them was the last hangs on the moment."""
+    if len(left) != len(other):
+        return False
+    for one, its in zip(map(str.split, left), map(str.split, other), strict=True):
+        if len(one) != len(its) or [*one[:3], *one[4:]] != [*its[:3], *its[4:]]:
+            return False
+        if len(one) > 3 and abs(Decimal(one[3]) / Decimal(its[3]) - 1) >= MOVED_FROM:
+            return False
+    return True
 
 
 def main() -> int:
