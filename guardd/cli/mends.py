@@ -89,7 +89,7 @@ def mend(error: GuarddError) -> str:
     match error:
         case CredentialsError() if (missing := _MISSING.search(str(error))) is not None:
             names = missing["names"]
-            files = "a file of its name in secrets_dir or $CREDENTIALS_DIRECTORY"
+            files = "a file of its name in secrets_dir, $CREDENTIALS_DIRECTORY or (systemd) /etc/credstore"
             return f"set {names} in the environment or in .env, or write each value into {files}"
         case CredentialsError() if code:
             return "look at the key at the venue: is it alive, and does it belong to this environment?"

@@ -45,6 +45,7 @@ def test_a_refused_address_is_mended_at_the_key_s_allow_list() -> None:
 def test_missing_variables_are_named_in_the_mend() -> None:
     error = CredentialsError("account main: A_API_KEY, A_API_MEMO missing; looked in the environment, .env")
     assert mend(error).startswith("set A_API_KEY, A_API_MEMO in the environment or in .env")
+    assert "/etc/credstore" in mend(error)  # where the unit's credentials come from
 
 
 def test_an_error_that_says_all_itself_gets_no_advice() -> None:
