@@ -41,7 +41,13 @@ def main(told: str, environ: "os._Environ[str]") -> int:
     if not address.is_file():
         sys.stderr.write("<5>no ALERT_WEBHOOK_URL in /etc/credstore: no message is sent\n")
         return 0
-    return 0 if posted(address.read_text().strip(), unit, text) else 1
+    url = address.read_text().strip()
+    if not url.startswith(("http://", "https://")):
+        sys.stderr.write(
+            "<3>ALERT_WEBHOOK_URL holds no http(s) address, and this script speaks nothing else: not sent\n"
+        )
+        return 1
+    return 0 if posted(url, unit, text) else 1
 
 
 def sentence(end: str) -> str:

@@ -130,6 +130,14 @@ def test_without_an_address_the_log_is_told(tmp_path: Path) -> None:
     assert "hung and was killed" in done.stderr
 
 
+def test_an_address_that_is_none_of_http_is_refused_at_once_and_in_words(credentials: Path, tmp_path: Path) -> None:
+    (credentials / "ALERT_WEBHOOK_URL").write_text(f"tgram://{CANARY}/1")
+    done = told("guardd.service:watchdog:killed:KILL", credentials, tmp_path / "run")
+    assert done.returncode == 1
+    assert "holds no http(s) address" in done.stderr
+    assert CANARY not in done.stderr
+
+
 def test_I26_the_address_is_never_shown(desk: Desk, credentials: Path, tmp_path: Path) -> None:
     desk.refuses = 1
     done = told("guardd.service:exit-code:exited:1", credentials, tmp_path / "run")
