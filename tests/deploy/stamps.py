@@ -30,7 +30,15 @@ DEPENDS: Final[dict[str, tuple[str, ...]]] = {
     "kubernetes/checks_valid.py": ("deploy/kubernetes/**/*", "deploy/prometheus/*.yaml", "deploy/grafana/**/*"),
     "page/checks_page.py": ("guardd/http/*",),
     "prometheus/checks_planted.py": ("deploy/prometheus/*", "tests/deploy/prometheus/cases/*"),
-    "systemd/checks_boot.py": ("deploy/systemd/*", "guardd/daemon/service.py", "pyproject.toml"),
+    "systemd/checks_boot.py": (
+        "deploy/systemd/*",
+        "deploy/trial/*",
+        "deploy/prometheus/prometheus.yaml",
+        "deploy/alertmanager/*",
+        "config/policy.yaml",
+        "guardd/daemon/service.py",
+        "pyproject.toml",
+    ),
 }
 """Besides its own directory of tests. That guardd as such still works is what all the other tests ask."""
 

@@ -1,6 +1,7 @@
 """A machine of its own for the units: systemd as PID 1, the simulator as a service, a receiver of messages, and the guard."""
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -59,7 +60,7 @@ HTTPServer(("127.0.0.1", 8700), Receiver).serve_forever()
 def stage(home: Path) -> Path:
     """What is laid over the root of the machine: the source, the units, settings of three guards, their keys."""
     place = home / "stage"
-    for part in ("guardd", "pyproject.toml", "README.md"):
+    for part in ("guardd", "config", "deploy", "pyproject.toml", "README.md"):
         target = place / "opt/src" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         if (TREE / part).is_dir():
@@ -79,10 +80,13 @@ def stage(home: Path) -> Path:
         for name in ("KEY", "SECRET", "MEMO"):
             files[f"etc/credstore/{prefix}BITMART_API_{name}"] = f"sim-{account}-{name.lower()}\n"
     files["etc/credstore/ALERT_WEBHOOK_URL"] = "http://127.0.0.1:8700/hook/token-canary\n"
+    if shutil.which("sudo") is None:
+        files["usr/local/bin/sudo"] = '#!/bin/sh\nexec env "$@"\n'  # whoever follows the README here is root already
     for path, text in files.items():
         target = place / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
+        target.chmod(0o755 if path.startswith("usr/local/bin/") else 0o644)
     for directory in (place / "etc/credstore", place / "etc/guardd"):
         directory.chmod(0o700 if directory.name == "credstore" else 0o755)
     for secret in (place / "etc/credstore").iterdir():
@@ -103,6 +107,13 @@ class Machine:
     def must(self, *command: str) -> str:
         done = self.tell(*command)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def follow(self, block: str) -> str:
+        """A block of a README, run in a clone of the repository as it stands there, up to the first command that fails."""
+        text = f"set -e\ncd /opt/src\nEDITOR=true\n{block}"
+        done = self.tell("sh", given=text)
+        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
         return done.stdout
 
     def shown(self, unit: str, name: str) -> str:
@@ -128,6 +139,11 @@ class Machine:
         """What people were told, oldest first."""
         done = self.tell("cat", "/run/messages.jsonl")
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def blocks(readme: Path) -> list[str]:
+    """The commands of a README, a block each."""
+    return re.findall(r"^```sh\n(.*?)^```", readme.read_text(), re.M | re.S)
 
 
 def until(what: Callable[[], object], seconds: float, saying: str) -> float:
