@@ -20,12 +20,16 @@ from guardd.clock import SystemClock
 from guardd.config import AccountSettings, Secrets
 from guardd.model.facts import Fact
 from guardd.model.names import MarginMode, Symbol
-from guardd.model.outcome import Accepted, Outcome, Rejected, Unknown
+from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.venues.base import OperatorVenue
 
 SETTLES_WITHIN_S: Final = 1.0
 """How long the venue is given before the state after a step is read."""
 LIVE_DEADLINE_S: Final = 5.0
+_OTHER_LEVERAGE: Final = (
+    "mostly because the contract's leverage or margin mode is another one: `guardd account leverage SYMBOL` shows both, "
+    "and without --leverage and --margin-mode an order takes them as they are"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +125,8 @@ def told(outcome: Outcome) -> str:
         case Accepted(order_id=order_id):
             return f"order {order_id}" if order_id is not None else ""
         case Rejected(reason=reason, code=code, text=text):
-            return f"{reason}, {f'code {code}: ' if code else ''}{text}"
+            answer = f"{reason}, {f'code {code}: ' if code else ''}{text}"
+            return answer + (f"; {_OTHER_LEVERAGE}" if reason is Reason.LEVERAGE_CONFLICT else "")
         case Unknown(why=why):
             return f"{why}; it may have happened: look at the state below before you repeat it"
         case _:

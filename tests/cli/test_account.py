@@ -88,6 +88,13 @@ def test_all_four_orders_do_what_they_are_called(desktop: Desktop, venue: Venue)
     assert venue.held() == {("BTCUSDT", "long"): Decimal(25), ("BTCUSDT", "short"): Decimal(20)}
 
 
+def test_an_order_with_another_leverage_than_the_contracts_is_told_how_it_goes_in(desktop: Desktop) -> None:
+    result = desktop.run("account", "order", "open-long", "BTCUSDT", "10", "--leverage", "7", *YES)
+    assert result.exit_code == Exit.FAILED
+    assert "leverage_conflict" in result.stdout
+    assert "without --leverage and --margin-mode an order takes them as they are" in flat(result.stdout)
+
+
 def test_a_limit_order_rests_at_its_price(desktop: Desktop, venue: Venue) -> None:
     result = desktop.run("account", "order", "open-long", "BTCUSDT", "10", "--price", "50000", *YES)
     (resting,) = venue.orders()
