@@ -173,8 +173,9 @@ class Checks:
 
     def asked(self, stamp: RequestStamp, now: float, life: str = "") -> None:
         """A request of the guard was judged just now: what is new came of it."""
+        self.orders.alone = alone = self.telling.alone(now) or not self.telling.lives
         self._take_in(now, by_guard=stamp.method != "GET")
-        self.requests.asked(stamp, now, life)
+        self.requests.asked(stamp, now, life, alone=alone)
 
     def leaving(self, request: WireRequest, data: Path, now: float) -> None:
         """A guard hands a request to the wire."""

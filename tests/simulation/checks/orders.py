@@ -38,6 +38,8 @@ class Orders:
 
     ground: Ground
     on_fill: Callable[[LedgerRow, LegKey, float], None]
+    alone: bool = True
+    """No second guard, which makes the same ids of the same decisions: one extra step is what it may take (I14)."""
     aside: bool = False
     """Its guards only look on (I14)."""
     tranches: int = 1
@@ -118,7 +120,7 @@ class Orders:
             self.ground.breach("I1", now, f"closes of {rests} are under way against {held} held: {told(row)}")
 
     def _once(self, client_id: str, row: LedgerRow, now: float) -> None:
-        if client_id in self._accepted:
+        if client_id in self._accepted and self.alone:
             self.ground.breach("I7", now, f"{client_id} was accepted twice: {told(row)}")
         self._accepted.add(client_id)
 

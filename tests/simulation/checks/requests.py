@@ -120,8 +120,8 @@ class Requests:
         """A guard starts, and knows nothing of what another asked; it may lie where that one has stopped."""
         self._lives.pop(life, None)
 
-    def asked(self, stamp: RequestStamp, now: float, life: str) -> None:
-        """It has arrived, and was judged."""
+    def asked(self, stamp: RequestStamp, now: float, life: str, *, alone: bool = True) -> None:
+        """It has arrived, and was judged. `alone`: no second guard, which makes the same ids of the same decisions."""
         self.requests += 1
         mine = self._life(life)
         self._budget(stamp, now, mine)
@@ -137,7 +137,7 @@ class Requests:
         if stamp.path.endswith(ONE_POSITION) and not SYMBOL.search(stamp.body):
             self.ground.breach("I30", now, f"{stamp.path} without a symbol closes everything")
         for client_id in OUR_ID.findall(stamp.body):
-            self._again(client_id, stamp, now, mine)
+            self._again(client_id, stamp, now, mine, alone=alone)
 
     def unheard(self, request: WireRequest, now: float, life: str) -> None:
         """Nobody at the guard knows what became of it."""
@@ -170,11 +170,11 @@ class Requests:
             known = self._lives[life] = _Life()
         return known
 
-    def _again(self, client_id: str, stamp: RequestStamp, now: float, mine: _Life) -> None:
+    def _again(self, client_id: str, stamp: RequestStamp, now: float, mine: _Life, *, alone: bool) -> None:
         """I7: a write goes a second time only after a definite refusal, or after a read since the first one."""
         before = self._answers.get(client_id)
         self._answers[client_id] = (now, stamp)
-        if before is None or self._refused(before[1]):
+        if before is None or self._refused(before[1]) or not alone:
             return
         if not any(before[0] <= at for at in mine.reads):
             got = f"{before[1].status} {before[1].answer[:80]}".rstrip()
