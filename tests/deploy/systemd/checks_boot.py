@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.systemd.machine import Machine, blocks, booted, until
-from tests.deploy.tools import DEPLOY, tool
+from tests.deploy.systemd.machine import Machine, blocks, booted, commands, until
+from tests.deploy.tools import DEPLOY, TREE, tool
 
 pytestmark = pytest.mark.timeout(540)
 READY_S = 60.0
@@ -173,6 +173,20 @@ def test_12_the_alerting_rules_tell_of_what_guardd_cannot_tell_itself(machine: M
     print(told)
     machine.follow(away)
     assert machine.tell("ls", "/etc/guardd/trial").returncode != 0
+
+
+def test_13_the_first_readmes_four_terminals_do_what_it_says(machine: Machine) -> None:
+    section = (TREE / "README.md").read_text().split("## By hand, without a venue")[1].split("\n## ")[0]
+    *terminals, you = commands(section)
+    for number, block in enumerate(terminals):  # the last of them asks for the word, which nobody types here
+        typed = ["-p", "WorkingDirectory=/opt/src", "-E", "GUARDD_CONFIRM=CONFIRM", "/bin/sh", "-ec", block]
+        machine.must("systemd-run", f"--unit=terminal-{number}", *typed)
+    until(lambda: _lives(machine, "main"), READY_S, machine.log("terminal-2"))
+    assert "reduce by trim" in machine.follow(you)
+    assert protected(machine) or not machine.ask("/_simulator/state")["accounts"]["main"]["positions"]
+    told = machine.log("terminal-1")
+    assert "a test message of guardd check" in told
+    assert "rule trim" in told
 
 
 def _lives(machine: Machine, account: str) -> bool:

@@ -143,7 +143,11 @@ class Machine:
 
 def blocks(readme: Path) -> list[str]:
     """The commands of a README, a block each."""
-    return re.findall(r"^```sh\n(.*?)^```", readme.read_text(), re.M | re.S)
+    return commands(readme.read_text())
+
+
+def commands(text: str) -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)
 
 
 def until(what: Callable[[], object], seconds: float, saying: str) -> float:
