@@ -40,7 +40,10 @@ DEPENDS: Final[dict[str, tuple[str, ...]]] = {
         "pyproject.toml",
     ),
 }
-"""Besides its own directory of tests. That guardd as such still works is what all the other tests ask."""
+"""Besides its own directory of tests. That guardd as such still works is what all the other tests ask.
+
+The READMEs whose commands the boot check runs aren't here: their words change often, the commands seldom, and each boot reads them anew.
+"""
 
 
 def digest(check: str) -> str:
