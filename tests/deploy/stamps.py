@@ -42,7 +42,7 @@ DEPENDS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Besides its own directory of tests. That guardd as such still works is what all the other tests ask.
 
-The READMEs whose commands the boot check runs aren't here: their words change often, the commands seldom, and each boot reads them anew.
+The READMEs whose commands the boot check runs aren't here: their words change often, the commands seldom.
 """
 
 
