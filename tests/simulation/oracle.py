@@ -86,7 +86,7 @@ class Oracle:
     """Of each leg: what a guard goes on to see that can read nothing."""
     _fired: dict[LegKey, float] = field(default_factory=dict)
     _cancelled: dict[LegKey, tuple[float, Decimal]] = field(default_factory=dict)
-    """When a stop was cancelled, and where it lay: one that is gone when the mark is through it has fired, as far as a guard sees."""
+    """When a stop was cancelled, and where: one that is gone when the mark is through it has fired, as far as a guard sees."""
     _bare_since: dict[LegKey, float] = field(default_factory=dict)
     _decisions: set[str] = field(default_factory=set)
     _bad: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=400))
