@@ -167,7 +167,7 @@ class Writes:
     async def _place(
         self, write: PlaceProtection, client_id: ClientId, mode: PositionMode, category: Category, errand: _Errand
     ) -> Outcome:
-        """One for a size stands by itself. One for the whole position shares an object with the other leg, if there is one: what a
+        """One for a size stands by itself. One for the whole position shares an object with our other leg, if there is one: what a
         second object would do isn't known (10.1, 16.11)."""
         match write.form:
             case PlanForm.PLAN:
@@ -183,9 +183,9 @@ class Writes:
         listed = await _looked(self._reads.strategies(category, self._look_s(errand)))
         if isinstance(listed, Rejected) and write.kind is ProtectionKind.TAKE_PROFIT:
             return listed  # nothing hurries: it goes onto the stop's object once the list can be read
+        sized = replace(write, form=PlanForm.SIZED, size=write.position_size)
         if isinstance(listed, Rejected):
             # Nobody can tell whether an owner's take-profit rests: an order for the size held replaces none.
-            sized = replace(write, form=PlanForm.SIZED, size=write.position_size)
             return await self._place_object(sized, client_id, mode, category, errand)
         sides = self._reads.sides()
         found = next(
@@ -201,10 +201,13 @@ class Writes:
         )
         if found is None:
             return await self._place_object(write, client_id, mode, category, errand)
+        if found.tag is None:
+            # The owner's, which isn't ours to change (I13); nor could a leg of ours leave it once the position is gone (25601).
+            return await self._place_object(sized, client_id, mode, category, errand)
         return await self._add_leg(write, client_id, found, errand)
 
     async def _add_leg(self, write: PlaceProtection, client_id: ClientId, found: Strategy, errand: _Errand) -> Outcome:
-        """Put our leg beside the one that rests, which is said again as it is: it may be the owner's."""
+        """Put our leg beside the one of ours that rests, which is said again as it is."""
         wanted = bodies.wanted_leg(write.kind, write.trigger_price, write.price_type)
         there, tag = found.leg(write.kind), found.tag
         mine = leg_id(found.order_id, write.kind)

@@ -154,25 +154,19 @@ async def test_a_stop_for_a_size_is_placed_without_a_look() -> None:
     assert on.network.sent("unfilled-strategy-orders") == []
 
 
-async def test_a_stop_for_the_whole_position_is_put_into_the_owners_object_whose_leg_is_said_again() -> None:
-    limit = {"tpOrderType": "limit", "tpLimitPrice": "99000.5", "tpTriggerBy": "market"}
-    on = await holding(strategy_row("77", "owner1", tp="99000", **limit))
+@pytest.mark.parametrize("owners", [{"tp": "99000"}, {"sl": "70000"}, {"sl": "70000", "tp": "99000"}])
+async def test_I13_beside_the_owners_object_for_the_whole_position_ours_is_for_the_size_held(
+    owners: dict[str, str],
+) -> None:
+    """What a second one for the whole does isn't known, and the owner's is the owner's."""
+    on = await holding(strategy_row("77", "owner1", **owners))
     outcome = await on.send(protection(PlanForm.WHOLE))
     assert isinstance(outcome, Accepted)
-    assert outcome.order_id == "77:sl"
+    assert outcome.order_id == "901:sl"
     (request,) = on.network.writes
-    assert request.path.endswith(MODIFY)
-    assert request.body == {
-        "orderId": "77",
-        "qty": "0.1",
-        "takeProfit": "99000",
-        "tpTriggerBy": "market",
-        "tpOrderType": "limit",
-        "tpLimitPrice": "99000.5",
-        "stopLoss": "84000",
-        "slTriggerBy": "mark",
-        "slOrderType": "market",
-    }
+    assert request.path.endswith(PLACE)
+    assert (request.body["tpslMode"], request.body["qty"]) == ("partial", "0.1")
+    assert request.body["clientOid"] == "gd1abc-sp"
 
 
 async def test_our_take_profit_joins_our_stop() -> None:
@@ -205,8 +199,8 @@ async def test_an_object_of_something_else_is_left_alone(resting: dict[str, obje
     assert request.body["tpslMode"] == "full"
 
 
-async def test_a_second_stop_for_the_whole_position_isnt_sent() -> None:
-    on = await holding(strategy_row("77", "owner1", sl="70000"))
+async def test_a_second_stop_of_ours_for_the_whole_position_isnt_sent() -> None:
+    on = await holding(strategy_row("77", "gd1other-sw", sl="70000"))
     outcome = await on.send(protection(PlanForm.WHOLE))
     assert isinstance(outcome, Rejected)
     assert outcome.reason is Reason.PROTECTION_EXISTS
