@@ -277,7 +277,14 @@ class Orders:
         others = [each.trigger for each in self.ground.stops(key, ours=True) if each.plan_id != row.details["plan_id"]]
         tightest = max([trigger, *others]) if key[1] is PositionSide.LONG else min([trigger, *others])
         new = tightest if self.tranches > 1 else trigger
-        if known is not None and key[1].sign * (new - known) < 0:
+        sign = key[1].sign
+        if known is not None and not others and sign * (row.decimal("mark") - known) <= 0:
+            self._fired[key] = (
+                now,
+                known,
+            )  # the mark is through where it lay: what is held is closed, or it stands there again
+            self._tightest[episode] = new
+        elif known is not None and sign * (new - known) < 0:
             self.ground.breach("I11", now, f"a stop moved from {known} to {new}: {told(row)}")
         else:
             self._tightest[episode] = new
