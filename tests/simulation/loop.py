@@ -254,11 +254,14 @@ def _end(sleep: "asyncio.Future[None]") -> None:
 def play(story: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     """Run a story to its end in a loop of its own. What still runs then is dropped where it stands."""
     gc.freeze()  # all that is here by now outlives the story: its collections needn't look through it
+    thresholds = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 50)
     loop = VirtualLoop()
     try:
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(story(loop))
     finally:
+        gc.set_threshold(*thresholds)
         _drop(loop)
         asyncio.set_event_loop(None)
 
