@@ -70,12 +70,13 @@ def account_view(
 
 def _balance(state: AccountState, balance: Balance, risk: AccountRisk, now: Instant) -> BalanceView:
     fallen = drawdown_of(state, balance.currency, now)
+    backs = any(state.balance_behind(key.symbol) in (balance, None) for key in state.held)
     return BalanceView(
         currency=balance.currency,
         equity=balance.equity,
         margin_ratio=_ratio(risk.account_margin_ratio),
         pooled=balance.pooled,
-        doubt=risk.doubt,
+        doubt=risk.doubt if backs else "",  # of what stands behind no position nobody asks
         drawdown=_ratio(fallen.ratio),
         drawdown_why=fallen.why if state.ledger_at is not None else "",
     )
