@@ -36,7 +36,7 @@ from guardd.model.instant import Instant
 from guardd.model.names import EpisodeId, PositionKey, RuleName, Severity, Symbol
 from guardd.model.order import PlanOrder, ProtectionKind
 from guardd.model.reading import Absent, is_value
-from guardd.model.state import AccountState
+from guardd.model.state import AccountState, Held
 from guardd.risk.tranches import filled_tranches
 
 UNPROTECTED_CRITICAL_S: Final = 60.0
@@ -93,7 +93,7 @@ class Hands:
     def fired(self, key: PositionKey, plan: PlanOrder, now: Instant) -> None:
         """A resting stop of a position was triggered: what it leaves is finished by order."""
         held = self._state.held.get(key)
-        if held is None or plan.protection is not ProtectionKind.STOP_LOSS:
+        if held is None or plan.protection is not ProtectionKind.STOP_LOSS or self._is_of_another_life(plan, held):
             return
         self._fired[(key, plan.order_id)] = FiredStop(
             key=key,
@@ -104,6 +104,12 @@ class Hands:
             quantity_before=held.position.quantity,
             at=now,
         )
+
+    def _is_of_another_life(self, plan: PlanOrder, held: Held) -> bool:
+        """Somebody's, and older than the position. In one-way mode a venue may not say which side a stop closes (Bitget reference,
+        12.2): what a long left resting says nothing about the short that came after it."""
+        opened_ms = held.position.opened_ms
+        return not self._state.owns(plan) and opened_ms is not None and plan.created_ms < opened_ms
 
     def flatten(self, *, now: Instant) -> bool:
         """The operator's word, said with CONFIRM: cancel what could open anything, close everything. True: more is to be done."""

@@ -15,7 +15,7 @@ from guardd.model.intent import CloseAtMarket
 from guardd.model.names import EpisodeId
 from guardd.model.outcome import Reason
 from guardd.model.position import episode_id
-from tests.execution.bench import EPISODE, LONG, OPENED_MS, Bench, D, position, protect, wanted
+from tests.execution.bench import EPISODE, LONG, OPENED_MS, Bench, D, plan, position, protect, wanted
 
 
 @dataclass
@@ -164,3 +164,12 @@ async def test_a_tranche_that_the_guard_closed_itself_is_done_and_not_closed_aga
     assert scene.bench.state.held[LONG].position.quantity == 50
     scene.hands.act((protect(),), now=scene.bench.now)
     assert scene.hands.software_stops[LONG] == ()
+
+
+@pytest.mark.parametrize(("created_ms", "finished"), [(OPENED_MS - 1, False), (OPENED_MS, True)])
+async def test_a_stop_that_somebody_left_from_another_life_says_nothing_about_this_one(
+    scene: Scene, created_ms: int, finished: bool
+) -> None:
+    """A short was flipped to this long: in one-way mode its stop names no side, and fires as the price rises."""
+    scene.hands.fired(LONG, replace(plan("77", "110"), created_ms=created_ms), scene.bench.now)
+    assert bool(scene.hands._fired) is finished
