@@ -195,10 +195,9 @@ def _row(state: AccountState, row: Position, event: PositionsRead) -> list[News]
         return [lives.begin(state, row, event.at)]
     if row.venue_ms < held.position.venue_ms:
         return [News(kind=NewsKind.READ_WANTED, key=row.key, text="a read older than what is known")]
-    news: list[News] = []
     if row.opened_ms is not None and episode_id(row.key, row.opened_ms) != held.episode.id:
-        news.append(lives.end(state, held, "closed and opened again between two reads"))
-        return [*news, lives.begin(state, row, event.at)]
+        return lives.follow(state, held, row, event.at)
+    news: list[News] = []
     if row.quantity != held.position.quantity:
         held.changed = event.at
         lives.note_quantity(held, row.quantity, event.at)

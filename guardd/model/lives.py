@@ -46,6 +46,16 @@ def begin(state: AccountState, row: Position, at: Instant) -> News:
     return News(kind=NewsKind.EPISODE_BEGAN, key=row.key, episode=held.episode)
 
 
+def follow(state: AccountState, before: Held, row: Position, at: Instant) -> list[News]:
+    """Closed and opened again between two reads. A push that the new life had by then is its own: a stream that tells changes only
+    says it once."""
+    pushed = state.pushed_quantities.get(row.key)
+    ended = end(state, before, "closed and opened again between two reads")
+    if pushed is not None and pushed.quantity == row.quantity and pushed.venue_ms >= (row.opened_ms or at.wall_ms):
+        state.pushed_quantities[row.key] = pushed
+    return [ended, begin(state, row, at)]
+
+
 def _found_again(state: AccountState, lost: Lost, row: Position, at: Instant) -> Held:
     """The same life goes on as if no read had lost it: its protection is due, and its rules know it."""
     held = lost.held

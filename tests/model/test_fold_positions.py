@@ -353,6 +353,22 @@ def test_another_open_time_is_another_life() -> None:
     assert kinds(news) == [NewsKind.EPISODE_ENDED, NewsKind.EPISODE_BEGAN]
 
 
+@pytest.mark.parametrize(
+    ("quantity", "sooner_ms", "kept"),
+    [("7", 0, True), ("100", 0, False), ("7", 500, False)],
+    ids=["of the new life", "another quantity", "from before it"],
+)
+def test_I29_a_push_that_the_new_life_had_before_a_read_showed_it_is_its_own(
+    quantity: str, sooner_ms: int, kept: bool
+) -> None:
+    """A stream that tells changes only says it once: without it a close would wait for fifteen seconds."""
+    state = account(row())
+    opened_ms = later(1).wall_ms
+    push(state, later(1), quantity, venue_ms=opened_ms - sooner_ms)
+    read(state, later(1.1), newer(later(1.1), "7", opened_ms=opened_ms))
+    assert (key() in state.pushed_quantities) is kept
+
+
 def test_the_largest_quantity_of_a_life_grows_and_never_shrinks() -> None:
     state = account(row())
     assert kinds(read(state, later(1), newer(later(1), "150"))) == [NewsKind.EPISODE_CHANGED]
