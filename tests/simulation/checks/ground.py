@@ -106,6 +106,8 @@ class Ground:
     resting: dict[LegKey, dict[str, Resting]] = field(default_factory=dict)
     working: dict[str, Working] = field(default_factory=dict)
     marks: dict[str, list[tuple[float, Decimal]]] = field(default_factory=dict)
+    fired: dict[LegKey, int] = field(default_factory=dict)
+    """By leg: the life (its opening, ms) in which a stop of ours fired last."""
     contracts_changed_at: float = -1e9
     _seen: int = 0
     _owners: dict[str, str] = field(default_factory=dict)
@@ -142,6 +144,10 @@ class Ground:
     def mark(self, symbol: str) -> Decimal:
         quote = self.exchange._world.markets[symbol].quote
         return quote.mark if quote is not None else ZERO
+
+    def opened_ms(self, key: LegKey) -> int:
+        position = self.position(key)
+        return position.opened_ms if position is not None else 0
 
     def entry(self, position: Position) -> Decimal:
         contract = self.exchange._world.markets[position.symbol].contract
@@ -233,6 +239,8 @@ class Ground:
         key = (row.symbol, PositionSide(str(details["position_side"])))
         there = self.resting.setdefault(key, {})
         known = there.pop(plan_id, None)
+        if details["action"] in {"triggered", "failed"} and details["protects"] and self.owner_of(row).startswith(OURS):
+            self.fired[key] = self.opened_ms(key)
         if not details["live"]:
             return
         there[plan_id] = Resting(

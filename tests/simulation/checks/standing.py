@@ -80,7 +80,12 @@ class Standing:
 
     def _none_can_rest(self, key: LegKey) -> bool:
         case, view = self.ground.case, self.ground.exchange.query.position(self.ground.uid, *key)
-        return case is not None and view is not None and all_passed(case.policy, case.account, case.place, view)
+        fired = self.ground.fired.get(key) == self.ground.opened_ms(key)
+        return (
+            case is not None
+            and view is not None
+            and all_passed(case.policy, case.account, case.place, view, fired=fired)
+        )
 
     def _leftovers(self, held: dict[LegKey, Position], now: float, *, well: bool) -> None:
         """I6: what is ours goes soon after the position."""

@@ -42,8 +42,11 @@ def exact(policy: Policy, account: str, venue: str, view: PositionView) -> Decim
     return _nearest(policy, account, venue, view, frozenset({TriggerKind.FROM_ENTRY, TriggerKind.PRICE}))
 
 
-def all_passed(policy: Policy, account: str, venue: str, view: PositionView) -> bool:
-    """The mark is through every price that a stop of the policy's could have: none can rest any more (2.4, `if_passed`)."""
+def all_passed(policy: Policy, account: str, venue: str, view: PositionView, *, fired: bool) -> bool:
+    """The mark is through every price that a stop of the policy's could have: none can rest any more (2.4, `if_passed`).
+
+    `fired`: a stop of this life has fired, so what was fixed by the mark at the first placing is behind it too.
+    """
     rules = [rule for rule in policy.rules if rule.when is None and _about(rule, account, venue, view)]
     actions = [action for rule in rules for action in rule.then]
     prices = [
@@ -51,7 +54,8 @@ def all_passed(policy: Policy, account: str, venue: str, view: PositionView) -> 
     ]
     sign, mark, trails = view.side.sign, view.mark_price, any(isinstance(each, TrailStop) for each in actions)
     known = [price for price in prices if price is not None]
-    return not trails and len(known) == len(prices) > 0 and all(sign * (mark - price) <= 0 for price in known)
+    told = len(known) == len(prices) or fired
+    return not trails and told and len(known) > 0 and all(sign * (mark - price) <= 0 for price in known)
 
 
 def _nearest(
