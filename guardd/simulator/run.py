@@ -1,6 +1,7 @@
 """The simulator as a process of its own: `guardd simulate --venue V --port P`."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -74,8 +75,10 @@ class ServeSettings:
     ban_rule: BanRule | None = None
 
 
-def build(settings: ServeSettings, clock: Clock, faults: Faults | None = None) -> SimulatorServer:
-    """A server with its accounts, keys and starting prices, not yet listening."""
+def build(
+    settings: ServeSettings, clock: Clock, faults: Faults | None = None, *, listener: socket.socket | None = None
+) -> SimulatorServer:
+    """A server with its accounts, keys and starting prices, not yet listening. `listener`: a bound socket instead of host and port."""
     faults = faults or Faults(seed=settings.seed)
     exchange = Exchange(
         listed(settings),
@@ -85,7 +88,9 @@ def build(settings: ServeSettings, clock: Clock, faults: Faults | None = None) -
         fills=settings.fills,
     )
     dialect = _dialect(settings, exchange, faults)
-    server = SimulatorServer(exchange, dialect, faults, clock=clock, host=settings.host, port=settings.port)
+    server = SimulatorServer(
+        exchange, dialect, faults, clock=clock, host=settings.host, port=settings.port, listener=listener
+    )
     control.attach(server)
     for account in settings.accounts:
         _open(server, _of_venue(settings.venue, account))

@@ -7,6 +7,7 @@ One pulse lets time pass: due fills, funding, periodic frames, late pushes, sock
 """
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ _TASK_PREFIX, _WRITER = "simulator-", "socket"
 class _Socket:
     session: StreamSession
     queue: "asyncio.Queue[Push | Close | str]"
+    transport: asyncio.WriteTransport | None
 
 
 class SimulatorServer:
@@ -54,7 +56,9 @@ class SimulatorServer:
         host: str = "127.0.0.1",
         port: int = 0,
         pulse_s: float = PULSE_S,
+        listener: socket.socket | None = None,
     ) -> None:
+        """`listener`: a bound socket of the caller's instead of `host` and `port`."""
         self.exchange = exchange
         self.dialect = dialect
         self.faults = faults
@@ -63,6 +67,7 @@ class SimulatorServer:
         self._clock = clock
         self._host, self._port = host, port
         self._pulse_s = pulse_s
+        self._listener = listener
         self._sockets: list[_Socket] = []
         self._per_address: Counter[str] = Counter()
         self._stopping = asyncio.Event()
@@ -84,7 +89,10 @@ class SimulatorServer:
         )
         await runner.setup()
         self._runner = runner
-        await web.TCPSite(runner, self._host, self._port).start()
+        if self._listener is None:
+            await web.TCPSite(runner, self._host, self._port).start()
+        else:
+            await web.SockSite(runner, self._listener).start()
         self._port = int(runner.addresses[0][1])
         self.spawn("pulse", self._beat())
         return self
@@ -93,8 +101,8 @@ class SimulatorServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stopping.set()
-        for socket in self._sockets:
-            socket.queue.put_nowait(Close(code=WSCloseCode.GOING_AWAY, reason="shutting down"))
+        for each in self._sockets:
+            each.queue.put_nowait(Close(code=WSCloseCode.GOING_AWAY, reason="shutting down"))
         writers = [task for task in self._tasks if task.get_name() == f"{_TASK_PREFIX}{_WRITER}"]
         if writers:
             await asyncio.wait(writers, timeout=_SHUTDOWN_S)
@@ -139,6 +147,10 @@ class SimulatorServer:
             now_ms=self.now_ms(),
         )
 
+    def open_sockets(self) -> list[tuple[StreamSession, asyncio.WriteTransport]]:
+        """Every open socket, for a tape that is written past the dialect (`feed`)."""
+        return [(each.session, each.transport) for each in self._sockets if each.transport is not None]
+
     async def play(self, path: Iterable[PriceTick]) -> None:
         """Play a price path at its own pace, from now on."""
         start_ns = self._clock.monotonic_ns()
@@ -167,9 +179,9 @@ class SimulatorServer:
         self._apply_book(now_ms)
         self.exchange.advance(now_ms)
         self.dialect.tick(now_ms)
-        for socket in self._sockets:
-            if socket.session.close is not None:
-                socket.queue.put_nowait(socket.session.close)
+        for each in self._sockets:
+            if each.session.close is not None:
+                each.queue.put_nowait(each.session.close)
 
     async def _beat(self) -> None:
         while True:
@@ -253,34 +265,34 @@ class SimulatorServer:
         await response.prepare(request)
         queue: asyncio.Queue[Push | Close | str] = asyncio.Queue()
         session = self.dialect.open(request.path, self.now_ms(), queue.put_nowait)
-        socket = _Socket(session, queue)
-        self._sockets.append(socket)
+        opened = _Socket(session, queue, request.transport)
+        self._sockets.append(opened)
         self._per_address[address] += 1
         writer = self.spawn(_WRITER, self._write(response, queue))
         try:
-            await self._read(response, socket)
+            await self._read(response, opened)
         finally:
             writer.cancel()
             self._per_address[address] -= 1
-            self._sockets.remove(socket)
+            self._sockets.remove(opened)
             self.dialect.drop(session)
         return response
 
-    async def _read(self, response: web.WebSocketResponse, socket: _Socket) -> None:
+    async def _read(self, response: web.WebSocketResponse, opened: _Socket) -> None:
         async for message in response:
             now_ms = self.now_ms()
             match message.type:
                 case WSMsgType.TEXT:
-                    for answer in socket.session.on_frame(message.data, now_ms):
-                        socket.queue.put_nowait(answer)
-                    if socket.session.close is not None:
-                        socket.queue.put_nowait(socket.session.close)
+                    for answer in opened.session.on_frame(message.data, now_ms):
+                        opened.queue.put_nowait(answer)
+                    if opened.session.close is not None:
+                        opened.queue.put_nowait(opened.session.close)
                 case WSMsgType.PING:
-                    socket.session.touch(now_ms)
-                    if not socket.session.frozen(now_ms):
+                    opened.session.touch(now_ms)
+                    if not opened.session.frozen(now_ms):
                         await response.pong(message.data)
                 case _:
-                    socket.session.touch(now_ms)
+                    opened.session.touch(now_ms)
 
     async def _write(self, response: web.WebSocketResponse, queue: "asyncio.Queue[Push | Close | str]") -> None:
         while True:

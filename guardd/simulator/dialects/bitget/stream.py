@@ -68,6 +68,17 @@ class BitgetStreams:
     def sessions(self) -> tuple[Session, ...]:
         return tuple(self._sessions)
 
+    def held_by(self, session: object) -> tuple[Topic, ...]:
+        """What a socket has subscribed to; nothing, where it isn't one of ours."""
+        return tuple(session.held.values()) if isinstance(session, Session) else ()
+
+    def ticker_text(self, symbol: str, quote: Quote, now_ms: int) -> str:
+        """The ticker push at these prices as it goes over the wire, for a tape (`simulator.feed`)."""
+        contract = self._desk.exchange.query.contract(symbol)
+        argument = {"instType": product_of(contract).value, "channel": "ticker", "instId": symbol}
+        row = frames.ticker(self._desk, contract, quote, now_ms)
+        return dump({"action": "snapshot", "arg": argument, "data": [row], "ts": now_ms})
+
     def open(self, path: str, now_ms: int, deliver: Callable[[Push], None]) -> Session:
         """A new socket; pushes go to `deliver`. One too many in five minutes is ended at once."""
         session = Session(self._side, path=path, now_ms=now_ms, deliver=deliver)
