@@ -106,8 +106,8 @@ class Ground:
     resting: dict[LegKey, dict[str, Resting]] = field(default_factory=dict)
     working: dict[str, Working] = field(default_factory=dict)
     marks: dict[str, list[tuple[float, Decimal]]] = field(default_factory=dict)
-    fired: dict[LegKey, int] = field(default_factory=dict)
-    """By leg: the life (its opening, ms) in which a stop of ours fired last."""
+    fired: dict[LegKey, tuple[int, Decimal]] = field(default_factory=dict)
+    """By leg: the life (its opening, ms) in which a stop of ours fired or failed last, and its trigger."""
     contracts_changed_at: float = -1e9
     _seen: int = 0
     _owners: dict[str, str] = field(default_factory=dict)
@@ -240,7 +240,7 @@ class Ground:
         there = self.resting.setdefault(key, {})
         known = there.pop(plan_id, None)
         if details["action"] in {"triggered", "failed"} and details["protects"] and self.owner_of(row).startswith(OURS):
-            self.fired[key] = self.opened_ms(key)
+            self.fired[key] = self.opened_ms(key), row.decimal("trigger_price")
         if not details["live"]:
             return
         there[plan_id] = Resting(

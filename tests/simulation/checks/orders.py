@@ -56,6 +56,8 @@ class Orders:
     _foreign: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Of plans that aren't ours: trigger and size."""
     _tightest: dict[tuple[str, PositionSide, int], Decimal] = field(default_factory=dict)
+    _given: dict[str, Decimal] = field(default_factory=dict)
+    """The trigger that the guard last gave a stop of its own, by plan."""
     _accepted: set[str] = field(default_factory=set)
     _leverage: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     _money: list[tuple[float, Decimal]] = field(default_factory=list)
@@ -272,9 +274,12 @@ class Orders:
 
     def _ratchet(self, row: LedgerRow, key: LegKey, opened_ms: int, trigger: Decimal, now: float) -> None:
         """I11. Of a ladder the tranches stand apart: there only the tightest of all is asked about."""
-        episode = (*key, opened_ms)
+        plan_id, episode = str(row.details["plan_id"]), (*key, opened_ms)
+        given, self._given[plan_id] = self._given.get(plan_id), trigger
+        if self.tranches > 1 and given == trigger:
+            return  # re-sized where the guard had put it: beside it a tighter one may be missing that a hand cancelled
         known = self._tightest.get(episode)
-        others = [each.trigger for each in self.ground.stops(key, ours=True) if each.plan_id != row.details["plan_id"]]
+        others = [each.trigger for each in self.ground.stops(key, ours=True) if each.plan_id != plan_id]
         tightest = max([trigger, *others]) if key[1] is PositionSide.LONG else min([trigger, *others])
         new = tightest if self.tranches > 1 else trigger
         sign = key[1].sign

@@ -80,7 +80,8 @@ class Standing:
 
     def _none_can_rest(self, key: LegKey) -> bool:
         case, view = self.ground.case, self.ground.exchange.query.position(self.ground.uid, *key)
-        fired = self.ground.fired.get(key) == self.ground.opened_ms(key)
+        opened_ms, trigger = self.ground.fired.get(key, (-1, ZERO))
+        fired = trigger if opened_ms == self.ground.opened_ms(key) else None
         return (
             case is not None
             and view is not None

@@ -42,10 +42,10 @@ def exact(policy: Policy, account: str, venue: str, view: PositionView) -> Decim
     return _nearest(policy, account, venue, view, frozenset({TriggerKind.FROM_ENTRY, TriggerKind.PRICE}))
 
 
-def all_passed(policy: Policy, account: str, venue: str, view: PositionView, *, fired: bool) -> bool:
+def all_passed(policy: Policy, account: str, venue: str, view: PositionView, *, fired: Decimal | None) -> bool:
     """The mark is through every price that a stop of the policy's could have: none can rest any more (2.4, `if_passed`).
 
-    `fired`: a stop of this life has fired, so what was fixed by the mark at the first placing is behind it too.
+    `fired`: where the stop of this life lay that has fired. While the mark is through it, it is through what hung on it before.
     """
     rules = [rule for rule in policy.rules if rule.when is None and _about(rule, account, venue, view)]
     actions = [action for rule in rules for action in rule.then]
@@ -54,8 +54,9 @@ def all_passed(policy: Policy, account: str, venue: str, view: PositionView, *, 
     ]
     sign, mark, trails = view.side.sign, view.mark_price, any(isinstance(each, TrailStop) for each in actions)
     known = [price for price in prices if price is not None]
-    told = len(known) == len(prices) or fired
-    return not trails and told and len(known) > 0 and all(sign * (mark - price) <= 0 for price in known)
+    through = fired is not None and sign * (mark - fired) <= 0
+    told = len(known) == len(prices) > 0 and not trails
+    return (told or through) and all(sign * (mark - price) <= 0 for price in known)
 
 
 def _nearest(
