@@ -25,7 +25,12 @@ from guardd.model.names import AccountName, Severity, VenueName
 PREFIX: Final = "GUARDD_"
 CONFIRM_VARIABLE: Final = "GUARDD_CONFIRM"
 TOKEN_VARIABLE: Final = "GUARDD_HTTP__TOKEN"  # noqa: S105 - the name of a variable, not a token
-NOT_IN_A_FILE: Final = {("confirm",): CONFIRM_VARIABLE, ("http", "token"): TOKEN_VARIABLE}
+WITHOUT_SYNC_VARIABLE: Final = "GUARDD_MEASURE_WITHOUT_SYNC"
+NOT_IN_A_FILE: Final = {
+    ("confirm",): CONFIRM_VARIABLE,
+    ("http", "token"): TOKEN_VARIABLE,
+    ("measure_without_sync",): WITHOUT_SYNC_VARIABLE,
+}
 """Settings that only the environment may carry: a file is copied and committed, a word given at the start is not."""
 
 
@@ -201,6 +206,12 @@ class AccountSettings(BaseModel):
             raise ValueError(f"the addresses are {place}, but environment is {self.environment}")
         return self
 
+    @property
+    def is_live(self) -> bool:
+        """Whether an order could reach a market that is real: anything but the venue's demo and addresses of this machine."""
+        on_this_machine = all(url is not None and self._place_of(url) == _LOCAL for _, url in self._urls())
+        return self.environment is Environment.LIVE and not on_this_machine
+
     def _urls(self) -> Iterator[tuple[str, str | None]]:
         yield "rest_url", self.rest_url
         yield "stream_url", self.stream_url
@@ -245,6 +256,10 @@ class Settings(BaseSettings):
     confirm: Annotated[str, Field(pattern=r"^CONFIRM(:\S+)?$")] | None = None
     """The operator's word for an unattended start: `CONFIRM` or `CONFIRM:<digest>`. Environment or command line only."""
 
+    measure_without_sync: bool = False
+    """For measurements: the journal isn't synced, so a power cut may lose what was sent. Environment only, and never to enforce on
+    a live venue (I20)."""
+
     @field_validator("accounts")
     @classmethod
     def _names_differ(cls, accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
@@ -252,6 +267,17 @@ class Settings(BaseSettings):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two accounts have the name {twice[0]}: each needs its own")
         return accounts
+
+    @model_validator(mode="after")
+    def _a_measurement_sends_nothing_live(self) -> Self:
+        live = [each.name for each in self.accounts if self.mode_of(each) is Mode.ENFORCE and each.is_live]
+        if self.measure_without_sync and live:
+            raise ValueError(
+                f"{WITHOUT_SYNC_VARIABLE} keeps the journal from being durable, and account {live[0]} is to enforce on a live "
+                "venue, where no order leaves before its intent is durable (I20): unset it; it is for measurements on a "
+                "simulator of this machine, a demo environment, or mode observe"
+            )
+        return self
 
     def mode_of(self, account: AccountSettings) -> Mode:
         """`enforce` only where the whole and the account both say so."""
@@ -273,7 +299,7 @@ class Settings(BaseSettings):
 def settings_schema() -> dict[str, object]:
     """JSON Schema of the YAML file, for editors; `config/guardd.schema.json` is this."""
     schema = Settings.model_json_schema()
-    del schema["properties"]["confirm"]
+    del schema["properties"]["confirm"], schema["properties"]["measure_without_sync"]
     del schema["$defs"]["HttpSettings"]["properties"]["token"]
     schema["$defs"]["AccountSettings"]["properties"]["product_type"]["anyOf"].insert(
         0, {"enum": list(get_args(ProductType)), "type": "string"}

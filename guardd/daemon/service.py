@@ -137,7 +137,10 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
-        journal = SqliteJournal.open(self._settings.data_dir, now=self._clock.now, listen=self._listener)
+        sync = not self._settings.measure_without_sync
+        journal = SqliteJournal.open(self._settings.data_dir, now=self._clock.now, listen=self._listener, sync=sync)
+        if not sync:
+            self._announce("the journal isn't synced: for measurements only")
         self._journal = journal
         tape = Tape(self._settings.data_dir)
         schedule = Schedule(count=self._metrics.scheduled_job)

@@ -74,15 +74,23 @@ class SqliteJournal:
 
     @classmethod
     def open(
-        cls, data_dir: Path, *, now: Callable[[], Instant], listen: Listener, worker: Worker | None = None
+        cls,
+        data_dir: Path,
+        *,
+        now: Callable[[], Instant],
+        listen: Listener,
+        worker: Worker | None = None,
+        sync: bool = True,
     ) -> Self:
         """Take the data directory (made if missing) and open its journal. Blocks; call it before the loop is busy.
+
+        `sync` False is for measurements alone: `intend` then returns before the intent is on the disk.
 
         Raises `JournalError` when another process holds the directory, or the file can't be read or made durable.
         """
         lock = _take(data_dir)
         try:
-            store = open_store(data_dir / FILE_NAME)
+            store = open_store(data_dir / FILE_NAME, sync=sync)
         except JournalError:
             lock.release()
             raise

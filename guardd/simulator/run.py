@@ -78,7 +78,7 @@ class ServeSettings:
 def build(
     settings: ServeSettings, clock: Clock, faults: Faults | None = None, *, listener: socket.socket | None = None
 ) -> SimulatorServer:
-    """A server with its accounts, keys and starting prices, not yet listening. `listener`: a bound socket instead of host and port."""
+    """A server with its accounts, keys and starting prices, not yet listening. `listener`: a bound socket of the caller's."""
     faults = faults or Faults(seed=settings.seed)
     exchange = Exchange(
         listed(settings),

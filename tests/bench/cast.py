@@ -13,7 +13,7 @@ from guardd.simulator.records import Quote
 
 START: Final = Decimal(100)
 CROSSED: Final = Decimal(95)
-"""At ten times leverage an isolated long ends at about 91.8. A distance of six percent is reached at 97.7, the stop rests below 94."""
+"""An isolated long at ten times ends at about 91.8: a distance of six percent is reached at 97.7, and its stop rests below 94."""
 THRESHOLD: Final = 97.0
 """Where the clients that know no liquidation price act: between the two, like guardd."""
 JITTER: Final = 7

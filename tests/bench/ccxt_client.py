@@ -1,7 +1,7 @@
 """ccxt as a user would write it, run by a Python that has it: `python -m tests.bench.ccxt_client watch|poll URL CAST`.
 
-watch: ccxt pro's tickers, and an order when one is low. poll: the tickers by REST each second. Throttle as it comes; `BENCH_UNTHROTTLED=1`
-switches it off. Every symbol is acted on once.
+watch: ccxt pro's tickers, and an order when one is low. poll: the tickers by REST each second. Its throttle as it comes;
+`BENCH_UNTHROTTLED=1` switches it off. Every symbol is acted on once.
 """
 
 import asyncio

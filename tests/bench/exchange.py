@@ -1,11 +1,11 @@
 """The exchange process: `python -m tests.bench.exchange CAST`, steered by a line of JSON for each command, answered by another.
 
-    {"do": "play", "script": {…}}      a tape; answered when it has ended
-    {"do": "background", "rate": 20}   ticks a second between tapes
-    {"do": "listening"}                how many symbols have a listener
-    {"do": "delay", "ms": 100}         order answers wait; 0: at once
-    {"do": "requests"}                 how many requests came, by path and status
-    {"do": "stops"}                    how many positions have a live stop
+{"do": "play", "script": {…}}      a tape; answered when it has ended
+{"do": "background", "rate": 20}   ticks a second between tapes
+{"do": "listening"}                how many symbols have a listener
+{"do": "delay", "ms": 100}         order answers wait; 0: at once
+{"do": "requests"}                 how many requests came, by path and status
+{"do": "stops"}                    how many positions have a live stop
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from guardd.clock import SystemClock
 from guardd.simulator.control import AccountSettings
 from guardd.simulator.dialects.bitget.desk import Options
 from guardd.simulator.dialects.bitget.dialect import BitgetDialect
+from guardd.simulator.dialects.bitget_common.listing import bitget_contracts, bitget_prices
 from guardd.simulator.faults import Fault, FaultKind, Faults
 from guardd.simulator.feed import Feed
 from guardd.simulator.orders import MarginMode, OrderRequest, PlanKind, Side
@@ -93,8 +94,11 @@ def _server(cast: Cast, faults: Faults, listener: StampedListener) -> SimulatorS
     settings = ServeSettings(
         venue=SimulatedVenue.BITGET,
         accounts=accounts,
-        contracts=contracts_of(cast),
-        prices=dict.fromkeys(cast.symbols, START),
+        contracts=(
+            *bitget_contracts(),
+            *contracts_of(cast),
+        ),  # ccxt loads all that a venue lists, and expects some of it
+        prices={**bitget_prices(), **dict.fromkeys(cast.symbols, START)},
         walk=False,
         options=Options(ticker_interval_ms=NEVER_MS),
     )

@@ -5,6 +5,7 @@ Only the policy is the measurement's own: a resting stop as in config/policy.yam
 
 import json
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -96,7 +97,7 @@ async def start_guard(
     policy: str = POLICY,
     environ: Mapping[str, str] | None = None,
     launcher: tuple[str, ...] = (),
-) -> tuple[GuardProcess, Any]:
+) -> tuple[GuardProcess, Process]:
     """Started, not yet ready. `launcher` goes before the command: a profiler, for instance."""
     (home / "policy.yaml").write_text(policy)
     (home / "guardd.yaml").write_text(settings_text(cast, venue))

@@ -18,6 +18,7 @@ _SLEEP_FROM_S: Final = 0.003
 _CATCH_UP_MAX: Final = 400
 """Frames in one write after the exchange was busy with a request: 20 ms of the fastest tape."""
 _ANSWER_WITHIN_S: Final = 3.0
+_LOOK_EVERY_S: Final = 0.005
 _JITTER_TICKS: Final = 7
 
 
@@ -99,11 +100,16 @@ class Player:
             wait_s = began + next_s - time.monotonic()
             await asyncio.sleep(wait_s - _SLEEP_FROM_S / 2 if wait_s > _SLEEP_FROM_S else 0)
         played.seconds = time.monotonic() - began
-        deadline = time.monotonic() + _ANSWER_WITHIN_S
-        while self._expected and time.monotonic() < deadline:
-            await asyncio.sleep(0.005)
-        self._expected.clear()
+        await self._answered()
         return played
+
+    async def _answered(self) -> None:
+        """Until the last order has come, or it is too late for one."""
+        for _ in range(int(_ANSWER_WITHIN_S / _LOOK_EVERY_S)):
+            if not self._expected:
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
+        self._expected.clear()
 
     def _owed(self, script: Script, played: Played, passed: float) -> int:
         if script.burst_ms:

@@ -1,7 +1,7 @@
 """When an order's last byte was readable, by the kernel's own stamp: however busy the exchange was, before any handling.
 
-`asyncio` reads a connection with `recv`; here that is a `recvmsg` which also takes the time at which the network stack had the bytes
-(SO_TIMESTAMPNS). It is a wall-clock reading, brought to the monotonic clock by the difference of the two at that moment.
+`asyncio` reads a connection with `recv`; here that is a `recvmsg` which also takes the time at which the network stack had the
+bytes (SO_TIMESTAMPNS). It is a wall-clock reading, brought to the monotonic clock by the difference of the two at that moment.
 """
 
 import re

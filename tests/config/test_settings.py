@@ -328,6 +328,42 @@ def test_the_shipped_file_changes_no_default_but_names_one_account() -> None:
     assert {name: getattr(shipped, name) for name in same} == {name: getattr(plain, name) for name in same}
 
 
+HERE = "rest_url: http://127.0.0.1:1, stream_url: ws://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("mode", "account", "refused"),
+    [
+        ("enforce", "", True),
+        ("enforce", "rest_url: https://gate.example, stream_url: wss://gate.example", True),
+        ("enforce", "environment: demo", False),
+        ("enforce", HERE, False),
+        ("enforce", "mode: observe", False),
+        ("observe", "", False),
+    ],
+)
+def test_I20_a_journal_without_sync_never_enforces_on_a_live_venue(
+    tmp_path: Path, mode: str, account: str, refused: bool
+) -> None:
+    text = f"mode: {mode}\naccounts:\n  - {{name: main, venue: bitget, {account}}}\n"
+    assert not loaded(tmp_path, text).measure_without_sync
+    measuring = {"GUARDD_MEASURE_WITHOUT_SYNC": "1"}
+    if not refused:
+        assert loaded(tmp_path, text, **measuring).measure_without_sync
+        return
+    told = refusal(tmp_path, text, measuring)
+    assert "GUARDD_MEASURE_WITHOUT_SYNC" in told
+    assert "account main is to enforce on a live venue" in told
+    assert "unset it" in told
+
+
+def test_leaving_out_the_sync_is_no_setting_of_a_file(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "measure_without_sync: true\n" + ACCOUNT) == (
+        "guardd.yaml:1:1: measure_without_sync never stands in a file; set GUARDD_MEASURE_WITHOUT_SYNC instead"
+    )
+    assert "measure_without_sync" not in json.dumps(settings_schema())
+
+
 def test_the_schema_knows_neither_the_word_nor_the_token() -> None:
     validator = jsonschema.Draft202012Validator(settings_schema())
     account = {"accounts": [{"name": "main", "venue": "bitmart"}]}

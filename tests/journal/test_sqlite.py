@@ -20,6 +20,7 @@ from guardd.clock import SystemClock
 from guardd.errors import JournalError
 from guardd.journal.reading import JournalReader
 from guardd.journal.sqlite import FILE_NAME, SqliteJournal
+from guardd.journal.store import open_store
 from guardd.journal.worker import InlineWorker, ThreadWorker
 from guardd.model.facts import Fact, JournalWritten, Said
 from guardd.model.intent import Stage
@@ -371,3 +372,12 @@ def test_the_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "data").stat().st_mode & 0o077 == 0
     asyncio.run(journal.close())
     assert os.listdir(tmp_path / "deep") == ["data"]
+
+
+@pytest.mark.parametrize(("sync", "level"), [(True, 2), (False, 0)])
+def test_I20_every_commit_is_synced_unless_a_measurement_leaves_it_out(tmp_path: Path, sync: bool, level: int) -> None:
+    store = open_store(tmp_path / FILE_NAME, sync=sync)
+    try:
+        assert store._db.execute("PRAGMA synchronous").fetchone()[0] == level
+    finally:
+        store.close()
