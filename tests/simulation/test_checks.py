@@ -584,6 +584,21 @@ def test_I28_a_close_on_a_price_that_was_true_a_moment_ago_is_called_for() -> No
     assert desk.told == {"oracle"}
 
 
+def test_I11_a_tranche_may_be_resized_beside_one_that_a_hand_cancelled_and_not_beside_one_that_the_guard_took() -> None:
+    for by_hand in (True, False):
+        desk = Desk()
+        desk.checks.orders.tranches = 2
+        near, far = desk.stop("58000", size=25), desk.stop("56000", step=1, size=75)
+        if by_hand:
+            desk.exchange.cancel_plan("main", near, desk.ms)
+            desk.price(60_000)
+        else:
+            desk.cancel(near)
+        desk.exchange.modify_plan("main", far, desk.ms, trigger_price=Decimal(56_000), size=Decimal(100))
+        desk.asked("/contract/private/modify-tp-sl-order")
+        assert desk.told == (set() if by_hand else {"I11"})
+
+
 def _journal(data: Path, *meant: Intent, spoil: str = "") -> None:
     store = open_store(data / FILE_NAME)
     store.append([Meant(intent=each) for each in meant])

@@ -57,7 +57,7 @@ class Orders:
     """Of plans that aren't ours: trigger and size."""
     _tightest: dict[tuple[str, PositionSide, int], Decimal] = field(default_factory=dict)
     _given: dict[str, Decimal] = field(default_factory=dict)
-    """The trigger that the guard last gave a stop of its own, by plan."""
+    """By plan: the trigger that the guard last gave a stop of its own and didn't take back itself."""
     _accepted: set[str] = field(default_factory=set)
     _leverage: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     _money: list[tuple[float, Decimal]] = field(default_factory=list)
@@ -192,6 +192,8 @@ class Orders:
                 self.ground.breach("I13", now, f"the guard changed a plan that isn't its own: {told(row)}")
             return
         key = (row.symbol, PositionSide(str(row.details["position_side"])))
+        if by_guard and action == "cancelled":
+            self._given.pop(plan_id, None)
         match action:
             case "placed":
                 if row.details["client_id"]:
@@ -276,9 +278,9 @@ class Orders:
         """I11. Of a ladder the tranches stand apart: there only the tightest of all is asked about."""
         plan_id, episode = str(row.details["plan_id"]), (*key, opened_ms)
         given, self._given[plan_id] = self._given.get(plan_id), trigger
-        if self.tranches > 1 and given == trigger:
-            return  # re-sized where the guard had put it: beside it a tighter one may be missing that a hand cancelled
         known = self._tightest.get(episode)
+        if self.tranches > 1 and given == trigger and known in self._given.values():
+            return  # only re-sized, where the guard had put it; if a tighter one is gone beside it, a hand took that
         others = [each.trigger for each in self.ground.stops(key, ours=True) if each.plan_id != plan_id]
         tightest = max([trigger, *others]) if key[1] is PositionSide.LONG else min([trigger, *others])
         new = tightest if self.tranches > 1 else trigger
