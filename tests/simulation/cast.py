@@ -66,8 +66,12 @@ class Cast:
             self.checks.requests.unheard(request, now, str(life))
 
     def asked(self, room: Room, stamp: RequestStamp, now: float, life: Path) -> None:
-        if room is self.room and stamp.uid == self.part.uid:
+        if room is not self.room:
+            return
+        if stamp.uid == self.part.uid:
             self.checks.asked(stamp, now, str(life))
+        else:
+            self.checks.requests.heard_of(stamp, now, str(life))
 
     def breaches(self, *, alone: bool) -> list[str]:
         return [line if alone else f"[{self.part.name}] {line}" for line in self.checks.breaches]

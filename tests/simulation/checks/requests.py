@@ -68,6 +68,9 @@ LATE_FOR_S: Final = 5.0
 OTHER_FAMILY: Final = "other-family"
 IN_FLIGHT_S, RESTS_S = 0.5, 1.9
 """A bucket rests for 2 s or its window after a 429; what was under way then still arrives (interfaces.md 6)."""
+BANNED: Final = 418
+BUCKET_RESTS_S, BAN_RESTS_S, JITTER = (2.0, 120.0), (60.0, 900.0), 1.5
+"""First and longest; each time it doubles."""
 BLOCK_KNOWN_S, BLOCK_WINDOW_S = 3.0, 25.0
 """Behind a block requests wait for 30 to 60 s, and so do probes and closes: in less than that each comes once."""
 CROSS_CHECKED_WITHIN_S: Final = 75.0
@@ -89,6 +92,8 @@ class _Life:
     """By client id: whose position, and by which rule."""
     unheard: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
     """By position and rule: when an answer was given up, and of which client id."""
+    refusals: dict[str | int, tuple[float, int]] = field(default_factory=dict)
+    """By path, and of the ban: when it was last refused, and how often in a row."""
     blocked: deque[float] = field(default_factory=deque)
     """When requests met a block, since the last that did not."""
 
@@ -125,6 +130,7 @@ class Requests:
         self.requests += 1
         mine = self._life(life)
         self._budget(stamp, now, mine)
+        self._rest(stamp, now, mine)
         self._blocked(stamp, now, mine)
         if stamp.method == "GET" or stamp.path in READS_BY_POST:
             if stamp.status == 200:
@@ -157,6 +163,11 @@ class Requests:
             return
         text = f"{intent.action} of {intent.key} by {intent.rule} is meant again: nobody has looked what became of {given_up[1]}"
         self.ground.breach("I7", now, text)
+
+    def heard_of(self, stamp: RequestStamp, now: float, life: str) -> None:
+        """Somebody else's request from the same address: a ban is the address's."""
+        if stamp.status == BANNED:
+            self._rest(stamp, now, self._lives.setdefault(life, _Life()))
 
     def closing(self, now: float, life: str) -> None:
         """The guard means to make a position smaller."""
@@ -220,6 +231,20 @@ class Requests:
     def _taken_for_other(self, now: float) -> bool:
         """The venue says that the account is of its other family: a guard that starts then believes it."""
         return any(span.kind == OTHER_FAMILY and span.from_s <= now <= span.until_s for span in self.ground.spans)
+
+    def _rest(self, stamp: RequestStamp, now: float, mine: _Life) -> None:
+        """While a bucket rests, or between the probes of a ban, nobody asks whether the guard acts in time (6)."""
+        whose = BANNED if stamp.status == BANNED else stamp.path
+        if stamp.status not in {RATE_LIMITED, BANNED}:
+            mine.refusals.pop(stamp.path, None)
+            mine.refusals.pop(BANNED, None)
+            return
+        since, count = mine.refusals.get(whose, (-1e9, 0))
+        if now - since > IN_FLIGHT_S:  # several refused at once are one refusal
+            mine.refusals[whose] = now, count = now, count + 1
+        least_s, most_s = BAN_RESTS_S if stamp.status == BANNED else BUCKET_RESTS_S
+        rests_s = min(least_s * 2.0 ** (count - 1), most_s) * JITTER
+        self.ground.disturbed_until = max(self.ground.disturbed_until, now + rests_s)
 
     def _blocked(self, stamp: RequestStamp, now: float, mine: _Life) -> None:
         """I12 through blocks: a bucket rests after a 429; behind a block there are probes, retries and one close a position."""
