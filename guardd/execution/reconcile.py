@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from guardd.execution.forms import can_modify, can_resize, next_form, unsuccessful
 from guardd.execution.proposal import Bounds, FiredStop, Note, Proposal, SoftwareStop, Steps
 from guardd.execution.protect import (
     Slot,
@@ -30,7 +31,6 @@ from guardd.execution.protect import (
 )
 from guardd.execution.resting import (
     MOVE_RATIO_MIN,
-    REFUSALS_HOLD_S,
     adequate,
     as_tight,
     covered,
@@ -43,14 +43,12 @@ from guardd.execution.resting import (
     strangers,
     venue_allows_one,
 )
-from guardd.execution.windows import reason_of
-from guardd.model.capabilities import Capabilities
 from guardd.model.decision import Protect, finish_name
 from guardd.model.footing import FilledTranche
 from guardd.model.instant import Instant
-from guardd.model.intent import Action, CancelOrder, ModifyProtection, PlaceProtection, Stage
+from guardd.model.intent import Action, CancelOrder, PlaceProtection, Stage
 from guardd.model.names import OrderId, PriceType, RuleName, Severity
-from guardd.model.order import PlanForm, PlanOrder, ProtectionKind
+from guardd.model.order import PlanOrder, ProtectionKind
 from guardd.model.outcome import Reason
 from guardd.model.reading import is_value
 from guardd.model.state import AccountState, Finished, Held, Pending
@@ -67,29 +65,6 @@ FIGURES_AGREE_S: Final = 3.0
 """Position and plan list are read one after the other: a tranche that may have filled between is left as it is for so long."""
 READ_AFTER_S: Final = 0.1
 """A position that was answered so long after a list was asked for after it."""
-TRANSIENT: Final = frozenset(
-    {
-        Reason.NOT_SENT,
-        Reason.RATE_LIMITED,
-        Reason.EDGE_BLOCKED,
-        Reason.BANNED,
-        Reason.CLOCK,
-        Reason.CREDENTIALS,
-        Reason.PERMISSION,
-        Reason.MAINTENANCE,
-        Reason.VENUE_CLOSING,
-        Reason.INSTRUMENT_PAUSED,
-        Reason.POSITION_GONE,
-        Reason.POSITION_LIQUIDATING,
-        Reason.SIZE_ABOVE_POSITION,
-        Reason.TRIGGER_PASSED,
-        Reason.ORDER_GONE,
-        Reason.DUPLICATE_CLIENT_ID,
-    }
-)
-"""Rejections that say nothing about the form of the order: the same form is tried again."""
-HOPELESS: Final = frozenset({Reason.TRIGGER_TOO_FAR, Reason.TOO_MANY_PLAN_ORDERS})
-"""Rejections that every form would meet (BitMart reference, 40028 and 40031): the guard watches the price itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +127,7 @@ def _slot(slot: Slot, scene: _Scene) -> Steps:
         if _may_have_filled(best, slot, scene):
             return Steps(lists_first=True)
         why = f"it covers {best.size} of {slot.size or scene.held.position.quantity}"
-        if slot.size is not None and best.size is not None and _can_resize(slot, scene):
+        if slot.size is not None and best.size is not None and can_resize(slot, scene.state, now=scene.now):
             trigger = slot.wanted.trigger_price
             return Steps(proposals=(modify(slot, scene.held, best, trigger=trigger, reason=why, size=slot.size),))
         return _replace(slot, best, scene, why=why)
@@ -250,7 +225,7 @@ def _in_flight(slot: Slot, pending: Pending, scene: _Scene) -> Steps:
     if slot.resting or slot.kind is not ProtectionKind.STOP_LOSS:
         return Steps()
     why = f"its stop is {pending.stage}"
-    if pending.stage is Stage.UNKNOWN or _unsuccessful(slot):
+    if pending.stage is Stage.UNKNOWN or unsuccessful(slot):
         return Steps(unprotected=why, software_stops=(_software(slot, scene, why),))
     return Steps(unprotected=why)
 
@@ -272,7 +247,7 @@ def _two_generations(slot: Slot, scene: _Scene) -> Steps:
             if slot.kind is ProtectionKind.TAKE_PROFIT or stands_in_for(kept, ending, quantity, others, quantity):
                 return Steps(proposals=(_end(ending, kept, scene),))
     sized = next((plan for plan in slot.resting if _size_fits(plan, slot, scene.held)), None)
-    if sized is not None and _can_modify(slot, scene):
+    if sized is not None and can_modify(slot, scene.state, now=scene.now):
         return _move(slot, sized, scene)
     best = tightest(slot.resting, scene.held.key)
     for ending in slot.resting:
@@ -326,7 +301,7 @@ def _passed(slot: Slot, scene: _Scene) -> Steps:
 def _place_missing(slot: Slot, scene: _Scene, *, reason: str, restores: str = "") -> Steps:
     stop = slot.kind is ProtectionKind.STOP_LOSS
     trigger = slot.wanted.trigger_price
-    form, why_not = _next_form(slot, scene, replacing=False)
+    form, why_not = next_form(slot, scene.held.key, scene.state, now=scene.now, replacing=False)
     if form is None:
         why = _exhausted(why_not, scene)
         return Steps(unprotected=why, software_stops=(_software(slot, scene, why),)) if stop else Steps(waits=True)
@@ -334,7 +309,7 @@ def _place_missing(slot: Slot, scene: _Scene, *, reason: str, restores: str = ""
     if not stop:
         return Steps(proposals=(proposal,))
     why = f"no stop rests: {why_not}" if why_not else "no stop rests yet"
-    software = (_software(slot, scene, why),) if _unsuccessful(slot) else ()
+    software = (_software(slot, scene, why),) if unsuccessful(slot) else ()
     return Steps(proposals=(proposal,), unprotected=why, software_stops=software)
 
 
@@ -348,7 +323,7 @@ def _move(slot: Slot, plan: PlanOrder, scene: _Scene) -> Steps:
         return Steps(waits=True)
     restores = "loosened" if loosened else ""
     reason = f"from {plan.trigger_price} to {wanted}" + (", loosened by somebody else" if loosened else "")
-    if _can_modify(slot, scene):
+    if can_modify(slot, scene.state, now=scene.now):
         steps = Steps(proposals=(modify(slot, scene.held, plan, trigger=wanted, reason=reason, restores=restores),))
     else:
         steps = _replace(slot, plan, scene, why=reason, restores=restores)
@@ -357,7 +332,7 @@ def _move(slot: Slot, plan: PlanOrder, scene: _Scene) -> Steps:
 
 def _replace(slot: Slot, plan: PlanOrder, scene: _Scene, *, why: str, restores: str = "") -> Steps:
     """The new one first; the old one ends once this one is listed (`_keep`)."""
-    form, why_not = _next_form(slot, scene, replacing=True)
+    form, why_not = next_form(slot, scene.held.key, scene.state, now=scene.now, replacing=True)
     trigger = slot.wanted.trigger_price
     if form is not None:
         reason = f"replaces {plan.order_id}: {why}"
@@ -385,72 +360,6 @@ def _not_wanted(protect: Protect, left_over: tuple[PlanOrder, ...], scene: _Scen
     asked, reason = _asked(scene), "what the policy asks for stands without it"
     proposals += [end(scene.held, plan, instead=None, reason=reason, asked=asked) for plan in left_over]
     return Steps(proposals=tuple(each for each in proposals if each.rule not in in_flight))
-
-
-# The ladder
-
-
-def _next_form(slot: Slot, scene: _Scene, *, replacing: bool) -> tuple[PlanForm | None, str]:
-    """The first form that the venue has and hasn't just refused; and in words what it refused."""
-    refused = _refused_forms(slot, scene)
-    why = "; ".join(f"{form}: {text}" for form, text in sorted(refused.items()))
-    for form in _forms(slot, scene, replacing=replacing):
-        if form not in refused:
-            return form, why
-    return None, why or "the venue has no form for it"
-
-
-def _forms(slot: Slot, scene: _Scene, *, replacing: bool) -> list[PlanForm]:
-    can: Capabilities = scene.state.capabilities
-    forms: list[PlanForm] = []
-    others_whole = replacing or any(plan.size is None for plan in strangers(scene.state, scene.held.key, slot.kind))
-    if slot.size is None and can.whole_position_protection and (can.several_whole_stops or not others_whole):
-        forms.append(PlanForm.WHOLE)
-    if can.sized_protection:
-        forms.append(PlanForm.SIZED)
-    if can.plan_protection:
-        forms.append(PlanForm.PLAN)
-    return forms
-
-
-def _refused_forms(slot: Slot, scene: _Scene) -> dict[PlanForm, str]:
-    """Forms that the venue refused, or took and never listed, since the slot's last success and within a minute."""
-    none_rests = not any(plan.protection is slot.kind for plan in scene.state.plans_of(scene.held.key))
-    refused: dict[PlanForm, str] = {}
-    for finished in reversed(slot.history):
-        if scene.now.seconds_since(finished.at) > REFUSALS_HOLD_S or finished.stage is Stage.VERIFIED:
-            break
-        write, reason = finished.intent.write, reason_of(finished)
-        if not isinstance(write, PlaceProtection) or (reason is Reason.PROTECTION_EXISTS and none_rests):
-            continue
-        if finished.stage is Stage.FAILED:
-            refused.setdefault(write.form, "accepted, but not listed")
-        elif reason in HOPELESS:
-            return {form: str(reason) for form in PlanForm}
-        elif reason is not None and reason not in TRANSIENT:
-            refused.setdefault(write.form, str(reason))
-    return refused
-
-
-def _can_modify(slot: Slot, scene: _Scene) -> bool:
-    if not scene.state.capabilities.modify_protection:
-        return False
-    for finished in reversed(slot.history):
-        if scene.now.seconds_since(finished.at) > REFUSALS_HOLD_S or finished.stage is Stage.VERIFIED:
-            return True
-        if isinstance(finished.intent.write, ModifyProtection) and _was_refused(finished):
-            return False
-    return True
-
-
-def _can_resize(slot: Slot, scene: _Scene) -> bool:
-    """Where tranches share what is held a second one beside the first finds no room: the venue changes the size itself."""
-    return scene.state.capabilities.modify_size and _can_modify(slot, scene)
-
-
-def _was_refused(finished: Finished) -> bool:
-    reason = reason_of(finished)
-    return finished.stage is Stage.FAILED or (reason is not None and reason not in TRANSIENT)
 
 
 def _due(slot: Slot, plan: PlanOrder, scene: _Scene) -> bool:
@@ -556,11 +465,6 @@ def _exhausted(why_not: str, scene: _Scene) -> str:
     if theirs and Reason.PROTECTION_EXISTS in why_not:
         return f"venue allows one, and {theirs[0].order_id} is looser than the policy asks"
     return f"no form of stop is taken: {why_not}"
-
-
-def _unsuccessful(slot: Slot) -> bool:
-    """The slot's last try came to nothing."""
-    return bool(slot.history) and slot.history[-1].stage in (Stage.REJECTED, Stage.FAILED, Stage.VOID)
 
 
 def _software(slot: Slot, scene: _Scene, why: str) -> SoftwareStop:

@@ -93,9 +93,22 @@ async def test_below_the_last_rung_the_guard_watches_the_price_itself_and_says_u
     assert "no form of stop is taken" in steps.unprotected
 
 
-async def test_the_venue_is_asked_again_after_a_minute(bench: Bench) -> None:
-    bench.venue.script.extend([Reason.INVALID] * 3)
+async def test_refused_in_every_form_the_oldest_refusal_is_tried_again_each_ten_seconds(bench: Bench) -> None:
+    bench.venue.script.extend([Reason.INVALID] * 6)
     await bench.protect(wanted(), rounds=4, seconds=2)
+    for _ in range(3):
+        await bench.settle(10)
+        await bench.read()
+        steps = await bench.protect(wanted(), rounds=1, seconds=1)
+        assert steps.software_stops, "meanwhile the guard watches the price itself"
+    assert forms_sent(bench) == [PlanForm.WHOLE, PlanForm.SIZED, PlanForm.PLAN] * 2
+
+
+async def test_what_no_form_will_change_is_asked_again_after_a_minute(bench: Bench) -> None:
+    bench.venue.script.extend([Reason.TRIGGER_TOO_FAR] * 3)
+    await bench.protect(wanted(), rounds=10, seconds=2)
+    assert len(forms_sent(bench)) == 1
+    bench.venue.script.clear()
     await bench.settle(60)
     await bench.read()
     steps = await bench.protect(wanted(), seconds=3)
