@@ -46,6 +46,8 @@ class MarkSeen:
     bid: Decimal | None = None
     ask: Decimal | None = None
     source: Source = Source.STREAM
+    venue_ms: int | None = None
+    """When the venue sent it, by the venue's clock; None where frames carry no time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, TypeAlias, assert_never
 
 from guardd.errors import PayloadError
-from guardd.model.event import Event
+from guardd.model.event import Event, MarkSeen
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import Symbol
 from guardd.venues.bitget.admission import Admission, SocketAction, socket_action
@@ -25,6 +25,7 @@ from guardd.venues.bitget.frames import (
     parse_frame,
     request_frames,
 )
+from guardd.venues.bitget.overtaken import Order
 from guardd.venues.bitget.sign import Credentials, login_frame
 
 REQUESTS_MAX: Final = 230
@@ -113,13 +114,14 @@ class PublicTalk:
         self,
         *,
         topic_of: Callable[[Symbol], Topic],
-        price: Callable[[str | bytes, Instant], Event | None],
+        price: Callable[[str | bytes, Instant], MarkSeen | None],
         tell: Callable[[str, str], None],
     ) -> None:
         self._topic_of = topic_of
         self._price = price
         self._tell = tell
         self._subscriptions = _Subscriptions()
+        self._order = Order()
         self._now_ns = 0
         self._malformed = 0
         self.failed: str | None = None
@@ -150,7 +152,7 @@ class PublicTalk:
             seen = self._price(frame, at)
             if seen is not None:
                 self._malformed = 0
-                return (seen,)
+                return () if self._order.overtaken(seen) else (seen,)
             self._heard(parse_frame(frame))
         except PayloadError as error:
             # One price that can't be read takes no other symbol's prices away: it is dropped, told, and ages as missing.

@@ -262,8 +262,9 @@ def subscribes_ticker(op: str) -> Check:
 
 def priced(name: str) -> None:
     expected = MarkSeen(
-        Symbol("BTCUSDT"), dec("27000.0"), AT, dec("25702.4"), dec("27000.5"), dec("27000"), dec("27000.5")
-    )
+        Symbol("BTCUSDT"), dec("27000.0"), AT, dec("25702.4"), dec("27000.5"), dec("27000"), dec("27000.5"),
+        venue_ms=1695715383039,
+    )  # fmt: skip
     assert expected == ticker(samples.text(name), AT)
 
 

@@ -295,8 +295,9 @@ def _deleveraging(push: Push) -> object:
 
 def priced(name: str) -> None:
     expected = MarkSeen(
-        Symbol("BTCUSDT"), dec("90216.4"), AT, dec("90247.5"), dec("90216.3"), dec("90216.3"), dec("90216.4")
-    )
+        Symbol("BTCUSDT"), dec("90216.4"), AT, dec("90247.5"), dec("90216.3"), dec("90216.3"), dec("90216.4"),
+        venue_ms=1765444282235,
+    )  # fmt: skip
     assert expected == ticker(samples.text(name), AT)
 
 

@@ -9,6 +9,7 @@ from guardd.errors import PayloadError
 from guardd.model.event import MarkSeen
 from guardd.model.instant import Instant
 from guardd.model.names import Symbol
+from guardd.venues.bitget.overtaken import pushed_ms
 
 TICKER: Final = "ticker"
 _TOO_LARGE: Final = Decimal("1e30")
@@ -31,6 +32,7 @@ class _Ticker(msgspec.Struct, gc=False):
 class _Frame(msgspec.Struct, gc=False):
     arg: _Argument
     data: list[_Ticker]
+    ts: object = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Frame)
@@ -47,10 +49,10 @@ def ticker(frame: str | bytes, at: Instant) -> MarkSeen | None:
         return None
     if decoded.arg.channel != TICKER or not decoded.data:
         return None
-    return _seen(decoded.data[-1], at)
+    return _seen(decoded.data[-1], at, pushed_ms(decoded.ts))
 
 
-def _seen(row: _Ticker, at: Instant) -> MarkSeen:
+def _seen(row: _Ticker, at: Instant, venue_ms: int | None) -> MarkSeen:
     mark = _price(row.mark, "markPrice")
     if mark is None or not row.inst_id:
         raise PayloadError(where="ticker.data", found="no mark or no symbol", expected="both in every ticker frame")
@@ -62,6 +64,7 @@ def _seen(row: _Ticker, at: Instant) -> MarkSeen:
         _price(row.last, "lastPr"),
         _price(row.bid, "bidPr"),
         _price(row.ask, "askPr"),
+        venue_ms=venue_ms,
     )
 
 

@@ -9,6 +9,7 @@ from guardd.errors import PayloadError
 from guardd.model.event import MarkSeen
 from guardd.model.instant import Instant
 from guardd.model.names import Symbol
+from guardd.venues.bitget.overtaken import pushed_ms
 
 TICKER_TOPIC: Final = "ticker"
 _TOO_LARGE: Final = Decimal("1e30")
@@ -31,6 +32,7 @@ class _Ticker(msgspec.Struct, gc=False, rename="camel"):
 class _Frame(msgspec.Struct, gc=False):
     arg: _Arg
     data: list[_Ticker]
+    ts: object = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Frame)
@@ -60,6 +62,7 @@ def ticker(frame: str | bytes, at: Instant) -> MarkSeen | None:
         _price(row.last_price, "lastPrice"),
         _price(row.bid1_price, "bid1Price"),
         _price(row.ask1_price, "ask1Price"),
+        venue_ms=pushed_ms(decoded.ts),
     )
 
 
