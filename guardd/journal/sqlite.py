@@ -155,10 +155,12 @@ class SqliteJournal:
                 await self.flush()
         finally:
             self._closed = True
-            await asyncio.wrap_future(self._worker.submit(self._store.close))
-            self._worker.stop()
-            if self._lock is not None:
-                self._lock.release()
+            try:
+                await asyncio.wrap_future(self._worker.submit(self._store.close))
+            finally:  # a full disk may refuse that too; the next process must not be refused for it
+                self._worker.stop()
+                if self._lock is not None:
+                    self._lock.release()
 
     def _note(self, entry: Entry) -> None:
         self._put(_Asked(entry=entry, waiter=None))

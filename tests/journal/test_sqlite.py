@@ -214,6 +214,19 @@ async def test_the_directory_is_free_after_close_and_after_a_failed_open(tmp_pat
             opened(tmp_path)
 
 
+async def test_the_directory_is_free_after_a_close_that_the_disk_refuses(tmp_path: Path) -> None:
+    worker = HeldWorker()
+    journal = opened(tmp_path, worker=worker)
+    closing = asyncio.create_task(journal.close())
+    for _ in range(2):  # the last notes, then the file itself
+        await turns()
+        worker.held.pop()[1].set_exception(JournalError("database or disk is full"))
+    with pytest.raises(JournalError, match="disk is full"):
+        await closing
+    journal._store.close()
+    await opened(tmp_path).close()
+
+
 def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="expected a directory that guardd may write to"):
