@@ -135,7 +135,8 @@ def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatc
         return
     quantity, at = pushed.quantity, pushed.at
     if held.missing_since is not None:
-        settled = at.seconds_since(held.missing_since) > SETTLING_S
+        # Reads that a block holds back since then contradict nothing that the stream says later.
+        settled = at.seconds_since(held.missing_since) > SETTLING_S and _read_since(state, at)
         yield _about(held.key, Check.POSITIONS, settled, f"reads show nothing, the stream {quantity}")
     elif quantity != held.position.quantity and at.mono_ns < held.shown_since.mono_ns:
         # Its last word before a change that reads have shown since: it is down, or a push was lost, and contradicts nothing.
@@ -145,6 +146,11 @@ def _quantity(state: AccountState, held: Held, now: Instant) -> Iterator[Mismatc
         proved = quantity != 0 or held.read.seconds_since(at) > SETTLING_S
         text = f"pushes and reads say {quantity} and {held.position.quantity}"
         yield _about(held.key, Check.POSITIONS, proved, text)
+
+
+def _read_since(state: AccountState, pushed: Instant) -> bool:
+    """Positions were read at about that moment, or later."""
+    return state.positions_at is not None and state.positions_at.seconds_since(pushed) >= -SETTLING_S
 
 
 def _last_change(held: Held, pushed: Pushed, now: Instant) -> Iterator[Mismatch]:

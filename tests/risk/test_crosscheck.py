@@ -155,6 +155,16 @@ def test_I29_a_close_that_reads_saw_first_proves_nothing() -> None:
     assert not any(found.proved for found in cross_check(state, now=later(5)))
 
 
+def test_I29_reads_that_go_on_to_show_nothing_contradict_the_stream_and_one_before_a_block_does_not() -> None:
+    state = checked()
+    fold(state, PositionsRead(started=later(5), at=later(5), positions=()))
+    fold(state, PositionsRead(started=later(6), at=later(6), positions=()))
+    push(state, later(7.5), venue_ms=START.wall_ms - 5_000)
+    assert only(cross_check(state, now=later(8))).proved
+    push(state, later(15), venue_ms=START.wall_ms - 5_000)
+    assert not only(cross_check(state, now=later(20))).proved
+
+
 def test_I29_the_position_mode_is_read_in_this_run_and_again_each_minute() -> None:
     state = account(row())
     push(state, START, venue_ms=START.wall_ms)
