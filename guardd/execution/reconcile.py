@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from guardd.execution.closing import exposure_raised
 from guardd.execution.forms import can_modify, can_resize, next_form, unsuccessful
 from guardd.execution.proposal import Bounds, FiredStop, Note, Proposal, SoftwareStop, Steps
 from guardd.execution.protect import (
@@ -271,7 +272,12 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
         return _place_missing(slot, scene, reason=f"no {slot.word} rested; asked for at {slot.wanted.trigger_price:f}")
     fired = gone.order_id in scene.state.fired
     if slot.kind is ProtectionKind.STOP_LOSS and (fired or _fired_unseen(slot, scene)):
-        return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
+        told = Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
+        stays = exposure_raised(scene.state, scene.held, scene.held.position.quantity)
+        if not stays or not is_between(slot.wanted.trigger_price, scene.bounds, scene.held.key.side):
+            return told  # what it left is closed by order
+        missing = _place_missing(slot, scene, reason="its stop fired, and what it left may not be closed alone (I15)")
+        return replace(missing, fired=told.fired)
     if _is_past(slot, scene) and _position_is_older(scene):
         return Steps(
             unprotected="its stop is gone and the mark is past it: whether it fired is read first", position_first=True

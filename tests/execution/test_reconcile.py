@@ -11,7 +11,7 @@ from guardd.execution.reconcile import reconcile
 from guardd.model.decision import Close, Reduce
 from guardd.model.event import MarkSeen, OperatorSpoke, OperatorWord, Source
 from guardd.model.intent import Action, CancelOrder, ModifyProtection, PlaceProtection, Stage
-from guardd.model.names import OrderId, PriceType, RuleName, Severity
+from guardd.model.names import MarginMode, OrderId, PriceType, RuleName, Severity
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Reason
 from guardd.model.position import episode_id
@@ -470,6 +470,24 @@ async def test_I11_a_stop_comes_back_where_it_rested_though_the_wish_has_drifted
         bench.venue.plans.clear()
         await bench.settle(6)
         await bench.read()
+    await bench.end()
+
+
+@pytest.mark.parametrize(("opposite", "then"), [(60, ["85"]), (0, [])], ids=["of a hedge", "alone"])
+async def test_I15_what_a_fired_stop_left_of_a_hedge_gets_the_policys_next_stop(opposite: int, then: list[str]) -> None:
+    """Closed alone it would raise the net exposure: nobody closes it, and it isn't left bare."""
+    bench = Bench()
+    legs = [position(SHORT, opposite, liquidation_price=D(140), margin_mode=MarginMode.CROSS)] if opposite else []
+    await bench.hold(position(LONG, 20, margin_mode=MarginMode.CROSS), *legs)
+    await bench.protect(wanted("90"))
+    through = fall_to(bench, "89")
+    bench.venue.plans.clear()
+    await bench.read()
+    steps = reconcile(protect(wanted("85")), bench.state, through, now=bench.now)
+    assert len(steps.fired) == 1
+    bench.go(steps, bounds=through)
+    await bench.settle(3)
+    assert triggers(bench) == then
     await bench.end()
 
 
