@@ -273,8 +273,8 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
     fired = gone.order_id in scene.state.fired
     if slot.kind is ProtectionKind.STOP_LOSS and (fired or _fired_unseen(slot, scene)):
         told = Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
-        stays = exposure_raised(scene.state, scene.held, scene.held.position.quantity)
-        if not stays or not is_between(slot.wanted.trigger_price, scene.bounds, scene.held.key.side):
+        hedged = exposure_raised(scene.state, scene.held, scene.held.position.quantity)
+        if not hedged or not is_between(slot.wanted.trigger_price, scene.bounds, scene.held.key.side):
             return told  # what it left is closed by order
         missing = _place_missing(slot, scene, reason="its stop fired, and what it left may not be closed alone (I15)")
         return replace(missing, fired=told.fired)

@@ -431,8 +431,8 @@ async def test_I11_a_stop_that_another_rule_had_moved_is_known_to_have_fired_whe
     await bench.protect(wanted("90", rule="trail"))
     assert triggers(bench) == ["90"]
     through = fall_to(bench, "89")
+    bench.venue.rows = {key: replace(row, mark_price=D(89)) for key, row in bench.venue.rows.items()}
     bench.venue.plans.clear()
-    await bench.settle(6)
     await bench.read()
     steps = reconcile(protect(wanted("85")), bench.state, through, now=bench.now)
     assert (len(steps.fired), steps.proposals) == (1, ())
@@ -481,6 +481,7 @@ async def test_I15_what_a_fired_stop_left_of_a_hedge_gets_the_policys_next_stop(
     await bench.hold(position(LONG, 20, margin_mode=MarginMode.CROSS), *legs)
     await bench.protect(wanted("90"))
     through = fall_to(bench, "89")
+    bench.venue.rows = {key: replace(row, mark_price=D(89)) for key, row in bench.venue.rows.items()}
     bench.venue.plans.clear()
     await bench.read()
     steps = reconcile(protect(wanted("85")), bench.state, through, now=bench.now)
