@@ -136,10 +136,9 @@ class Forces:
                 exchange.set_status(symbol, ContractStatus.DELISTED, now_ms, settle=True)
             case "tick":
                 exchange.set_contract(replace(contract, tick=contract.tick * size), now_ms)
-            case "tiers":  # up to where the last one makes no sense any more
-                tiers = [
-                    replace(each, rate=each.rate * size, deduction=each.deduction * size) for each in contract.tiers
-                ]
+            case "tiers":  # none asks for more than the position is worth: tables that make no sense are C119's
+                by = min(size, Decimal("0.95") / contract.tiers[-1].rate)
+                tiers = [replace(each, rate=each.rate * by, deduction=each.deduction * by) for each in contract.tiers]
                 exchange.set_tiers(symbol, tuple(tiers), now_ms)
             case "adl":
                 return self._deleverage(room, uid, symbol, size)
