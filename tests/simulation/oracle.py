@@ -260,6 +260,7 @@ class Oracle:
 
     def _bad_ticks_agree(self, now: float) -> bool:
         """I28: two bad frames after another confirm each other."""
+        self._count_bad_ticks(now)
         recent = [hits for at, hits in self._bad if now - at <= BAD_TICKS_WITHIN_S + SNAPSHOT_EVERY_S]
         earlier = [hits for at, hits in self._bad if now - at > BAD_TICKS_WITHIN_S + SNAPSHOT_EVERY_S]
         return bool(recent) and recent[-1] - (earlier[-1] if earlier else 0) >= 2

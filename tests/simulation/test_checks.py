@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Final, cast
 
 import pytest
 
@@ -20,11 +21,13 @@ from guardd.model.reading import Absent
 from guardd.policy.load import load_policy
 from guardd.simulator.contracts import default_contracts
 from guardd.simulator.engine import Exchange
+from guardd.simulator.faults import FaultKind, Faults
 from guardd.simulator.ledger import RowKind
 from guardd.simulator.orders import MarginMode, OrderKind, OrderRequest, PlanKind, PlanRequest
 from guardd.simulator.orders import Side as Way
 from guardd.simulator.records import TransferDirection
 from guardd.simulator.run import SimulatedVenue
+from guardd.simulator.server import SimulatorServer
 from guardd.simulator.stamps import RequestStamp
 from guardd.venues.wire import WireRequest
 from tests.simulation.checks import Case, Checks, Span
@@ -582,6 +585,23 @@ def test_I28_a_close_on_a_price_that_was_true_a_moment_ago_is_called_for() -> No
     desk.wait(30)
     desk.checks.heard(staged(intent(step=1)), desk.now, "life")
     assert desk.told == {"oracle"}
+
+
+@pytest.mark.parametrize(("frames", "told"), [(1, {"oracle"}), (2, set())])
+def test_I28_two_bad_frames_confirm_each_other_even_between_two_looks(frames: int, told: set[str]) -> None:
+    desk = Desk()
+    desk.stop("50000")
+    desk.asked("/contract/private/position-v2", method="GET")
+    switches = Faults()
+    switches.add(FaultKind.BAD_TICK)
+    assert desk.checks.case is not None
+    served = cast(SimulatorServer, SimpleNamespace(faults=switches))
+    desk.checks.case = replace(desk.checks.case, server=served)
+    desk.wait(2)
+    for _ in range(frames):
+        switches.strikes(FaultKind.BAD_TICK, desk.ms)
+    desk.checks.heard(staged(intent()), desk.now, "life")
+    assert desk.told == told
 
 
 def test_I11_a_tranche_may_be_resized_beside_one_that_a_hand_cancelled_and_not_beside_one_that_the_guard_took() -> None:
