@@ -65,7 +65,8 @@ class Feed:
                 batches.setdefault(transport, []).append(frame.at(stamp))
                 count += 1
         for transport, batch in batches.items():
-            transport.write(b"".join(batch))
+            if not transport.is_closing():
+                transport.write(b"".join(batch))
         return count
 
     def unsent_bytes(self) -> int:

@@ -17,6 +17,7 @@ from tests.bench.cast import SHARE, THRESHOLD, Cast, key_of, size_of_position
 _HALVES: Final = ("spot", "mix", "user", "p2p", "broker", "margin", "common", "tax", "convert", "copy", "earn", "uta")
 _POLL_S: Final = 1.0
 _SYMBOLS_PER_CALL: Final = 40
+_PARAMS: Final = {"hedged": True, "reduceOnly": True, "marginMode": "isolated"}
 _SIZE: Final = float(size_of_position() * SHARE)
 
 
@@ -40,7 +41,7 @@ async def _act(client: Any, tickers: dict[str, Any], acted: set[str]) -> None:
         price = ticker.get("markPrice") or ticker["last"]
         if price < THRESHOLD and symbol not in acted:
             acted.add(symbol)
-            await client.create_order(symbol, "market", "sell", _SIZE, None, {"hedged": True, "reduceOnly": True})
+            await client.create_order(symbol, "market", "sell", _SIZE, None, _PARAMS)
 
 
 def _client(url: str, cast: Cast) -> Any:

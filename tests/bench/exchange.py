@@ -1,10 +1,11 @@
-"""The exchange process: `python -m tests.bench.exchange CAST`, steered by a line of JSON for each command, answered by another.
+"""The exchange process: `python -m tests.bench.exchange CAST [unlimited]`, told and answering by lines of JSON.
 
 {"do": "play", "script": {…}}      a tape; answered when it has ended
 {"do": "background", "rate": 20}   ticks a second between tapes
 {"do": "listening"}                how many symbols have a listener
 {"do": "delay", "ms": 100}         order answers wait; 0: at once
 {"do": "requests"}                 how many requests came, by path and status
+{"do": "timeline"}                 each request's path and when it came (monotonic ns)
 {"do": "stops"}                    how many positions have a live stop
 """
 
@@ -27,6 +28,7 @@ from guardd.simulator.feed import Feed
 from guardd.simulator.orders import MarginMode, OrderRequest, PlanKind, Side
 from guardd.simulator.run import ServeSettings, SimulatedVenue, build
 from guardd.simulator.server import SimulatorServer
+from tests.bench import unlimited
 from tests.bench.cast import LEVERAGE, START, Cast, contracts_of, key_of, size_of_position
 from tests.bench.player import Player
 from tests.bench.script import Script
@@ -56,6 +58,7 @@ class Stage:
             "listening": self._listening,
             "delay": self._delay,
             "requests": self._requests,
+            "timeline": self._timeline,
             "stops": self._stops,
         }
         self._cast = cast
@@ -79,6 +82,9 @@ class Stage:
 
     async def _requests(self, _: dict[str, Any]) -> object:
         return Counter(f"{each.method} {each.path} {each.status}" for each in self.server.stamps.requests)
+
+    async def _timeline(self, _: dict[str, Any]) -> object:
+        return [(each.mono_ns, f"{each.method} {each.path}", each.status) for each in self.server.stamps.requests]
 
     async def _stops(self, _: dict[str, Any]) -> object:
         query = self.server.exchange.query
@@ -137,4 +143,6 @@ def _say(answer: object) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[2:] == ["unlimited"]:
+        unlimited.lift()
     asyncio.run(serve(Cast.of_text(sys.argv[1])))

@@ -1,56 +1,46 @@
 """Figures of a run and how runs are compared: within a pair, and then by the median of the pairs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reaction:
-    """Crossing frame handed to the socket → the order's last byte readable at the exchange, microseconds."""
-
-    count: int
-    missed: int
-    p50: float
-    p99: float
-    p999: float
-    most: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One client under one script. `lag_s`: how long the tape took beyond its length; CPU is the client's alone."""
+    """One client under one script. `reactions_us`: crossing frame handed to the socket → the order's last byte readable at the
+    exchange; `missed` crossings had no order. CPU and memory are the client's alone."""
 
-    reaction: Reaction | None
+    reactions_us: tuple[float, ...]
+    missed: int
     ticks: int
-    ticks_per_s: float
-    cpu_per_tick_us: float
-    cpu_share: float
+    seconds: float
+    cpu_s: float
     memory_mib: float
     backlog_bytes: int
 
+    @property
+    def p50(self) -> float:
+        return median(self.reactions_us) if self.reactions_us else float("nan")
 
-def reaction_of(crossings: Sequence[dict[str, Any]]) -> Reaction | None:
-    if not crossings:
-        return None
-    found = sorted((each["arrived_ns"] - each["sent_ns"]) / 1e3 for each in crossings if each["arrived_ns"])
-    missed = len(crossings) - len(found)
-    if not found:
-        nan = float("nan")
-        return Reaction(count=0, missed=missed, p50=nan, p99=nan, p999=nan, most=nan)
-    return Reaction(
-        count=len(found),
-        missed=missed,
-        p50=median(found),
-        p99=quantile(found, 0.99),
-        p999=quantile(found, 0.999),
-        most=found[-1],
-    )
+    @property
+    def cpu_per_tick_us(self) -> float:
+        return self.cpu_s / self.ticks * 1e6 if self.ticks else float("nan")
+
+    @property
+    def cpu_share(self) -> float:
+        return self.cpu_s / self.seconds
 
 
-def quantile(ascending: Sequence[float], share: float) -> float:
-    """Between the two nearest; the largest alone where there are too few."""
+def reactions_us(crossings: Iterable[dict[str, Any]]) -> tuple[float, ...]:
+    return tuple((each["arrived_ns"] - each["sent_ns"]) / 1e3 for each in crossings if each["arrived_ns"])
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Between the two nearest of them."""
+    if not values:
+        return float("nan")
+    ascending = sorted(values)
     place = share * (len(ascending) - 1)
     below = int(place)
     above = min(below + 1, len(ascending) - 1)

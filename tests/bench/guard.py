@@ -3,15 +3,14 @@
 Only the policy is the measurement's own: a resting stop as in config/policy.yaml, and one rule that trims when a position crosses.
 """
 
-import json
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.bench.cast import SHARE, Cast, key_of
-from tests.bench.process import end, start_pinned
+from tests.bench.process import start_pinned
 from tests.bench.venue import ExchangeProcess
 
 WITHOUT_SYNC: Final = {"GUARDD_MEASURE_WITHOUT_SYNC": "1"}
@@ -64,30 +63,6 @@ def credentials(cast: Cast) -> dict[str, str]:
     return found
 
 
-class GuardProcess:
-    """A daemon in a directory of its own; its log goes to a file there."""
-
-    def __init__(self, home: Path, pid: int) -> None:
-        self._home = home
-        self.pid = pid
-
-    @property
-    def log(self) -> list[str]:
-        return (self._home / "log").read_text(errors="replace").splitlines()
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        records = (json.loads(line) for line in self.log if line.startswith("{"))
-        return [record for record in records if record.get("event") == name]
-
-    @property
-    def url(self) -> str:
-        """Where its status page is."""
-        for line in self.log:
-            if "status page: " in line:
-                return line.split("status page: ")[1].rstrip("/")
-        raise RuntimeError("guardd named no status page yet")
-
-
 async def start_guard(
     home: Path,
     cast: Cast,
@@ -96,20 +71,16 @@ async def start_guard(
     *,
     policy: str = POLICY,
     environ: Mapping[str, str] | None = None,
-    launcher: tuple[str, ...] = (),
-) -> tuple[GuardProcess, Process]:
-    """Started, not yet ready. `launcher` goes before the command: a profiler, for instance."""
+    program: str = "guardd",
+) -> Process:
+    """Started, not yet ready; its log is `home`/log. `program`: a module that takes guardd's arguments, and its own before them."""
     (home / "policy.yaml").write_text(policy)
     (home / "guardd.yaml").write_text(settings_text(cast, venue))
     with (home / "log").open("wb") as log:
-        process = await start_pinned(
-            [*launcher, sys.executable, "-m", "guardd", "run", "-c", str(home / "guardd.yaml"), "--confirm", "CONFIRM"],
+        return await start_pinned(
+            [sys.executable, "-m", *program.split(), "run", "-c", str(home / "guardd.yaml"), "--confirm", "CONFIRM"],
             core,
             environ={**credentials(cast), **(environ or {})},
             stderr=log,
             home=home,
         )
-    return GuardProcess(home, process.pid), process
-
-
-__all__ = ["POLICY", "WATCHING", "WITHOUT_SYNC", "GuardProcess", "end", "start_guard"]

@@ -1,37 +1,83 @@
-"""One client under one script: its reactions, its CPU, its memory."""
+"""Clients in turn under the same scripts, each pair of runs in a world of its own: its reactions, its CPU, its memory."""
 
 import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from tests.bench.cast import Cast
 from tests.bench.clients import Client, Running, running
-from tests.bench.figures import Outcome, reaction_of
+from tests.bench.figures import Outcome, reactions_us
 from tests.bench.process import Cores, cpu_s, memory_mib
 from tests.bench.script import Script
 from tests.bench.venue import ExchangeProcess, exchange_of
 
 
-async def measure(
-    client: Client, cast: Cast, script: Script, cores: Cores, *, ccxt_python: str | None = None
-) -> Outcome:
-    """In a world of its own: exchange and client are started for it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a session measures. `quick` makes everything small: to see that it runs, not to learn anything."""
+
+    cores: Cores
+    pairs: int
+    quick: bool
+    ccxt_python: str | None
+
+
+@dataclass(slots=True)
+class Series:
+    """What the pairs brought, by part and client, a run each."""
+
+    outcomes: dict[str, dict[Client, list[Outcome]]] = field(default_factory=dict)
+
+    def add(self, part: str, client: Client, outcome: Outcome) -> None:
+        self.outcomes.setdefault(part, {}).setdefault(client, []).append(outcome)
+
+    def of(self, part: str, client: Client) -> list[Outcome]:
+        return self.outcomes.get(part, {}).get(client, [])
+
+
+async def interleaved(
+    terms: Terms, cast: Cast, parts: Sequence[tuple[str, Script]], clients: Iterable[Client]
+) -> Series:
+    """Every client once, then every client again. The parts follow each other in one life of a client."""
+    series, asked = Series(), tuple(clients)
+    for _ in range(terms.pairs):
+        for client in asked:
+            for part, outcome in await one_life(terms, cast, parts, client):
+                series.add(part, client, outcome)
+    return series
+
+
+async def one_life(
+    terms: Terms,
+    cast: Cast,
+    parts: Sequence[tuple[str, Script]],
+    client: Client,
+    *,
+    environ: Mapping[str, str] | None = None,
+) -> list[tuple[str, Outcome]]:
+    """One client from start to end, playing each part."""
     async with (
-        exchange_of(cast, cores) as venue,
-        running(client, cast, venue, cores, ccxt_python=ccxt_python) as process,
+        exchange_of(cast, terms.cores) as venue,
+        running(client, cast, venue, terms.cores, ccxt_python=terms.ccxt_python, environ=environ) as process,
     ):
-        return await play(venue, process, script)
+        return [(part, await play(venue, process, script)) for part, script in parts]
 
 
 async def play(venue: ExchangeProcess, process: Running, script: Script) -> Outcome:
     cpu_before, began = cpu_s(process.pid), time.monotonic()
     played = await venue.play(script)
-    passed_s, used_s = time.monotonic() - began, cpu_s(process.pid) - cpu_before
-    ticks = int(played["ticks"])
+    return outcome_of(played, time.monotonic() - began, cpu_s(process.pid) - cpu_before, memory_mib(process.pid))
+
+
+def outcome_of(played: dict[str, Any], seconds: float, used_s: float, memory: float) -> Outcome:
+    found = reactions_us(played["crossings"])
     return Outcome(
-        reaction=reaction_of(played["crossings"]),
-        ticks=ticks,
-        ticks_per_s=ticks / played["seconds"],
-        cpu_per_tick_us=used_s / ticks * 1e6 if ticks else float("nan"),
-        cpu_share=used_s / passed_s,
-        memory_mib=memory_mib(process.pid),
+        reactions_us=found,
+        missed=len(played["crossings"]) - len(found),
+        ticks=int(played["ticks"]),
+        seconds=seconds,
+        cpu_s=used_s,
+        memory_mib=memory,
         backlog_bytes=int(played["unsent_bytes_max"]),
     )

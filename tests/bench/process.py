@@ -64,6 +64,8 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 def cpu_s(pid: int) -> float:
     """Time on a core of all its threads, to the nanosecond (schedstat); those that ended count in the coarser /proc/PID/stat."""
+    if not Path(f"/proc/{pid}/task").exists():
+        raise RuntimeError(f"process {pid} has ended")
     fine = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         fine += int((task / "schedstat").read_text().split()[0])

@@ -52,9 +52,9 @@ class ExchangeProcess:
 
 
 @asynccontextmanager
-async def exchange_of(cast: Cast, cores: Cores) -> AsyncIterator[ExchangeProcess]:
+async def exchange_of(cast: Cast, cores: Cores, *, unlimited: bool = False) -> AsyncIterator[ExchangeProcess]:
     process = await start_pinned(
-        [sys.executable, "-m", "tests.bench.exchange", cast.as_text()],
+        [sys.executable, "-m", "tests.bench.exchange", cast.as_text(), *(["unlimited"] if unlimited else [])],
         cores.exchange,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
