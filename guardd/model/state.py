@@ -227,6 +227,8 @@ class AccountState:
     pending: dict[ClientId, Pending] = field(default_factory=dict)
     remembered: dict[EpisodeId, Episode] = field(default_factory=dict)
     """Lives that an earlier run saw and that may go on: one that a read shows again is the same life (I8)."""
+    ended: dict[PositionKey, Instant] = field(default_factory=dict)
+    """When a read last showed what has ended since."""
     lost: dict[EpisodeId, Lost] = field(default_factory=dict)
     """Those of the last minutes, for what the rules remember of them to be there if they come back."""
     finished: list[Finished] = field(default_factory=list)

@@ -31,6 +31,9 @@ STREAM_HAS_S: Final = 15.0
 """How long the stream has to show a position for the first time. A stream that says nothing at all (a login refused, a socket
 that stays silent) is told as lost; it contradicts nothing, and must not hold back every close for as long as it lasts (I10).
 Reads, notional and marks still have to agree."""
+LAGS_S: Final = 90.0
+"""A stream that lags goes on repeating what has ended, and one lagged 40 s on 2025-10-10: for twice that time it proves nothing
+of it. To park then is to leave the other positions alone in the crash that closed this one."""
 PUSH_AGE_S_MAX: Final = 25.0
 """Two repetitions missed: an older push says nothing about now."""
 
@@ -182,8 +185,10 @@ def _only_pushed(state: AccountState, now: Instant) -> Iterator[Mismatch]:
         if now.seconds_since(pushed.at) > PUSH_REPEATS_S:
             continue
         settled = state.positions_at is not None and state.positions_at.seconds_since(pushed.at) > SETTLING_S
+        ended = state.ended.get(key)
+        lags = ended is not None and now.seconds_since(ended) <= LAGS_S
         text = f"reads show nothing, the stream {pushed.quantity}"
-        yield _about(key, Check.POSITIONS, settled and repeated, text)
+        yield _about(key, Check.POSITIONS, settled and repeated and not lags, text)
 
 
 def _marks(state: AccountState, symbol: Symbol, now: Instant) -> Iterator[Mismatch]:

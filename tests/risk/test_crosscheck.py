@@ -11,7 +11,7 @@ from guardd.model.names import MarginMode, PositionKey, PositionMode, Side
 from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent
 from guardd.model.state import AccountState
-from guardd.risk.crosscheck import Check, Mismatch, cross_check, lasting, standing
+from guardd.risk.crosscheck import LAGS_S, Check, Mismatch, cross_check, lasting, standing
 from tests.model.accounts import BTC, OPENED_MS, START, D, account, instrument, key, later, row
 
 
@@ -147,6 +147,18 @@ def test_I29_a_frame_that_came_late_after_a_close_is_forgotten() -> None:
     state = checked()
     push(state, later(1), "7", key(Side.SHORT))
     assert cross_check(state, now=later(13)) == ()
+
+
+def test_I29_a_stream_that_lags_and_repeats_what_has_ended_proves_nothing_until_it_goes_on_for_too_long() -> None:
+    state = checked()
+    push(state, later(2), "0")
+    fold(state, PositionsRead(started=later(3), at=later(3), positions=()))
+    assert not state.held
+    for second in (10, 40, 80, LAGS_S + 5):
+        push(state, later(second), venue_ms=START.wall_ms)
+        fold(state, PositionsRead(started=later(second + 3), at=later(second + 3), positions=()))
+        found = tuple(each for each in cross_check(state, now=later(second + 3)) if each.check is Check.POSITIONS)
+        assert only(found).proved is (second > LAGS_S)
 
 
 def test_I29_a_close_that_reads_saw_first_proves_nothing() -> None:
