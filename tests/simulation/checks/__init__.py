@@ -94,7 +94,7 @@ class Checks:
         self.orders = Orders(self.ground, self.steps.fill)
         self.requests = Requests(self.ground)
         self.standing = Standing(self.ground, self.last_percent)
-        self.telling = Telling(self.ground, self._meant)
+        self.telling = Telling(self.ground, self._meant, self.steps.voided)
         self.oracle = Oracle(self.ground)
         self.case = self._case
 

@@ -31,6 +31,7 @@ class Steps:
     """By leg, episode and rule: when it last made the leg smaller, and by which decision."""
     _closing: dict[LegKey, deque[tuple[float, str]]] = field(default_factory=dict)
     _leashed: deque[float] = field(default_factory=deque)
+    _voided: deque[float] = field(default_factory=deque)
     _reduced: dict[LegKey, deque[tuple[float, Decimal]]] = field(default_factory=dict)
 
     def means(self, intent: Intent, now: float, *, alone: bool) -> None:
@@ -53,6 +54,11 @@ class Steps:
         rule = next((each for each in case.policy.rules if each.name == intent.rule), None)
         if rule is not None:
             self._cooldown(rule, key, decision, now)
+
+    def voided(self, intent: Intent, now: float) -> None:
+        """What never arrived uses up none of the leash (interfaces.md 2.6)."""
+        if intent.action in LEASHED:
+            self._voided.append(now)
 
     def fill(self, row: LedgerRow, key: LegKey, now: float) -> None:
         """A closing fill of an order of ours."""
@@ -87,7 +93,9 @@ class Steps:
         self._leashed.append(now)
         while self._leashed[0] <= now - MINUTE_S:
             self._leashed.popleft()
-        allowed = policy.limits.orders_per_minute
+        while self._voided and self._voided[0] <= now - MINUTE_S:
+            self._voided.popleft()
+        allowed = policy.limits.orders_per_minute + len(self._voided)
         if len(self._leashed) > allowed and alone and not self._clock_moved(now, MINUTE_S):
             self.ground.breach("I24", now, f"{len(self._leashed)} orders in a minute, {allowed} allowed")
 

@@ -54,10 +54,12 @@ class _Life:
 
 @dataclass(slots=True)
 class Telling:
-    """`heard` for each fact. `on_intent` is told each intent when it is durable, before it leaves."""
+    """`heard` for each fact. `on_intent` is told each intent when it is durable, before it leaves; `on_void` of one that
+    never arrived, as far as the guard could find out."""
 
     ground: Ground
     on_intent: Callable[[Intent, float, str], None]
+    on_void: Callable[[Intent, float], None]
     decisions: int = 0
     lives: dict[str, _Life] = field(default_factory=dict)
     spoken_at: float = -1e9
@@ -172,6 +174,8 @@ class Telling:
 
     def _staged(self, fact: IntentStaged, now: float, life: str, mine: _Life) -> None:
         intent = fact.intent
+        if fact.stage is Stage.VOID:
+            self.on_void(intent, now)
         if fact.stage is not Stage.JOURNALLED:
             return
         self.decisions += 1
