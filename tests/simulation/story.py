@@ -341,7 +341,10 @@ class _Story:
 
     def _start(self, data: Path) -> None:
         self._excuse_all(KILL, UP_AGAIN_S)
-        self.guard = self._process(data)
+        try:
+            self.guard = self._process(data)
+        except GuarddError as error:
+            self._wrong(f"a guard couldn't start: {error}")
 
     def _process(self, data: Path) -> Process:
         process = Process(self.machine, self.policy, data, seed=f"process/{self.plot.seed}/{data.name}", watch=self)
