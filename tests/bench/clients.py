@@ -96,7 +96,7 @@ async def _ready(client: Client, cast: Cast, venue: ExchangeProcess, preparation
         await venue.until("listening", cast.positions, within_s=60 + cast.positions / 10)
     if guarded and preparation is Preparation.PROTECTED:
         await venue.until("stops", cast.positions, within_s=60 + cast.positions)
-    await asyncio.sleep(_SETTLED_S if guarded else _SETTLED_S / 2)
+    await asyncio.sleep(_SETTLED_S if guarded else _SETTLED_S / 6)
 
 
 async def _start_guard(
