@@ -105,6 +105,7 @@ class _Story:
         self.guard: Process | None = None
         self.twin: Process | None = None
         self.lives = count()
+        self.starts: list[float] = []
         self.ended = 0
         self.tails: list[str] = []
         self.wrongs: list[str] = []
@@ -182,8 +183,18 @@ class _Story:
         """With nothing in the way for a while, each account has its guard again."""
         for cast in self.cast:
             well = self._now() >= cast.checks.disturbed_until + WELL_FOR_S
-            if well and (self.guard is None or cast.part.name not in self.guard.armed_at):
+            if well and not self._mistaken(cast) and (self.guard is None or cast.part.name not in self.guard.armed_at):
                 self._wrong(f"start: {cast.part.name} has had no guard since its last trouble")
+
+    def _mistaken(self, cast: Cast) -> bool:
+        """A guard that began while the venue said that the account is of its other family is told to be started again."""
+        return any(
+            strike.what == "other-family"
+            and strike.site == cast.part.site
+            and strike.at_s <= at <= strike.at_s + strike.for_s
+            for strike in self.plot.strikes
+            for at in self.starts
+        )
 
     def _works(self) -> list[object]:
         return [
@@ -341,6 +352,7 @@ class _Story:
 
     def _start(self, data: Path) -> None:
         self._excuse_all(KILL, UP_AGAIN_S)
+        self.starts.append(self._now())
         try:
             self.guard = self._process(data)
         except GuarddError as error:

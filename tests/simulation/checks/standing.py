@@ -10,6 +10,7 @@ from tests.simulation.checks.wanted import all_passed, loosest
 
 ACTS_WITHIN_S: Final = 6.0
 """I10: the venue takes orders for 5 s, and a round trip."""
+SETTLES_S: Final = 10.0
 PROTECTS_WITHIN_S: Final = 5.0
 CLEARS_WITHIN_S: Final = 30.0
 """I6: two reconciliations after a flat that was confirmed by two reads."""
@@ -110,6 +111,8 @@ class Standing:
         """Everything has come right (I5, I6)."""
         held = dict(self.ground.held())
         for key, position in held.items():
+            if now - self.ground.legs[key].shrank_at < SETTLES_S:
+                continue  # what its stop has just left is being closed
             self._protection(key, position, now, tranches=tranches, parked=parked)
         if parked:
             return
