@@ -314,8 +314,8 @@ BUGS: Final = (
         "foreign-cancelled",
         "Whatever rests on a position that is gone is cancelled, the owner's orders too (I13).",
         "guardd/execution/sweep.py",
-        "        if order.closes and made_by_us(state, order) and order.key",
-        "        if order.key",
+        "if order.closes and made_by_us(state, order) and order.key",
+        "if order.key",
         "tests/execution/test_closing.py",
         also=[
             Edit(
