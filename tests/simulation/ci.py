@@ -9,7 +9,7 @@ from typing import Final
 from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.wish import Wish
 
-CI_S: Final = 90.0
+CI_S: Final = 60.0
 """Nothing new is begun later than that: with what is being played then, less than two minutes on two cores."""
 HOURS: Final = 0.05
 FIXED: Final = range(1, 17)
