@@ -9,6 +9,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,8 @@ def main(arguments: list[str] | None = None) -> str:
     )
     parser.add_argument("--out", type=Path, default=None, help="directory for bench.md and bench.svg")
     given = parser.parse_args(arguments)
+    if find_spec("uvloop") is None:
+        parser.error("the floor runs on uvloop: found none, expected the extra `fast`")
     names = [name for name in given.only.split(",") if name]
     if unknown := [name for name in names if name not in SCENARIOS]:
         parser.error(f"--only: found {', '.join(unknown)}, expected of {', '.join(SCENARIOS)}")

@@ -12,9 +12,13 @@ from typing import Final
 
 import aiohttp
 import msgspec
-import uvloop
 
 from tests.bench.cast import SHARE, THRESHOLD, Cast, Key, key_of, size_of_position
+
+try:
+    from uvloop import new_event_loop
+except ModuleNotFoundError:  # a test may see that it works; `python -m tests.bench` measures none without
+    from asyncio import new_event_loop
 
 _SYMBOLS_PER_FRAME: Final = 40
 _PATH: Final = "/api/v2/mix/order/place-order"
@@ -98,5 +102,5 @@ async def main(url: str, cast: Cast) -> None:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(main(sys.argv[1], Cast.of_text(sys.argv[2])))

@@ -19,7 +19,6 @@ from tests.bench.stamped import Arrival, StampedListener
 
 
 async def test_the_floor_answers_every_crossing_of_a_tape() -> None:
-    pytest.importorskip("uvloop", reason="the floor runs on it: the extra `fast`")
     terms = Terms(cores=Cores.of_machine(), pairs=1, quick=True, ccxt_python=None)
     script = Script(ticks_per_s=200, seconds=0.7, crossings=3, crossings_per_s=20)
     [(_, outcome)] = await one_life(terms, Cast(positions=3), [("", script)], Client.FLOOR)
