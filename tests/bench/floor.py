@@ -15,11 +15,6 @@ import msgspec
 
 from tests.bench.cast import SHARE, THRESHOLD, Cast, Key, key_of, size_of_position
 
-try:
-    from uvloop import new_event_loop
-except ModuleNotFoundError:  # a test may see that it works; `python -m tests.bench` measures none without
-    from asyncio import new_event_loop
-
 _SYMBOLS_PER_FRAME: Final = 40
 _PATH: Final = "/api/v2/mix/order/place-order"
 _SIZE: Final = str(size_of_position() * SHARE)
@@ -101,6 +96,16 @@ async def main(url: str, cast: Cast) -> None:
         await Floor(session, cast).watch(socket)
 
 
+def _loop() -> asyncio.AbstractEventLoop:
+    """uvloop's; a test may see that it works without, and `python -m tests.bench` measures none without."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_loop) as runner:
         runner.run(main(sys.argv[1], Cast.of_text(sys.argv[2])))
