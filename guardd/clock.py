@@ -8,11 +8,14 @@ signatures and for windows that survive a restart (invariant I24).
 import asyncio
 import heapq
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 from guardd.model.instant import MS_PER_S, NS_PER_MS, NS_PER_S, Instant
 
 __all__ = ["Clock", "Instant", "ManualClock", "SystemClock"]
+
+_made: Final = tuple.__new__
+"""A named tuple past its own constructor: two thirds of what a moment costs, and each frame takes one."""
 
 
 class Clock(Protocol):
@@ -39,7 +42,7 @@ class SystemClock:
     """The machine's clocks."""
 
     def now(self) -> Instant:
-        return Instant(time.monotonic_ns(), time.time_ns() // NS_PER_MS)
+        return _made(Instant, (time.monotonic_ns(), time.time_ns() // NS_PER_MS))
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()

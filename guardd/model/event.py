@@ -4,9 +4,9 @@ Silence is an event too: streams that go up and down, the guard's own pulse, a c
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
@@ -20,6 +20,10 @@ from guardd.model.order import OrderUpdate, PlanOrder, RestingOrder
 from guardd.model.outcome import Outcome
 from guardd.model.position import Position, PositionUpdate
 
+PRICE_ABOVE: Final = Decimal("1e-30")
+PRICE_BELOW: Final = Decimal("1e30")
+"""What lies outside is no price of anything."""
+
 
 class Source(StrEnum):
     STREAM = "stream"
@@ -31,23 +35,84 @@ class StreamName(StrEnum):
     PRIVATE = "private"
 
 
-@dataclass(slots=True)
 class MarkSeen:
-    """A price frame or a mark read by REST. Fields the venue left out are None; the mark itself never is.
+    """A price frame or a mark read by REST. Prices that the venue left out are None; the mark itself never is.
 
-    Not keyword-only, and frozen by agreement only: thousands are made each second, and freezing triples what one costs.
+    Those beside the mark are kept as the venue wrote them until they are asked for, which only a crossing does (I28); what is no
+    price above zero then is None, too. Frozen by agreement only and written out by hand: thousands are made each second.
     """
 
-    symbol: Symbol
-    mark: Decimal
-    at: Instant
-    index: Decimal | None = None
-    last: Decimal | None = None
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    source: Source = Source.STREAM
-    venue_ms: int | None = None
-    """When the venue sent it, by the venue's clock; None where frames carry no time."""
+    __slots__ = ("_ask", "_bid", "_index", "_last", "at", "mark", "source", "symbol", "venue_ms")
+    __hash__ = None  # type: ignore[assignment]
+    _fields: ClassVar = ("symbol", "mark", "at", "index", "last", "bid", "ask", "source", "venue_ms")
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        mark: Decimal,
+        at: Instant,
+        index: Decimal | str | None = None,
+        last: Decimal | str | None = None,
+        bid: Decimal | str | None = None,
+        ask: Decimal | str | None = None,
+        source: Source = Source.STREAM,
+        venue_ms: int | None = None,
+    ) -> None:
+        """`venue_ms`: when the venue sent it, by the venue's clock; None where frames carry no time."""
+        self.symbol = symbol
+        self.mark = mark
+        self.at = at
+        self._index = index
+        self._last = last
+        self._bid = bid
+        self._ask = ask
+        self.source = source
+        self.venue_ms = venue_ms
+
+    @property
+    def index(self) -> Decimal | None:
+        self._index = price = _price(self._index)
+        return price
+
+    @property
+    def last(self) -> Decimal | None:
+        self._last = price = _price(self._last)
+        return price
+
+    @property
+    def bid(self) -> Decimal | None:
+        self._bid = price = _price(self._bid)
+        return price
+
+    @property
+    def ask(self) -> Decimal | None:
+        self._ask = price = _price(self._ask)
+        return price
+
+    def with_mark(self, mark: Decimal) -> "MarkSeen":
+        """The same frame, had its mark been this."""
+        return MarkSeen(
+            self.symbol, mark, self.at, self._index, self._last, self._bid, self._ask, self.source, self.venue_ms
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MarkSeen):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self._fields)
+
+    def __repr__(self) -> str:
+        return f"MarkSeen({', '.join(f'{name}={getattr(self, name)!r}' for name in self._fields)})"
+
+
+def _price(told: Decimal | str | None) -> Decimal | None:
+    """What was told as a number; None where it isn't a price."""
+    if not isinstance(told, str):
+        return told
+    try:
+        price = Decimal(told)
+        return price if PRICE_ABOVE < price < PRICE_BELOW else None
+    except InvalidOperation:  # no number, or NaN, which compares with nothing
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,9 +61,10 @@ class Confirmation:
             return
         if frame.source is Source.REST:
             known.rest = frame
-        if frame.at.mono_ns > known.current.at.mono_ns:
-            if not _repeats(frame, known.current):
-                known.before = known.current
+        current = known.current
+        if frame.at.mono_ns > current.at.mono_ns:
+            if frame.mark != current.mark or not _repeats(frame, current):
+                known.before = current
             known.current = frame
 
     def waiting(self, symbol: Symbol) -> bool:

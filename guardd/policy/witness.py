@@ -65,7 +65,7 @@ def _all_confirmed(
             return False
         grave = min(prices) if _net(symbol, state) >= 0 else max(prices)
         milder = max(grave, present.mark) if _net(symbol, state) >= 0 else min(grave, present.mark)
-        marks[symbol] = replace(present, mark=milder)
+        marks[symbol] = present.with_mark(milder)
     elsewhere = replace(state, marks=marks)
     on = ground(elsewhere, wish.view.held, now=now)
     risk = assess_on(on, mark=marks[wish.key.symbol].mark)
@@ -106,7 +106,7 @@ def _past(wish: Wish, symbol: Symbol, state: AccountState, now: Instant, price: 
     seen = state.marks.get(symbol)
     if seen is None:
         return False
-    elsewhere = replace(state, marks={**state.marks, symbol: replace(seen, mark=price)})
+    elsewhere = replace(state, marks={**state.marks, symbol: seen.with_mark(price)})
     mark = last_mark(state, view.held)
     if not is_value(mark):
         return False

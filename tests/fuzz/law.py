@@ -59,6 +59,9 @@ def _walk(value: object) -> Iterator[object]:
     elif isinstance(value, tuple | list | set | frozenset):
         for each in value:
             yield from _walk(each)
+    elif isinstance(value, MarkSeen):
+        for price in (value.mark, value.index, value.last, value.bid, value.ask):
+            yield from _walk(price)
     elif is_dataclass(value):
         for each in fields(value):
             if each.name.endswith("_s"):

@@ -1,5 +1,6 @@
 """An account under a policy, for tests of the decision: time passes, marks come, reads are repeated, outcomes are told."""
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeVar
@@ -88,7 +89,9 @@ class Guarded:
         self.now = self.now.later_by(seconds)
         if read:
             for seen in list(self.state.marks.values()):
-                fold(self.state, replace(seen, at=self.now))
+                again = copy(seen)
+                again.at = self.now
+                fold(self.state, again)
             self.read()
 
     def read(self, *rows: Position) -> None:

@@ -21,17 +21,18 @@ TEXT_MAX: Final = 20
 class Order:
     """Of one connection: of each symbol the latest frame by the venue's time. Cheap: it stands on the path of every tick."""
 
-    _latest: dict[Symbol, tuple[int, int]] = field(default_factory=dict)
-    """The venue's time of it, ms, and when it came, monotonic ns."""
+    _latest: dict[Symbol, MarkSeen] = field(default_factory=dict)
 
     def overtaken(self, seen: MarkSeen) -> bool:
         """True: a frame that was sent later has just been here."""
-        if seen.venue_ms is None:
+        sent_ms = seen.venue_ms
+        if sent_ms is None:
             return False
         latest = self._latest.get(seen.symbol)
-        if latest is not None and seen.venue_ms < latest[0] and seen.at.mono_ns - latest[1] <= BELIEVED_NS:
+        earlier = latest is not None and latest.venue_ms is not None and sent_ms < latest.venue_ms
+        if latest is not None and earlier and seen.at.mono_ns - latest.at.mono_ns <= BELIEVED_NS:
             return True
-        self._latest[seen.symbol] = (seen.venue_ms, seen.at.mono_ns)
+        self._latest[seen.symbol] = seen
         return False
 
 

@@ -6,19 +6,17 @@ from typing import Final
 import msgspec
 
 from guardd.errors import PayloadError
-from guardd.model.event import MarkSeen
+from guardd.model.event import PRICE_ABOVE, PRICE_BELOW, MarkSeen, Source
 from guardd.model.instant import Instant
 from guardd.model.names import Symbol
 from guardd.venues.bitget.overtaken import pushed_ms
 
 TICKER_TOPIC: Final = "ticker"
-_TOO_LARGE: Final = Decimal("1e30")
-_TOO_SMALL: Final = Decimal("1e-30")
 
 
 class _Arg(msgspec.Struct, gc=False):
     topic: str = ""
-    symbol: str = ""
+    symbol: Symbol = Symbol("")
 
 
 class _Ticker(msgspec.Struct, gc=False, rename="camel"):
@@ -35,46 +33,38 @@ class _Frame(msgspec.Struct, gc=False):
     ts: object = None
 
 
-_DECODER: Final = msgspec.json.Decoder(_Frame)
+_decode: Final = msgspec.json.Decoder(_Frame).decode
 
 
 def ticker(frame: str | bytes, at: Instant) -> MarkSeen | None:
     """The mark in a price frame; None when the frame is something else, for the slower parser to say what.
 
     The symbol stands in `arg`; a recorded push had none in its data (11). A price frame without a mark above zero is a
-    `PayloadError`; the other prices only confirm the mark (I28), so that an absent one is None.
+    `PayloadError`; the other prices only confirm the mark (I28), and stay text until then.
     """
     try:
-        decoded = _DECODER.decode(frame)
+        decoded = _decode(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     if decoded.arg.topic != TICKER_TOPIC or not decoded.data:
         return None
-    row, symbol = decoded.data[-1], decoded.arg.symbol
-    mark = _price(row.mark_price, "markPrice")
-    if mark is None or not symbol:
-        raise PayloadError(where=TICKER_TOPIC, found="no mark or no symbol", expected="both in every ticker frame")
+    row, symbol, ts = decoded.data[-1], decoded.arg.symbol, decoded.ts
+    try:
+        mark = Decimal(row.mark_price)
+        usable = PRICE_ABOVE < mark < PRICE_BELOW  # raises for NaN, is false for zero, less and infinity
+    except InvalidOperation:
+        usable = False
+    if not usable or not symbol:
+        found = f"no mark or no symbol: markPrice {row.mark_price[:40]!r} of {symbol[:40]!r}"
+        raise PayloadError(where=TICKER_TOPIC, found=found, expected="a price and a symbol in every ticker frame")
     return MarkSeen(
-        Symbol(symbol),
+        symbol,
         mark,
         at,
-        _price(row.index_price, "indexPrice"),
-        _price(row.last_price, "lastPrice"),
-        _price(row.bid1_price, "bid1Price"),
-        _price(row.ask1_price, "ask1Price"),
-        venue_ms=pushed_ms(decoded.ts),
+        row.index_price,
+        row.last_price,
+        row.bid1_price,
+        row.ask1_price,
+        Source.STREAM,
+        ts if type(ts) is int else pushed_ms(ts),
     )
-
-
-def _price(text: str, name: str) -> Decimal | None:
-    if not text:
-        return None
-    try:
-        price = Decimal(text)
-        if _TOO_SMALL < price < _TOO_LARGE:  # raises for NaN, is false for zero, less and infinity
-            return price
-        if price == 0:
-            return None
-    except InvalidOperation:
-        pass
-    raise PayloadError(where=f"{TICKER_TOPIC}.data.{name}", found=repr(text[:40]), expected="a price")
