@@ -23,7 +23,8 @@ from guardd.policy.load import load_policy
 from guardd.venues import bitget, bitmart
 from guardd.venues.base import Venue as Adapter
 from guardd.venues.limiter import LimiterRegistry
-from guardd.venues.wire import AiohttpWire, Wire
+from guardd.venues.network import NetworkWire
+from guardd.venues.wire import Wire
 
 DEFAULT_PRODUCT_TYPE: Final = "USDT-FUTURES"
 
@@ -41,7 +42,7 @@ class World:
 def real_world(clock: Clock, *, seed: int | None = None) -> World:
     """The machine's clock and network. `seed` only spreads retries; None takes the machine's own chance."""
     random = Random(seed)  # noqa: S311 - jitter, not secrets
-    return World(clock=clock, wire=AiohttpWire(clock), random=random, limiters=LimiterRegistry(clock, random))
+    return World(clock=clock, wire=NetworkWire(clock), random=random, limiters=LimiterRegistry(clock, random))
 
 
 def policy_from(path: Path) -> Policy:

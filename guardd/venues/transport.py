@@ -184,7 +184,7 @@ class Transport:
         account: AccountName,
         venue: VenueName,
         listener: Listener,
-        on_block: Callable[[BlockMoved], None],
+        on_block: Callable[[BlockMoved], object],
         headers: Mapping[str, str],
     ) -> None:
         self._wire = wire

@@ -15,8 +15,9 @@ from guardd.model.event import Event, MarkSeen, StreamMoved, StreamName
 from guardd.model.facts import Fact, StreamChanged
 from guardd.model.instant import Instant
 from guardd.model.names import AccountName, Symbol, VenueName
+from guardd.venues.network import NetworkWire
 from guardd.venues.stream import ATTEMPTS_MAX, EVENTS_WAITING_MAX, Link, LinkTerms, Mailbox, keep_connected
-from guardd.venues.wire import AiohttpWire, Closed, Unconnected, Wire
+from guardd.venues.wire import Closed, Unconnected, Wire
 from tests.venues.wires import FakeSocket, FakeWire
 
 BTC, ETH = Symbol("BTCUSDT"), Symbol("ETHUSDT")
@@ -399,7 +400,7 @@ async def test_over_a_real_socket_a_burst_is_read_whole_and_a_cut_is_survived() 
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     clock = SystemClock()
-    wire = AiohttpWire(clock)
+    wire = NetworkWire(clock)
     terms = LinkTerms(stream=StreamName.PUBLIC, url=f"ws://127.0.0.1:{runner.addresses[0][1]}/")
     link = link_over(wire, clock, [], terms=terms)
     link.watch([BTC])

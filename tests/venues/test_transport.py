@@ -1,4 +1,5 @@
-"""What is certain of an answer, and what is done about it; classification through the real client, the rest on a fake wire."""
+"""What is certain of an answer, and what is done about it; classification through a well-known client and through our own wire, the
+rest on a fake one."""
 
 import asyncio
 import json
@@ -33,9 +34,11 @@ from guardd.venues.transport import (
     Usage,
     classify,
 )
-from guardd.venues.wire import AiohttpWire, Wire, WireReply, WireRequest
+from guardd.venues.wire import Wire, WireAnswer, WireReply, WireRequest
+from tests.venues.loopback import network, talking
 from tests.venues.wires import FakeWire, reply
 
+ORDERS = "https://venue.test/orders"
 SAMPLES = Path(__file__).parents[1] / "samples" / "bitmart"
 OK = '{"code":1000,"message":"Ok","trace":"t","data":{}}'
 READ = Call(endpoint="positions", method="GET", path="/positions", deadline_s=5.0)
@@ -101,21 +104,44 @@ class ResponseOfAioresponses(aiohttp.ClientResponse):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
 
 
-async def classified(status: int, body: str, headers: Mapping[str, str]) -> Answer:
+async def by_library(status: int, body: str, headers: Mapping[str, str]) -> WireReply:
+    """The answer as aiohttp's client hands it out."""
     clock = ManualClock()
-    wire = AiohttpWire(clock)
     with aioresponses() as venue:
-        venue.post(
-            "https://venue.test/orders",
-            status=status,
-            body=body,
-            headers=dict(headers),
-            response_class=ResponseOfAioresponses,
-        )
-        request = WireRequest(method="POST", url="https://venue.test/orders", headers={}, body=b"{}")
-        answer = classify(await wire.http(request, 1.0), DIALECT)
-    await wire.close()
-    return answer
+        venue.post(ORDERS, status=status, body=body, headers=dict(headers), response_class=ResponseOfAioresponses)
+        async with aiohttp.ClientSession() as session, session.post(ORDERS, allow_redirects=False) as response:
+            named = {name.lower(): value for name, value in response.headers.items()}
+            now = clock.now()
+            return WireReply(
+                status=response.status, headers=named, body=await response.read(), sent_ns=now.mono_ns, received=now
+            )
+
+
+async def by_our_wire(status: int, body: str, headers: Mapping[str, str]) -> WireAnswer:
+    """The same answer, from a server on loopback through the wire that carries orders."""
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n{}")
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"HTTP/1.1 {status} Said\r\n{lines}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    async with talking(answers) as host, network() as wire:
+        request = WireRequest(method="POST", url=f"http://{host}/orders", headers={}, body=b"{}")
+        return await wire.http(request, 2.0)
+
+
+async def classified(status: int, body: str, headers: Mapping[str, str]) -> Answer:
+    """What an answer means. It means the same whether a well-known client has read it or our own wire."""
+    theirs, ours = await by_library(status, body, headers), await by_our_wire(status, body, headers)
+    assert isinstance(ours, WireReply)
+    assert (ours.status, ours.body) == (theirs.status, theirs.body)
+    for name, value in headers.items():
+        assert ours.headers[name] == theirs.headers[name] == value
+    found = classify(ours, DIALECT)
+    assert (
+        classify(replace(theirs, headers=ours.headers, sent_ns=ours.sent_ns, received=ours.received), DIALECT) == found
+    )
+    return found
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from guardd.simulator.server import SimulatorServer
 from guardd.venues.bitget import LIMITS, Access, BitgetVenue, Credentials, hosts_for
 from guardd.venues.bitget.operator import BitgetOperator
 from guardd.venues.limiter import Lane, LimiterRegistry
-from guardd.venues.wire import AiohttpWire
+from guardd.venues.network import NetworkWire
 
 KEY = ApiKey(key="key-main", secret="secret-main", passphrase="passphrase-main", uid="main", demo=True)
 BTC = Symbol("BTCUSDT")
@@ -73,7 +73,7 @@ async def stand(family: str, *, secret: str = KEY.secret) -> AsyncIterator[Stand
     exchange.place("main", OrderRequest(symbol=BTC, side=OrderSide.BUY, size=Decimal("0.5")), now_ms)
     made = BitgetUnifiedDialect if family == "unified" else BitgetDialect
     dialect = made(exchange, keys=[KEY], faults=faults)
-    wire, facts = AiohttpWire(clock), list[Fact]()
+    wire, facts = NetworkWire(clock), list[Fact]()
     async with SimulatorServer(exchange, dialect, faults, clock=clock) as server:
         hosts = hosts_for("demo", rest_url=server.rest_url, stream_url=server.stream_url)
         access = Access(

@@ -21,7 +21,7 @@ from guardd.simulator.server import SimulatorServer
 from guardd.simulator.terms import Terms
 from guardd.venues.bitmart import LIMITS, Access, BitmartVenue, Credentials, hosts_for
 from guardd.venues.limiter import LimiterRegistry
-from guardd.venues.wire import AiohttpWire
+from guardd.venues.network import NetworkWire
 
 ACCOUNT = AccountName("main")
 BTC = Symbol("BTCUSDT")
@@ -75,7 +75,7 @@ async def stand(
     for symbol, price in default_prices().items():
         exchange.move(symbol, mark=price, now_ms=clock.now().wall_ms)
     dialect = BitmartDialect(exchange, keys=[KEY], faults=faults)
-    wire = AiohttpWire(clock)
+    wire = NetworkWire(clock)
     facts: list[Fact] = []
     async with SimulatorServer(exchange, dialect, faults, clock=clock) as server:
         hosts = hosts_for("demo", rest_url=server.rest_url, stream_url=server.stream_url)

@@ -57,7 +57,7 @@ from guardd.simulator.records import PositionView
 from guardd.simulator.server import SimulatorServer
 from guardd.venues.base import OperatorVenue, Venue
 from guardd.venues.limiter import Lane
-from guardd.venues.wire import AiohttpWire
+from guardd.venues.network import NetworkWire
 from tests.venues.contract.bench import Account, Bench, Denial, Keys, Line, Trait, Wiring
 from tests.venues.contract.hasty import HastyClock
 from tests.venues.contract.tap import Tap
@@ -394,7 +394,7 @@ async def stand(
     dialect = bench.dialect(exchange, faults)
     dialect.add_key(UID, MAIN.key, MAIN.secret, MAIN.passphrase, may_trade=True)
     dialect.add_key(UID, READ_ONLY.key, READ_ONLY.secret, READ_ONLY.passphrase, may_trade=False)
-    tap = Tap(AiohttpWire(clock))
+    tap = Tap(NetworkWire(clock))
     facts: list[Fact] = []
     async with SimulatorServer(exchange, dialect, faults, clock=clock, pulse_s=0.02 * speed) as server:
         wiring = Wiring(

@@ -27,8 +27,8 @@ from guardd.venues.bitget.sign import Credentials
 from guardd.venues.bitget.unified import LIMITS, UnifiedVenue
 from guardd.venues.bitget.unified.operator import UnifiedOperator
 from guardd.venues.limiter import LimiterRegistry
+from guardd.venues.network import NetworkWire
 from guardd.venues.stream import Mailbox
-from guardd.venues.wire import AiohttpWire
 
 ACCOUNT = AccountName("main")
 BTC = Symbol("BTCUSDT")
@@ -85,7 +85,7 @@ async def stand(
     for symbol, price in bitget_prices().items():
         exchange.move(symbol, mark=price, now_ms=now_ms)
     dialect = BitgetUnifiedDialect(exchange, keys=[KEY], faults=faults, options=options)
-    wire = AiohttpWire(clock)
+    wire = NetworkWire(clock)
     facts: list[Fact] = []
     async with SimulatorServer(exchange, dialect, faults, clock=clock) as server:
         hosts = hosts_for("demo", rest_url=server.rest_url, stream_url=server.stream_url)
