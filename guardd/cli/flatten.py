@@ -21,6 +21,7 @@ from guardd.daemon.account import GuardedAccount
 from guardd.daemon.supervisor import Supervisor
 from guardd.daemon.wiring import guarded_account, policy_from
 from guardd.errors import VenueUnreachable
+from guardd.execution.haste import Haste
 from guardd.journal.sqlite import SqliteJournal
 from guardd.model.account import AccountCondition
 from guardd.model.event import OperatorWord
@@ -140,6 +141,7 @@ async def _here(settings: Settings, account: AccountSettings, confirm: str | Non
             journal=journal,
             supervisor=supervisor,
             listener=_tell,
+            haste=Haste(clock),
             on_pulse=lambda now: None,
         )
         at_end.push_async_callback(guarded.stop)

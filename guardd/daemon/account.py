@@ -131,11 +131,10 @@ class GuardedAccount:
             return
 
     async def _pump(self) -> None:
-        """From the stream to the inbox, and onto the tape."""
-        async with aclosing(self.venue.stream()) as events:
+        """From the stream to the guard."""
+        async with aclosing(self.venue.stream(self.guard.hear)) as events:
             async for event in events:
-                self.guard.inbox.post(event)
-                self._tape(self.name, event)
+                self.guard.hear(event)
 
     async def _beat(self) -> None:
         """The guard's pulse, and by the way how late the loop is."""

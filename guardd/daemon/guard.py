@@ -1,7 +1,8 @@
 """The heart: an event is folded into the state, the state is assessed, the policy decides, the decision is carried out.
 
-One task reads the inbox. A price frame is two comparisons unless it crosses something; everything else marks the account for a
-review, which happens once the inbox is empty. What the hands do comes back as events, folded before anything is decided anew.
+A price frame is judged where it arrives: two comparisons, unless it crosses something. One task reads the inbox for the rest, which
+marks the account for a review, once the inbox is empty and no order is on its way. What the hands do comes back as events, folded
+before anything is decided anew.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,24 +10,24 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.clock import Clock
-from guardd.config import Mode
 from guardd.daemon.agenda import Agenda
 from guardd.daemon.fills import Fills
-from guardd.daemon.gate import condition, waits_for
+from guardd.daemon.gate import waits_for
 from guardd.daemon.hands import NO_BOUNDS, Hands
 from guardd.daemon.inbox import Inbox
 from guardd.daemon.lookout import Lookout
+from guardd.daemon.own_stops import OwnStops
 from guardd.daemon.reader import Reader, ReadKind
 from guardd.daemon.rivals import RivalWatch
 from guardd.daemon.settlements import Settlements
+from guardd.daemon.showing import Showing
 from guardd.daemon.telling import Teller
-from guardd.daemon.view import account_view
 from guardd.errors import InvariantBroken
 from guardd.execution.executor import Executor, Spawn
+from guardd.execution.haste import Haste
 from guardd.execution.proposal import Bounds, Leash
 from guardd.journal.base import Journal
-from guardd.model.account import AccountCondition
-from guardd.model.decision import Close, Decision, Protect, Reduce, finish_name
+from guardd.model.decision import Protect
 from guardd.model.equity import ledger_from_ms
 from guardd.model.event import (
     BalanceRead,
@@ -48,35 +49,29 @@ from guardd.model.event import (
     Source,
     StreamName,
 )
-from guardd.model.facts import AccountView, Listener, RuleFired, SnapshotTaken
+from guardd.model.facts import AccountView, Listener, SnapshotTaken
 from guardd.model.fold import fold
 from guardd.model.instant import Instant
-from guardd.model.names import AccountName, PositionKey, RuleName, Severity, Symbol
+from guardd.model.names import AccountName, PositionKey, Severity, Symbol
 from guardd.model.reading import Reading
 from guardd.model.state import AccountState, Held, News, NewsKind
-from guardd.policy.blindness import unjudged
-from guardd.policy.confirm import Confirmation, Verdict
-from guardd.policy.decide import GUARD, Decided, decide
+from guardd.policy.confirm import Confirmation
+from guardd.policy.decide import Decided, decide
 from guardd.policy.language import Metric, Policy
 from guardd.policy.memory import Memory
 from guardd.policy.trail import next_best
 from guardd.policy.view import View
 from guardd.policy.watch import Watch, watch
-from guardd.venues.base import Venue
+from guardd.venues.base import Heard, Venue
 
 LISTS_WITHOUT_STREAM_S: Final = 3.0
 """Orders are read this often while the private stream is down (BitMart reference, 18.7)."""
-VIEW_AT_REST_NS: Final = 1_500_000_000
-"""How often people and metrics see new figures of the account while nothing but marks moves. What happened is shown at the next
-pulse, and what time alone brings within `JUDGED_EVERY_NS` more: all of it within a second (I21)."""
-JUDGED_EVERY_NS: Final = 500_000_000
 ROUTINE: Final = frozenset(
     {Pulse, PositionsRead, BalanceRead, OrdersRead, LedgerRead, PositionModeRead, ClockRead, SnapshotFinished}
 )
 """Events that come by the clock: they are worth a look of their own only when something in them changed."""
-REVIEW_WAITS_NS: Final = 20_000_000
-"""How long a review waits for an order that is on its way: journal and send take a millisecond or two."""
-SOFTWARE_STOP: Final = RuleName("software-stop")
+REVIEW_WAITS_S: Final = 0.05
+"""How long a review waits for orders that are on their way, of any account: journal and send take a millisecond or two."""
 
 
 class Guard:
@@ -92,6 +87,7 @@ class Guard:
         clock: Clock,
         listener: Listener,
         spawn: Spawn,
+        haste: Haste,
         on_pulse: Callable[[Instant], None],
         tape: Callable[[AccountName, Event], None],
     ) -> None:
@@ -111,17 +107,16 @@ class Guard:
             post=self.absorb,
             spawn=spawn,
             listener=listener,
+            haste=haste,
         )
+        self._haste = haste
         self._fills = Fills(state=state, journal=journal)
-        self.view: AccountView | None = None
         self._policy = policy
         self._journal = journal
         self._clock = clock
         self._on_pulse = on_pulse
         self._tape = tape
         self._confirmation = Confirmation()
-        self._by_ourselves = Confirmation()
-        """The same for software stops, whose doubts end by themselves."""
         self._lookout = Lookout(state)
         self._hands = Hands(
             state=state,
@@ -131,26 +126,28 @@ class Guard:
             bounds=self._bounds,
             doubts=self._lookout.doubts,
         )
+        self._own_stops = OwnStops(state=state, hands=self._hands, reader=self.reader, teller=self.teller)
+        self._showing = Showing(state=state, hands=self._hands, lookout=self._lookout, teller=self.teller)
         self._watch: Watch | None = None
         self._ready = False
         self._began: Instant | None = None
         self._missing: tuple[str, ...] = ("the first read",)
         self._deciding = False
         self._agenda = Agenda(state, counted=self._counted)
-        self._acted_ns = 0
         self._settlements = Settlements(state)
         self._rivals = RivalWatch()
         self._follow_up = False
         self._flattening = False
-        self._viewed_ns = self._judged_ns = 0
-        self._restless = False
-        """Something happened that people shall see at the next pulse: what is being settled in a moment isn't an alarm."""
-        self._shows = True
         self._adopt_leash()
 
     @property
     def policy(self) -> Policy:
         return self._policy
+
+    @property
+    def view(self) -> AccountView | None:
+        """What people see of the account."""
+        return self._showing.view
 
     @property
     def ready(self) -> bool:
@@ -188,7 +185,7 @@ class Guard:
             self._agenda.changed(folded.symbols)
             changed = bool(folded.symbols)
         if changed or folded.news or type(event) not in ROUTINE:
-            self._restless = True
+            self._showing.restless = True
         if isinstance(event, OrderPushed):
             self.executor.heard(event.update)
         self._follow_up = True
@@ -196,23 +193,38 @@ class Guard:
             self._news(news, event.at)
         self.inbox.nudge()
 
+    def hear(self, event: Event) -> Heard:
+        """What the stream brings: a price frame is judged here and now, after whatever waits; everything else waits its turn."""
+        self._tape(self.state.name, event)
+        if type(event) is not MarkSeen:
+            self.inbox.post(event)
+            return Heard.TAKEN
+        try:
+            if self.inbox:
+                self._take_in()
+            self._price(event)
+        except InvariantBroken as broken:
+            self.park(str(broken))
+        return Heard.GIVE_WAY if self._haste.presses else Heard.TAKEN
+
     async def run(self) -> None:
         """Read the inbox for ever. A broken invariant parks the account; it never guesses and never ends the guard."""
         while True:
             await self.inbox.arrival()
             try:
-                while (event := self.inbox.take()) is not None:
-                    self._handle(event)
-                if not self._hurried():
-                    self.inbox.settle()
-                    self._review(self._clock.now())
+                self._take_in()
+                if self._haste.presses:
+                    await self._haste.wait(REVIEW_WAITS_S)
+                    self._take_in()
+                self.inbox.settle()
+                self._review(self._clock.now())
             except InvariantBroken as broken:
                 self.park(str(broken))
             await self._clock.sleep(0)
 
-    def _hurried(self) -> bool:
-        """An order is on its way: whatever else there is to reckon waits a moment, so that the order doesn't."""
-        return self.executor.sending and self._clock.monotonic_ns() - self._acted_ns < REVIEW_WAITS_NS
+    def _take_in(self) -> None:
+        while (event := self.inbox.take()) is not None:
+            self._handle(event)
 
     def _look_at_everything(self) -> None:
         self._watch = None
@@ -275,20 +287,20 @@ class Guard:
             return
         if aim.crossed(frame.symbol, frame.mark) or self._confirmation.waiting(frame.symbol):
             self._decide(frame.at, symbols=aim.affected(frame.symbol), frame_ns=frame.at.mono_ns)
-            self._restless = True
-            self._acted_ns = frame.at.mono_ns
+            self._showing.restless = True
             self._agenda.changed(frozenset({frame.symbol}))
+            self.inbox.nudge()
         if self._hands.software_stops:
-            self._keep_software_stops(frame)
+            self._own_stops.keep(frame)
 
     def _after_read(self) -> None:
         """What waited for a read is decided now, not at the next turn; without a stream its marks reach software stops too (I9)."""
         self._agenda.changed(frozenset(self._hands.waits_for_read))
         self._hands.waits_for_read.clear()
-        for symbol in sorted({key.symbol for key, stops in self._hands.software_stops.items() if stops}):
+        for symbol in sorted({key.symbol for key in self._hands.software_stops}):
             seen = self.state.marks.get(symbol)
             if self._deciding and seen is not None and seen.source is Source.REST:
-                self._keep_software_stops(seen)
+                self._own_stops.keep(seen)
 
     def _money_was_read(self) -> None:
         """The drawdown moves with account reads and the ledger, and with nothing that prices are solved from."""
@@ -297,7 +309,7 @@ class Guard:
 
     def _pulse(self, now: Instant) -> None:
         self._on_pulse(now)
-        self._shows = self._restless or self._lookout.undecided
+        self._showing.pulse()
         self._agenda.pulse(now)
         if self._settlements.passed(now):
             self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.LEDGER)
@@ -390,7 +402,9 @@ class Guard:
                 self._flattening = self._hands.flatten(now=now)
             if self._agenda:
                 self.inbox.nudge()
-        self._publish(now)
+        solved = self._watch.solved if self._watch is not None else {}
+        missing = self._missing or (() if self._deciding else ("the operator's word",))
+        self._showing.show(self._policy, self.memory, solved, ready=self._ready, missing=missing, now=now)
 
     def _aim(self, now: Instant, symbols: frozenset[Symbol], seen: tuple[View, ...]) -> None:
         """Solve every rule for the marks at which it changes its mind; the next ticks are compared with those."""
@@ -425,7 +439,7 @@ class Guard:
 
     def _tell(self, decided: Decided, now: Instant) -> None:
         """After the acting: nobody's ears stand before an order (architecture, the reaction path)."""
-        self._restless |= bool(decided.told or decided.fired)
+        self._showing.restless |= bool(decided.told or decided.fired)
         for symbol in sorted(decided.ask_rest):
             self.reader.want_mark(symbol)
         if decided.read_first:
@@ -435,52 +449,7 @@ class Guard:
             if waiting:
                 self.reader.want_positions_at_once()
             self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE)
-        for tell in decided.told:
-            edge = f"rule/{tell.rule}/{tell.key}" if tell.rule != GUARD else f"guard/{tell.key}/{tell.text[:40]}"
-            self.teller.settled(edge)  # the decision itself tells on edges: the same words again are another occasion
-            self.teller.say(tell.severity, edge, tell.text, now)
-            if tell.not_done and tell.key is not None:
-                self.teller.rule(tell.key, tell.rule, f"held: {tell.text}", now)
-        for fired in decided.fired:
-            self.teller.rule(fired.key, fired.rule, fired.text, now)
-            self.teller.fact(
-                RuleFired(
-                    account=self.state.name, venue=self.state.venue, key=fired.key, rule=fired.rule, text=fired.text
-                )
-            )
-
-    def _keep_software_stops(self, frame: MarkSeen) -> None:
-        """A stop that no form at the venue would take: the guard closes at its price, once the mark is confirmed (I28)."""
-        self._by_ourselves.seen(frame)
-        keys = [key for key in self._hands.software_stops if key.symbol == frame.symbol]
-        reached = [
-            (key, stop) for key in keys if (stop := self._hands.software_stop_reached(key, frame.mark)) is not None
-        ]
-        if not reached:
-            self._by_ourselves.settle(frame.symbol)
-        for key, stop in reached:
-            held = self.state.held.get(key)
-            if held is None:
-                continue
-            verdict = self._by_ourselves.verdict(
-                frame,
-                lambda price, key=key: self._hands.software_stop_reached(key, price) is not None,  # type: ignore[misc]
-                frame.at,
-                self.state.rest_marks.get(frame.symbol),
-            )
-            if verdict is Verdict.ASK_REST:
-                self.reader.want_mark(frame.symbol)
-            if verdict is Verdict.UNCONFIRMED:
-                text = f"{key}: nothing confirms the mark {frame.mark} for a second (software stop at {stop.trigger_price})"
-                self.teller.say(Severity.CRITICAL, f"software-stop/{key}", text, frame.at)
-            if verdict is not Verdict.CONFIRMED:
-                continue
-            reason = f"software stop at {stop.trigger_price}: mark {frame.mark} ({stop.why})"
-            decision: Decision = Close(key=key, episode=stop.episode, rule=SOFTWARE_STOP, reason=reason)
-            if stop.size is not None and stop.size < held.position.quantity:
-                rule = finish_name(stop.slot)
-                decision = Reduce(key=key, episode=stop.episode, rule=rule, size=stop.size, reason=reason)
-            self._hands.act((decision,), now=frame.at, frame_ns=frame.at.mono_ns)
+        self.teller.decided(decided, now)
 
     def _bounds(self, key: PositionKey) -> Bounds:
         risk = self._lookout.risks.get(key)
@@ -494,46 +463,3 @@ class Guard:
             reduce_per_hour=limits.reduce_per_hour,
             top_up_per_day=limits.top_up_per_day,
         )
-
-    # Showing
-
-    def _publish(self, now: Instant) -> None:
-        if not self._shows and now.mono_ns - self._judged_ns < JUDGED_EVERY_NS:
-            return
-        self._judged_ns = now.mono_ns
-        account_condition = self._condition(now)
-        known = None if self.view is None else (self.view.condition, self.view.condition_why)
-        by_time = known != account_condition or self._lookout.lists_aged(now)
-        if not (self._shows or by_time or now.mono_ns - self._viewed_ns >= VIEW_AT_REST_NS):
-            return
-        self._viewed_ns, self._restless, self._shows = now.mono_ns, False, False
-        changed = known is None or known[0] is not account_condition[0]
-        solved = self._watch.solved if self._watch is not None else {}
-        look = self._lookout.look(self._policy, self._hands, now, solved=solved)
-        self.view = account_view(
-            self.state,
-            mode=Mode.ENFORCE if self.state.armed and not self.state.foreign_guard else Mode.OBSERVE,
-            condition=account_condition,
-            accounts=look.accounts,
-            seen=look.seen,
-            unprotected_s=look.unprotected_s,
-            unguarded=look.unguarded,
-            now=now,
-        )
-        self.teller.fact(self.view)
-        for severity, edge, text in look.alarms:
-            self.teller.say(severity, edge, text, now)
-        if changed:
-            self._tell_condition(account_condition, now)
-
-    def _condition(self, now: Instant) -> tuple[AccountCondition, str]:
-        old = self._lookout.blindness(self._policy.limits.stale_after_s, now)
-        stale = "; ".join(old or unjudged(self._policy, self.state, self.memory, now)) if self._ready else ""
-        missing = self._missing or (() if self._deciding else ("the operator's word",))
-        return condition(self.state, missing=missing, stale=stale, now=now)
-
-    def _tell_condition(self, account_condition: tuple[AccountCondition, str], now: Instant) -> None:
-        word, why = account_condition
-        grave = {AccountCondition.STALE, AccountCondition.BLOCKED, AccountCondition.PARKED}
-        severity = Severity.CRITICAL if word in grave else Severity.INFO
-        self.teller.say(severity, "condition", f"{self.state.name}: {word}{': ' if why else ''}{why}", now)

@@ -160,7 +160,7 @@ class Hands:
 
     def _protect(self, decision: Protect, now: Instant) -> None:
         steps = reconcile(decision, self._state, self._bounds(decision.key), now=now)
-        self.software_stops[decision.key] = (*steps.software_stops, *self._reached(decision, steps))
+        self._keep(decision.key, (*steps.software_stops, *self._reached(decision, steps)))
         overdue = self._overdue(decision.key, now)
         if overdue:
             self._reader.want(ReadKind.POSITIONS, ReadKind.ORDERS)
@@ -179,6 +179,13 @@ class Hands:
         (self._unsettled.add if waits or acts else self._unsettled.discard)(decision.key)
         self._note_unprotected(decision.key, decision.episode, steps.unprotected or "; ".join(decision.impossible), now)
         self._propose(steps, now=now)
+
+    def _keep(self, key: PositionKey, stops: tuple[SoftwareStop, ...]) -> None:
+        """Only positions that have one are here: each tick asks whether there are any."""
+        if stops:
+            self.software_stops[key] = stops
+        else:
+            self.software_stops.pop(key, None)
 
     def _reached(self, decision: Protect, steps: Steps) -> tuple[SoftwareStop, ...]:
         """Software stops that the mark is past: the policy names them no more (nothing can be placed), and now they must act.
@@ -238,12 +245,17 @@ class Hands:
                 del self._fired[mark]
             elif (rest := finish_fired(stop, self._state, now=now)) is not None:
                 found.append(rest)
-        for key in [key for key in self.software_stops if key not in self._state.held]:
-            del self.software_stops[key]
+        for key in {
+            *self.software_stops,
+            *self._unprotected,
+            *self._told_bare,
+            *self._unsettled,
+        } - self._state.held.keys():
+            self.software_stops.pop(key, None)
             self._unprotected.pop(key, None)
             self._told_bare.pop(key, None)
             self._unsettled.discard(key)
-        for key, stops in sorted((key, stops) for key, stops in self.software_stops.items() if stops):
+        for key, stops in sorted(self.software_stops.items()):
             whose, since, _ = self._unprotected.get(key, (EpisodeId(""), now, ""))
             must = [stop for stop in stops if stop.on_unprotected is OnUnprotected.CLOSE and stop.episode == whose]
             if must and now.seconds_since(since) >= UNPROTECTED_CRITICAL_S:

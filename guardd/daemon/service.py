@@ -21,6 +21,7 @@ from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.systemd import Notifier as ServiceManager
 from guardd.daemon.wiring import World, guarded_account, policy_from, real_world
 from guardd.errors import ConfigurationError, VenueBusy, VenueError
+from guardd.execution.haste import Haste
 from guardd.http.app import Operator, Sources, make_app, serve
 from guardd.http.board import Board, CallsLeft
 from guardd.journal.sqlite import SqliteJournal
@@ -34,7 +35,7 @@ from guardd.policy.check import Weight, bench_of, findings
 from guardd.policy.explain import describe
 from guardd.policy.language import Policy
 from guardd.telemetry.courier import installed
-from guardd.telemetry.fanout import Fanout
+from guardd.telemetry.fanout import Afterwards, Fanout
 from guardd.telemetry.heartbeat import Heartbeat, Seen
 from guardd.telemetry.metrics import LastFrame, Metrics, TokensLeft, UnknownSince
 from guardd.telemetry.narrate import Narrator
@@ -115,7 +116,9 @@ class Service:
         )
         self._summary = DailySummary(clock.now())
         self._seen = Seen()
-        self._listener = Fanout(self._metrics, self._board, Narrator(), self._notifier, self._summary, self._seen)
+        self._haste = Haste(clock)
+        heard_by = Fanout(self._metrics, self._board, Narrator(), self._notifier, self._summary, self._seen)
+        self._listener = Afterwards(heard_by, calm=self._haste.wait, sleep=clock.sleep)
         self._ready = False
         self._reload = PolicyReload(
             path=settings.policy,
@@ -146,6 +149,7 @@ class Service:
         schedule = Schedule(count=self._metrics.scheduled_job)
         try:
             self._wire_accounts(journal, tape)
+            self._supervisor.start("telling", self._listener.run, budget=EXPENDABLE)
             self._supervisor.start("tape", lambda: tape.run(self._clock.sleep), budget=EXPENDABLE)
             self._supervisor.start("notify", self._notifier.run, budget=EXPENDABLE)
             if heartbeat is not None:
@@ -186,6 +190,7 @@ class Service:
                     journal=journal,
                     supervisor=self._supervisor,
                     listener=self._listener,
+                    haste=self._haste,
                     on_pulse=partial(self._on_pulse, account_name(account)),
                     tape=tape,
                 )
@@ -436,6 +441,7 @@ class Service:
         async with (
             AsyncExitStack() as closing
         ):  # a full disk keeps nothing else from being closed; it is raised at the end
+            closing.callback(self._listener.flush)
             closing.push_async_callback(self._world.wire.close)
             closing.push_async_callback(tape.close)
             closing.push_async_callback(journal.close)

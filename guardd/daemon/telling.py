@@ -5,12 +5,13 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.journal.base import Journal
-from guardd.model.facts import Contested, Fact, ForcedExit, ForcedExitKind, Said
+from guardd.model.facts import Contested, Fact, ForcedExit, ForcedExitKind, RuleFired, Said
 from guardd.model.instant import Instant
 from guardd.model.intent import Action, CloseAtMarket, Intent, ModifyProtection, PlaceProtection, Stage, Write
 from guardd.model.names import PositionKey, RuleName, Severity
 from guardd.model.order import OrderAction, ProtectionKind
 from guardd.model.state import AccountState, News, NewsKind
+from guardd.policy.decide import GUARD, Decided
 
 CONTESTED_CLOSES: Final = 3
 CONTESTED_WITHIN_S: Final = 3_600.0
@@ -47,6 +48,26 @@ class Teller:
         held = self._state.held.get(key)
         if held is not None:
             self._journal.note_rule(key, held.episode.id, rule, text, now)
+
+    def decided(self, decided: Decided, now: Instant) -> None:
+        """Which rules fired and what was held back."""
+        for tell in decided.told:
+            edge = f"rule/{tell.rule}/{tell.key}" if tell.rule != GUARD else f"guard/{tell.key}/{tell.text[:40]}"
+            self.settled(edge)  # the decision itself tells on edges: the same words again are another occasion
+            self.say(tell.severity, edge, tell.text, now)
+            if tell.not_done and tell.key is not None:
+                self.rule(tell.key, tell.rule, f"held: {tell.text}", now)
+        for fired in decided.fired:
+            self.rule(fired.key, fired.rule, fired.text, now)
+            self._listener(
+                RuleFired(
+                    account=self._state.name,
+                    venue=self._state.venue,
+                    key=fired.key,
+                    rule=fired.rule,
+                    text=fired.text,
+                )
+            )
 
     def news(self, news: News, now: Instant) -> None:
         """Tell, count and journal one edge."""

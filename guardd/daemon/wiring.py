@@ -12,6 +12,7 @@ from guardd.daemon.account import GuardedAccount
 from guardd.daemon.guard import Guard
 from guardd.daemon.supervisor import Supervisor
 from guardd.errors import ConfigurationError
+from guardd.execution.haste import Haste
 from guardd.journal.base import Journal
 from guardd.model.event import Event
 from guardd.model.facts import Listener
@@ -126,10 +127,11 @@ def guarded_account(
     journal: Journal,
     supervisor: Supervisor,
     listener: Listener,
+    haste: Haste,
     on_pulse: Callable[[Instant], None] = lambda now: None,
     tape: Callable[[AccountName, Event], None] = lambda account, event: None,
 ) -> GuardedAccount:
-    """One account, wired and not started."""
+    """One account, wired and not started. `haste` is shared by all accounts of one process."""
     venue = venue_of(account, settings, secrets, world, listener)
     state = AccountState(name=account_name(account), venue=venue_name(account), capabilities=venue.capabilities)
     guard = Guard(
@@ -142,6 +144,7 @@ def guarded_account(
         spawn=lambda name, work: supervisor.once(
             f"{state.name}/{name}", work, failed=lambda why: guard.stumbled(name, why)
         ),
+        haste=haste,
         on_pulse=on_pulse,
         tape=tape,
     )

@@ -5,13 +5,14 @@ until evidence settles it. Stopping is two-phase: `stop_intake`, then `drain`, w
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from decimal import Decimal
 from typing import Any, Final, TypeAlias, assert_never
 
 from guardd.clock import Clock
 from guardd.errors import JournalError, VenueError
 from guardd.execution.approve import ApprovedIntent
+from guardd.execution.haste import Haste
 from guardd.execution.resolve import resolve
 from guardd.execution.verify import READ_DEADLINE_S, Finding, Reader, reread, verify
 from guardd.journal.base import Journal
@@ -83,6 +84,7 @@ class Executor:
         post: Callable[[Event], None],
         spawn: Spawn,
         listener: Listener,
+        haste: Haste,
     ) -> None:
         self._account = account
         self._venue = venue
@@ -91,6 +93,7 @@ class Executor:
         self._post = post
         self._spawn = spawn
         self._listener = listener
+        self._haste = haste
         self._pushed: dict[ClientId, OrderUpdate] = {}
         self._reader = Reader(venue=venue, clock=clock, state=state, post=post, pushed=self._pushed)
         self._running: dict[ClientId, asyncio.Task[None]] = {}
@@ -104,8 +107,10 @@ class Executor:
         if not self._open or self._carries(intent.id):
             return False
         self._sending.add(intent.id)
+        self._haste.begin(intent.id)
+        durable = self._journal.intend(intent)
         self._move(intent, Stage.DECIDED)
-        self._running[intent.id] = self._spawn(f"intent {intent.id}", self._carry_out(approved))
+        self._running[intent.id] = self._spawn(f"intent {intent.id}", self._carry_out(approved, durable))
         return True
 
     def resume(self, unfinished: Iterable[Pending]) -> int:
@@ -152,10 +157,10 @@ class Executor:
 
     # One intent's life
 
-    async def _carry_out(self, approved: ApprovedIntent) -> None:
+    async def _carry_out(self, approved: ApprovedIntent, durable: Awaitable[None]) -> None:
         intent = approved.intent
         try:
-            if not await self._make_durable(intent):
+            if not await self._make_durable(intent, durable):
                 return
             outcome = await self._send(intent, approved.lane, approved.position_mode)
             self._sending.discard(intent.id)
@@ -163,11 +168,11 @@ class Executor:
         finally:
             self._forget(intent)
 
-    async def _make_durable(self, intent: Intent) -> bool:
+    async def _make_durable(self, intent: Intent, durable: Awaitable[None]) -> bool:
         """I20: on disk before its request leaves; without a journal nothing is sent."""
         try:
             async with asyncio.timeout(JOURNAL_DEADLINE_S):
-                await self._journal.intend(intent)
+                await durable
         except (JournalError, TimeoutError) as error:
             why = f"the journal didn't make it durable: {error or type(error).__name__}"
             self._move(intent, Stage.REFUSED, detail=why)
@@ -179,6 +184,8 @@ class Executor:
     async def _send(self, intent: Intent, lane: Lane, position_mode: PositionMode) -> Outcome:
         self._move(intent, Stage.SENT)
         deadline_s = LEVER_DEADLINE_S if intent.action in LEVERS else SEND_DEADLINE_S[lane]
+        # By the loop's next turn the request is with the socket, or it waits for something that isn't the loop.
+        asyncio.get_running_loop().call_soon(self._haste.end, intent.id)
         try:
             async with asyncio.timeout(deadline_s + SEND_BACKSTOP_S):
                 return await self._venue.send(
@@ -291,6 +298,7 @@ class Executor:
         self._end(intent, finding)
 
     def _forget(self, intent: Intent) -> None:
+        self._haste.end(intent.id)
         self._sending.discard(intent.id)
         self._running.pop(intent.id, None)
         self._pushed.pop(intent.id, None)

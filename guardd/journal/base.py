@@ -1,5 +1,6 @@
 """The seam of the journal: what execution and the daemon need to remember across a crash."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -58,8 +59,9 @@ class Memory:
 class Journal(Protocol):
     """Append-only, durable, chained by hash for each account. Raises `JournalError`."""
 
-    async def intend(self, intent: Intent) -> None:
-        """Returns once the intent is on disk (I20). One sync serves all that were asked for in the same turn of the loop."""
+    def intend(self, intent: Intent) -> Awaitable[None]:
+        """Asked for when this returns, on disk once it was awaited (I20). One sync serves all that were asked for in the same turn
+        of the loop."""
         ...
 
     def note(self, moved: IntentMoved) -> None:

@@ -3,6 +3,7 @@
 It keeps the same contract as `SqliteJournal`, durability aside; both pass the same tests.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from guardd.errors import JournalError
@@ -38,7 +39,17 @@ class MemoryJournal:
         self._known: dict[ClientId, Remembered] = {}
         self._order_ids: dict[AccountName, set[OrderId]] = {}
 
-    async def intend(self, intent: Intent) -> None:
+    def intend(self, intent: Intent) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            self._intend(intent)
+        except JournalError as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+        return done
+
+    def _intend(self, intent: Intent) -> None:
         self._open()
         if self.failure is not None:
             raise JournalError(self.failure)

@@ -101,9 +101,9 @@ class SqliteJournal:
         """Why nothing can be made durable at present; None when all is well."""
         return self._failing
 
-    async def intend(self, intent: Intent) -> None:
-        """Returns once the intent is on disk (I20). Raises `JournalError` when it isn't: then nothing may be sent."""
-        await self._ask(Meant(intent=intent))
+    def intend(self, intent: Intent) -> asyncio.Future[None]:
+        """Done once the intent is on disk (I20). Holds a `JournalError` when it isn't: then nothing may be sent."""
+        return self._ask(Meant(intent=intent))
 
     def note(self, moved: IntentMoved) -> None:
         self._note(Moved(moved=moved))
@@ -165,10 +165,13 @@ class SqliteJournal:
     def _note(self, entry: Entry) -> None:
         self._put(_Asked(entry=entry, waiter=None))
 
-    async def _ask(self, entry: Entry | None) -> None:
+    def _ask(self, entry: Entry | None) -> asyncio.Future[None]:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put(_Asked(entry=entry, waiter=waiter))
-        await waiter
+        try:
+            self._put(_Asked(entry=entry, waiter=waiter))
+        except JournalError as error:
+            waiter.set_exception(error)
+        return waiter
 
     def _put(self, asked: _Asked) -> None:
         if self._closed:

@@ -4,9 +4,10 @@ Reads return events' values or raise `guardd.errors.VenueError`; writes return a
 network or the venue did. Every call has a deadline of its own (transport). A closed adapter is never used again.
 """
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from decimal import Decimal
-from typing import Protocol
+from enum import Enum, auto
+from typing import Protocol, TypeAlias
 
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
@@ -19,6 +20,18 @@ from guardd.model.names import ClientId, MarginMode, OrderId, PositionKey, Posit
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
 from guardd.venues.limiter import Lane
+
+
+class Heard(Enum):
+    """What an ear made of an event."""
+
+    NOT_TAKEN = auto()
+    TAKEN = auto()
+    GIVE_WAY = auto()
+    """Taken, and an order is on its way: whoever carries it goes before the next frame."""
+
+
+Ear: TypeAlias = Callable[[Event], Heard]
 
 
 class Venue(Protocol):
@@ -101,8 +114,11 @@ class Venue(Protocol):
         """Carry out one write that opens nothing. Waits for a token in `lane` at most until the deadline."""
         ...
 
-    def stream(self) -> AsyncGenerator[Event, None]:
-        """Marks, positions, orders and balance as they are pushed, and `StreamMoved` at each edge. Reconnects for ever."""
+    def stream(self, ear: Ear | None = None) -> AsyncGenerator[Event, None]:
+        """Marks, positions, orders and balance as they are pushed, and `StreamMoved` at each edge. Reconnects for ever.
+
+        `ear` is offered each event where it arrives, before anything is queued; what it takes doesn't come out here.
+        """
         ...
 
     def watch(self, symbols: Collection[Symbol]) -> None:

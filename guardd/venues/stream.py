@@ -22,6 +22,7 @@ from guardd.model.facts import Listener, StreamChanged
 from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import AccountName, Symbol, VenueName
 from guardd.venues import retry
+from guardd.venues.base import Ear, Heard
 from guardd.venues.wire import Closed, Socket, Unconnected, Wire
 
 PULSE_S: Final = 1.0
@@ -100,9 +101,10 @@ class LinkTerms:
 
 
 class Mailbox:
-    """Events on their way from the links to the one who reads them, in order of arrival."""
+    """Events on their way from the links to the one who reads them, in order of arrival. What an `ear` takes isn't queued."""
 
     def __init__(self) -> None:
+        self.ear: Ear | None = None
         self._events: list[Event] = []
         self._arrived = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -111,9 +113,18 @@ class Mailbox:
     def crowded(self) -> bool:
         return len(self._events) >= EVENTS_WAITING_MAX
 
-    def put(self, event: Event) -> None:
+    def put(self, event: Event) -> bool:
+        """True: give way to the other tasks now, before the next frame."""
+        if self.ear is not None and not self._events:
+            try:
+                heard = self.ear(event)
+            except Exception:  # it goes the long way, where what fails with it is supervised and told
+                self.ear, heard = None, Heard.NOT_TAKEN
+            if heard is not Heard.NOT_TAKEN:
+                return heard is Heard.GIVE_WAY
         self._events.append(event)
         self._arrived.set()
+        return False
 
     async def take(self) -> list[Event]:
         """Everything that waits, at least one event."""
@@ -258,11 +269,12 @@ class Link:
             at = now()
             session.heard_ns = at.mono_ns
             self.frames += 1
+            give_way = self.frames % _FRAMES_BETWEEN_TURNS == 0
             for event in on_frame(frame, at):
-                put(event)
+                give_way |= put(event)
             if not session.settled:
                 await self._settle_in(session, mailbox)
-            if self.frames % _FRAMES_BETWEEN_TURNS == 0:
+            if give_way:
                 await self._clock.sleep(0)
                 if mailbox.crowded:
                     await mailbox.room()
@@ -379,14 +391,17 @@ async def keep_connected(
     *links: Link,
     beside: Collection[Callable[[], Coroutine[object, object, None]]] = (),
     mailbox: Mailbox | None = None,
+    ear: Ear | None = None,
 ) -> AsyncGenerator[Event, None]:
     """The events of `links` as they come, for ever. `beside` are endless companions (`Transport.tend`) that live and end with them.
 
-    A dialect that has events of its own to tell (a block, a venue that closes) passes the `mailbox` that it puts them in.
+    A dialect that has events of its own to tell (a block, a venue that closes) passes the `mailbox` that it puts them in. `ear`
+    is offered each event where it arrives, as long as nothing waits before it; what it takes doesn't come out here.
 
     Close it with `contextlib.aclosing`: its end cancels the links and waits until their sockets are closed.
     """
     mailbox = Mailbox() if mailbox is None else mailbox
+    mailbox.ear = ear
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(link.run(mailbox), name=f"link {link.stream}") for link in links]
         tasks += [group.create_task(companion(), name="companion") for companion in beside]

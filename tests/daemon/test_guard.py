@@ -10,6 +10,7 @@ import pytest
 
 from guardd.clock import ManualClock
 from guardd.daemon.guard import Guard
+from guardd.execution.haste import Haste
 from guardd.journal.memory import MemoryJournal
 from guardd.model.account import AccountCondition, Balance
 from guardd.model.event import (
@@ -60,6 +61,7 @@ class GuardBench:
             clock=self.clock,
             listener=self.facts.append,
             spawn=self.spawn,
+            haste=Haste(self.clock),
             on_pulse=lambda now: None,
             tape=lambda account, event: None,
         )

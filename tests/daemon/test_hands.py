@@ -76,7 +76,7 @@ async def test_a_software_stop_that_nobody_asks_for_ends_while_the_mark_is_befor
     await scene.bench.settle(0.5)
     scene.sees("95", "90")
     scene.sees("95")
-    assert scene.hands.software_stops[LONG] == ()
+    assert LONG not in scene.hands.software_stops
 
 
 async def test_a_resting_stop_that_the_mark_is_past_is_read_at_once_and_then_twice_a_second(scene: Scene) -> None:
@@ -163,7 +163,7 @@ async def test_a_tranche_that_the_guard_closed_itself_is_done_and_not_closed_aga
     await scene.bench.read()
     assert scene.bench.state.held[LONG].position.quantity == 50
     scene.hands.act((protect(),), now=scene.bench.now)
-    assert scene.hands.software_stops[LONG] == ()
+    assert LONG not in scene.hands.software_stops
 
 
 @pytest.mark.parametrize(("created_ms", "finished"), [(OPENED_MS - 1, False), (OPENED_MS, True)])

@@ -10,6 +10,7 @@ from guardd.clock import ManualClock
 from guardd.errors import JournalError
 from guardd.execution.approve import ApprovedIntent, NeedsRead, approve
 from guardd.execution.executor import Executor
+from guardd.execution.haste import Haste
 from guardd.execution.proposal import Bounds, Leash, Proposal, Steps
 from guardd.execution.reconcile import reconcile
 from guardd.execution.refusal import Refusal
@@ -173,7 +174,10 @@ class FakeJournal:
         self.notes: list[IntentMoved] = []
         self.gate: asyncio.Event | None = None
 
-    async def intend(self, intent: Intent) -> None:
+    def intend(self, intent: Intent) -> asyncio.Future[None]:
+        return asyncio.ensure_future(self._intend(intent))
+
+    async def _intend(self, intent: Intent) -> None:
         if self.gate is not None:
             await self.gate.wait()
         if self.fails:
@@ -232,6 +236,7 @@ class Bench:
             post=self.post,
             spawn=self.spawn,
             listener=self.facts.append,
+            haste=Haste(self.clock),
         )
 
     @property

@@ -33,6 +33,7 @@ from guardd.model.order import OrderReport, PlanForm, PlanOrder, RestingOrder
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.model.position import Position
 from guardd.model.reading import is_value
+from guardd.venues.base import Ear
 from guardd.venues.limiter import Lane
 
 CAN_ALL = Capabilities(
@@ -192,7 +193,7 @@ class FakeVenue:
     async def mark(self, symbol: Symbol) -> MarkSeen:
         raise VenueUnreachable("the fake keeps no marks")
 
-    async def stream(self) -> AsyncIterator[Event]:
+    async def stream(self, ear: Ear | None = None) -> AsyncIterator[Event]:
         return
         yield
 

@@ -23,7 +23,7 @@ from guardd.journal.sqlite import FILE_NAME, SqliteJournal
 from guardd.journal.store import open_store
 from guardd.journal.worker import InlineWorker, ThreadWorker
 from guardd.model.facts import Fact, JournalWritten, Said
-from guardd.model.intent import Stage
+from guardd.model.intent import Intent, Stage
 from guardd.model.names import Severity
 from tests.journal.making import MAIN, at, episode, intent, moved
 
@@ -50,6 +50,10 @@ class HeldWorker:
                 future.set_result(work())
             except JournalError as error:
                 future.set_exception(error)
+
+
+async def durable(journal: SqliteJournal, meant: Intent) -> None:
+    await journal.intend(meant)
 
 
 async def turns(count: int = 5) -> None:
@@ -100,10 +104,10 @@ async def test_I20_intents_that_come_while_a_sync_runs_share_the_next_one(tmp_pa
     worker = HeldWorker()
     journal = opened(tmp_path, facts, worker)
     async with asyncio.TaskGroup() as group:
-        group.create_task(journal.intend(intent(0)))
+        group.create_task(durable(journal, intent(0)))
         await turns()
         assert len(worker.held) == 1
-        later = [group.create_task(journal.intend(intent(step))) for step in (1, 2, 3)]
+        later = [group.create_task(durable(journal, intent(step))) for step in (1, 2, 3)]
         await turns()
         assert len(worker.held) == 1
         worker.do_all()
@@ -117,7 +121,7 @@ async def test_I20_intend_returns_only_after_the_worker_is_done(tmp_path: Path) 
     worker = HeldWorker()
     journal = opened(tmp_path, worker=worker)
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(journal.intend(intent()))
+        task = group.create_task(durable(journal, intent()))
         await turns(50)
         assert not task.done()
         worker.do_all()
@@ -145,7 +149,7 @@ async def test_the_loop_turns_while_the_journal_writes(tmp_path: Path) -> None:
 
     journal = opened(tmp_path, worker=SlowWorker())
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(journal.intend(intent()))
+        task = group.create_task(durable(journal, intent()))
         await asyncio.to_thread(entered.wait, 5)
         await turns(100)
         assert not task.done()

@@ -11,6 +11,7 @@ from guardd.daemon.account import GuardedAccount
 from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.wiring import World, guarded_account
 from guardd.errors import GuarddError, VenueError
+from guardd.execution.haste import Haste
 from guardd.journal.sqlite import SqliteJournal
 from guardd.model.facts import Fact
 from guardd.policy.language import Policy
@@ -59,6 +60,7 @@ class Process:
             limiters=LimiterRegistry(machine.clock, self._chance),
         )
         self.accounts: list[GuardedAccount] = []
+        haste = Haste(machine.clock)
         for account in machine.settings.accounts:
             guarded = guarded_account(
                 account,
@@ -69,6 +71,7 @@ class Process:
                 journal=self.journal,
                 supervisor=self.supervisor,
                 listener=self._hear,
+                haste=haste,
             )
             self.accounts.append(guarded)
             self.supervisor.start(f"{guarded.name}/life", self._life(guarded, account), budget=EXPENDABLE)

@@ -19,6 +19,7 @@ from guardd.daemon.account import GuardedAccount
 from guardd.daemon.guard import Guard
 from guardd.daemon.supervisor import Supervisor
 from guardd.errors import ConfigurationError
+from guardd.execution.haste import Haste
 from guardd.journal.memory import MemoryJournal
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import OperatorWord
@@ -133,6 +134,7 @@ class _Stage:
             clock=self.clock,
             listener=self._hearing.fact,
             spawn=lambda name, work: self._supervisor.once(name, work, failed=self._hearing.stumbled),
+            haste=Haste(self.clock),
             on_pulse=lambda now: None,
             tape=lambda account, event: None,
         )

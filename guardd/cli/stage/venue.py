@@ -51,6 +51,7 @@ from guardd.simulator.engine import Exchange
 from guardd.simulator.happenings import Happening, OrderChanged, PositionChanged
 from guardd.simulator.records import TransferDirection
 from guardd.simulator.refusals import RefusalReason, Refused
+from guardd.venues.base import Ear
 from guardd.venues.limiter import Lane
 
 CAN_ALL: Final = Capabilities(
@@ -289,7 +290,8 @@ class StageVenue:
 
     # Pushes
 
-    async def stream(self) -> AsyncGenerator[Event, None]:
+    async def stream(self, ear: Ear | None = None) -> AsyncGenerator[Event, None]:
+        """All of it comes out here: who looks at a stage is in no hurry."""
         for stream in StreamName:
             yield StreamMoved(at=self._clock.now(), stream=stream, up=True, why="acknowledged")
         now_ms = self.now_ms

@@ -16,7 +16,7 @@ from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome, Reason, Rejected
-from guardd.venues.base import Venue
+from guardd.venues.base import Ear, Venue
 from guardd.venues.bitget.api import READ_DEADLINE_S, FamilyDenied, Notice
 from guardd.venues.bitget.classic.venue import ClassicVenue
 from guardd.venues.bitget.classic.venue import capabilities as classic_capabilities
@@ -147,8 +147,8 @@ class BitgetVenue:
             write, client_id=client_id, position_mode=position_mode, lane=lane, deadline_s=deadline_s
         )
 
-    def stream(self) -> AsyncGenerator[Event, None]:
-        return self._opened().stream()
+    def stream(self, ear: Ear | None = None) -> AsyncGenerator[Event, None]:
+        return self._opened().stream(ear)
 
     def watch(self, symbols: Collection[Symbol]) -> None:
         self._watched = frozenset(symbols)

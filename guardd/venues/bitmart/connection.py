@@ -47,7 +47,7 @@ class Connection:
     reads: Reads
 
 
-def connection(access: Access, notice: Callable[[Event], None]) -> Connection:
+def connection(access: Access, notice: Callable[[Event], object]) -> Connection:
     """`notice` hears events that no stream carries: blocks, and codes that say that the venue may be closing."""
     transport = Transport(
         wire=access.wire,

@@ -17,6 +17,7 @@ from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Severity, Side, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
+from guardd.venues.base import Ear
 from guardd.venues.bitmart.api import READ_DEADLINE_S, common_headers
 from guardd.venues.bitmart.connection import VENUE, Access, connection
 from guardd.venues.bitmart.hosts import PRIVATE_SOCKET, PUBLIC_SOCKET
@@ -157,8 +158,9 @@ class BitmartVenue:
         """The sides that close are the same in both position modes here (10.1), so `position_mode` changes nothing."""
         return await self._writes.send(write, client_id=client_id, lane=lane, deadline_s=deadline_s)
 
-    def stream(self) -> AsyncGenerator[Event, None]:
-        return keep_connected(self._public, self._private, beside=(self._tend, self._mend_clock), mailbox=self._mailbox)
+    def stream(self, ear: Ear | None = None) -> AsyncGenerator[Event, None]:
+        beside = (self._tend, self._mend_clock)
+        return keep_connected(self._public, self._private, beside=beside, mailbox=self._mailbox, ear=ear)
 
     def watch(self, symbols: Collection[Symbol]) -> None:
         self._watched = frozenset(symbols)

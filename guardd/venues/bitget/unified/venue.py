@@ -16,6 +16,7 @@ from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
+from guardd.venues.base import Ear
 from guardd.venues.bitget.admission import Admission
 from guardd.venues.bitget.api import READ_DEADLINE_S
 from guardd.venues.bitget.connection import VENUE, Access, Connection
@@ -150,10 +151,9 @@ class UnifiedVenue:
             write, client_id=client_id, position_mode=position_mode, lane=lane, deadline_s=deadline_s
         )
 
-    def stream(self) -> AsyncGenerator[Event, None]:
-        return keep_connected(
-            self._public, self._private, beside=(self._tend, self._admission.mend_clock), mailbox=self._mailbox
-        )
+    def stream(self, ear: Ear | None = None) -> AsyncGenerator[Event, None]:
+        beside = (self._tend, self._admission.mend_clock)
+        return keep_connected(self._public, self._private, beside=beside, mailbox=self._mailbox, ear=ear)
 
     def watch(self, symbols: Collection[Symbol]) -> None:
         self._public.watch(symbols)
