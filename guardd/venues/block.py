@@ -159,6 +159,8 @@ class Gate:
 
     def ask(self, errand: Errand, now_ns: int) -> Admission | Barred:
         """May it go? Nothing is counted before `admit`."""
+        if self._block is Block.FREE:  # as the table says of each lane; it is asked before every order
+            return Admission(errand=errand, ground=Pass.OPEN, at_ns=now_ns)
         ground = GROUNDS[self._block, errand.lane]
         from_ns = self._open_from_ns(ground, errand)
         if from_ns == _NEVER_NS or ground is None:

@@ -278,9 +278,8 @@ class Limiter:
         self._clock = clock
         self._books = books
         self._identity = identity
-        self._shares = {Lane.ORDINARY: share, Lane.PROBE: share, Lane.EMERGENCY: EMERGENCY_SHARE}
-        self._least_share = min(self._shares.values())
-        """The one with the longest windows: what has left them counts for no lane."""
+        self._share = share
+        """Of every lane but the emergency one. The least of all, so that what has left its windows counts for no lane."""
         self._limits = tuple(limits)
         self._by_endpoint: dict[str, tuple[_Bucket, ...]] = {}
         self._told: dict[BlockKind, int] = {}
@@ -294,18 +293,27 @@ class Limiter:
         self, endpoint: str, lane: Lane, deadline_s: float, *, subject: str = "", closes: bool = False
     ) -> Permit | Held:
         """A permit within `deadline_s`; Held at once when it is known that there will be none by then."""
-        end_ns = self._clock.monotonic_ns() + _ns(deadline_s)
         ticket = self._ticket(endpoint, lane, subject, closes)
+        verdict, wait_s = self._decide(ticket, endpoint)
+        if isinstance(verdict, Permit):
+            return verdict
+        return await self._wait(ticket, endpoint, deadline_s, verdict, wait_s)
+
+    async def _wait(
+        self, ticket: _Ticket, endpoint: str, deadline_s: float, verdict: Permit | Held, wait_s: float | None
+    ) -> Permit | Held:
+        """In the queue, from the verdict of just now on."""
+        end_ns = self._clock.monotonic_ns() + _ns(deadline_s)
         self._books.queue.append(ticket)
         try:
             while True:
-                verdict, wait_s = self._decide(ticket, endpoint)
                 if isinstance(verdict, Permit):
                     return verdict
                 left_s = (end_ns - self._clock.monotonic_ns()) / NS_PER_S
                 if left_s <= 0 or (wait_s is not None and wait_s > left_s):
                     return verdict
                 await self._clock.sleep(min(left_s, POLL_S if wait_s is None else max(wait_s, POLL_S)))
+                verdict, wait_s = self._decide(ticket, endpoint)
         finally:
             self._books.queue.remove(ticket)
 
@@ -316,7 +324,7 @@ class Limiter:
         buckets = self._buckets(permit.endpoint)
         for bucket in buckets:
             bucket.give_back(now_ns, sent=ending.how is not How.UNSENT)
-            bucket.forget(now_ns - bucket.window_ns(self._least_share))
+            bucket.forget(now_ns - bucket.window_ns(self._share))
         if ending.usage is not None:
             buckets[0].correct(ending.usage, now_ns)
         match ending.how:
@@ -352,6 +360,11 @@ class Limiter:
                 self._told[kind] = until_ns
                 self.on_block(BlockMoved(at=now, kind=kind, until=_at(now, until_ns)))
 
+    @property
+    def blocked(self) -> bool:
+        """A page of the edge or a ban stands against our address."""
+        return self._books.gate.block is not Block.FREE
+
     def probe_due(self, now: Instant) -> bool:
         """True when a block stands and its next cheap probe may be sent."""
         return self._books.gate.probe_due(now.mono_ns)
@@ -359,11 +372,10 @@ class Limiter:
     def tokens(self) -> dict[str, int]:
         """For each bucket used so far, `endpoint/scope`, the calls that ordinary traffic has left now."""
         now_ns = self._clock.monotonic_ns()
-        share = self._shares[Lane.ORDINARY]
         rooms: dict[str, int] = {}
         for bucket in {bucket for buckets in self._by_endpoint.values() for bucket in buckets}:
             name = f"{bucket.limit.endpoint}/{bucket.limit.scope}"
-            rooms[name] = min(bucket.room(share, now_ns), rooms.get(name, bucket.limit.calls))
+            rooms[name] = min(bucket.room(self._share, now_ns), rooms.get(name, bucket.limit.calls))
         return dict(sorted(rooms.items()))
 
     def _ticket(self, endpoint: str, lane: Lane, subject: str, closes: bool) -> _Ticket:
@@ -373,27 +385,30 @@ class Limiter:
 
     def _decide(self, ticket: _Ticket, endpoint: str) -> tuple[Permit | Held, float | None]:
         """The verdict now, and in how many seconds to ask again; None: nobody can say."""
-        now = self._clock.now()
-        now_ns = now.mono_ns
+        now_ns = self._clock.monotonic_ns()
         leave = self._books.gate.ask(ticket.errand, now_ns)
         if isinstance(leave, Barred):
-            return _barred(leave, now), (leave.until_ns - now_ns) / NS_PER_S
-        paused_until_ns = max([bucket.paused_until_ns for bucket in ticket.buckets])
-        if now_ns < paused_until_ns:
-            why = "the venue answered 429, its bucket rests"
-            held = Held(why=why, kind=BlockKind.RATE_LIMIT, until=_at(now, paused_until_ns))
-            return held, (paused_until_ns - now_ns) / NS_PER_S
-        share = self._shares[ticket.errand.lane]
-        longest_ns = 0
+            return _barred(leave, self._clock.now()), (leave.until_ns - now_ns) / NS_PER_S
+        share = EMERGENCY_SHARE if ticket.errand.lane is Lane.EMERGENCY else self._share
+        paused_until_ns = longest_ns = 0
+        unknown = False
         for bucket in ticket.buckets:
+            paused_until_ns = max(paused_until_ns, bucket.paused_until_ns)
             wait_ns = bucket.wait_ns(share, now_ns)
             if wait_ns is None:
-                return Held(why="its budget is used up", kind=None, until=None), None
-            longest_ns = max(longest_ns, wait_ns)
+                unknown = True
+            else:
+                longest_ns = max(longest_ns, wait_ns)
+        if now_ns < paused_until_ns:
+            why = "the venue answered 429, its bucket rests"
+            held = Held(why=why, kind=BlockKind.RATE_LIMIT, until=_at(self._clock.now(), paused_until_ns))
+            return held, (paused_until_ns - now_ns) / NS_PER_S
+        if unknown:
+            return Held(why="its budget is used up", kind=None, until=None), None
         if longest_ns > 0:
-            why = "its budget is used up"
-            return Held(why=why, kind=None, until=_at(now, now_ns + longest_ns)), longest_ns / NS_PER_S
-        if any(other.goes_before(ticket) for other in self._books.queue):
+            until = _at(self._clock.now(), now_ns + longest_ns)
+            return Held(why="its budget is used up", kind=None, until=until), longest_ns / NS_PER_S
+        if self._books.queue and any(other.goes_before(ticket) for other in self._books.queue):
             return Held(why="others wait before it", kind=None, until=None), None
         self._books.gate.admit(leave)
         for bucket in ticket.buckets:

@@ -79,6 +79,9 @@ class NetworkWire:
         except OSError:  # a timeout is one
             self._pool.trouble(origin)
 
+    def want_none(self, url: str, *, owner: object) -> None:
+        self._pool.origin(_parted(url)[0]).wanted.pop(owner, None)
+
     async def connect(self, url: str, headers: Mapping[str, str], deadline_s: float) -> Socket | Unconnected:
         try:
             async with asyncio.timeout(deadline_s):

@@ -104,8 +104,6 @@ class Pool:
     async def spare(self, origin: Origin, *, owner: object, wanted: int) -> None:
         """One more idle connection, if the host has fewer than its owners want."""
         origin.wanted[owner] = wanted
-        if not wanted:
-            del origin.wanted[owner]
         now_ns = self._clock.monotonic_ns()
         self._sweep(origin, now_ns)
         enough = origin.count >= min(sum(origin.wanted.values()), SPARES_MAX)

@@ -191,6 +191,10 @@ class Link:
             self._symbols = wanted
             self._symbols_changed.set()
 
+    def watched(self) -> int:
+        """How many symbols it carries: as many positions, or twice that in hedge mode."""
+        return len(self._symbols)
+
     async def run(self, mailbox: Mailbox) -> None:
         """Connect, carry, lose, come back: for ever. Cancellation passes and closes the socket."""
         failures = 0

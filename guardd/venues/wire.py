@@ -111,8 +111,12 @@ class KeepsSpares(Protocol):
     async def open_spare(self, url: str, *, owner: object, wanted: int, deadline_s: float) -> None:
         """Open one more connection to that host, unless it has as many as its owners want together, or trouble just now.
 
-        `wanted` replaces what `owner` wanted before; 0 says that it wants none any more.
+        `wanted` replaces what `owner` wanted before.
         """
+        ...
+
+    def want_none(self, url: str, *, owner: object) -> None:
+        """`owner` wants no connections there any more."""
         ...
 
 

@@ -44,6 +44,12 @@ def test_every_state_knows_every_sign_and_every_lane() -> None:
     assert set(GROUNDS) == set(product(Block, Lane))
 
 
+@pytest.mark.parametrize("lane", Lane)
+def test_without_a_block_a_gate_admits_whom_the_table_admits(lane: Lane) -> None:
+    admission = Gate(Random(7)).ask(Errand(lane=lane), 5)
+    assert admission == Admission(errand=Errand(lane=lane), ground=GROUNDS[Block.FREE, lane] or Pass.TRY, at_ns=5)
+
+
 def test_behind_the_edge_ordinary_requests_try_three_times_and_only_every_thirty_to_sixty_seconds() -> None:
     gate = blocked(Sign.PAGE)
     went = [tenth / 10 for tenth in range(6000) if send(gate, ORDINARY, tenth / 10, Sign.PAGE)]

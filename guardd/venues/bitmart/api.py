@@ -92,7 +92,7 @@ class Api:
         hosts: Hosts,
         credentials: Credentials,
         clock: Clock,
-        notice: Callable[[Event], None],
+        notice: Callable[[Event], object],
     ) -> None:
         self.time = VenueTime(clock)
         self._transport = transport

@@ -215,7 +215,7 @@ class BitmartVenue:
         self._clock_doubted.set()
 
     async def _tend(self) -> None:
-        await self._transport.tend(self._api.probe())
+        await self._transport.tend(self._api.probe(), self._public.watched)
 
     async def _mend_clock(self) -> None:
         """For ever: measure the venue's time whenever a login was refused."""

@@ -226,4 +226,4 @@ class ClassicVenue:
         return True
 
     async def _tend(self) -> None:
-        await self._transport.tend(self._api.probe())
+        await self._transport.tend(self._api.probe(), self._public.watched)

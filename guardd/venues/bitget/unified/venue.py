@@ -192,7 +192,7 @@ class UnifiedVenue:
         return True
 
     async def _tend(self) -> None:
-        await self._transport.tend(self._api.probe())
+        await self._transport.tend(self._api.probe(), self._public.watched)
 
 
 def reads_of(access: Access, parts: Connection) -> Reads:
