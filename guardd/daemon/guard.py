@@ -56,7 +56,7 @@ from guardd.model.names import AccountName, PositionKey, Severity, Symbol
 from guardd.model.reading import Reading
 from guardd.model.state import AccountState, Held, News, NewsKind
 from guardd.policy.confirm import Confirmation
-from guardd.policy.decide import Decided, decide
+from guardd.policy.decide import Decided, decide, react
 from guardd.policy.language import Metric, Policy
 from guardd.policy.memory import Memory
 from guardd.policy.trail import next_best
@@ -286,12 +286,19 @@ class Guard:
         if aim is None or not self._deciding:
             return
         if aim.crossed(frame.symbol, frame.mark) or self._confirmation.waiting(frame.symbol):
-            self._decide(frame.at, symbols=aim.affected(frame.symbol), frame_ns=frame.at.mono_ns)
-            self._showing.restless = True
-            self._agenda.changed(frozenset({frame.symbol}))
-            self.inbox.nudge()
+            self._react(frame, aim.affected(frame.symbol))
         if self._hands.software_stops:
             self._own_stops.keep(frame)
+
+    def _react(self, frame: MarkSeen, symbols: frozenset[Symbol]) -> None:
+        """A step that the crossing calls for goes now; all else that follows from it is for the review, once the order left."""
+        decided = react(self._policy, self.state, self.memory, self._confirmation, now=frame.at, symbols=symbols)
+        self._lookout.assessed(decided.risks)
+        self._hands.act(decided.decisions, now=frame.at, frame_ns=frame.at.mono_ns)
+        self._tell(decided, frame.at)
+        self._showing.restless = True
+        self._agenda.changed(frozenset({frame.symbol}))
+        self.inbox.nudge()
 
     def _after_read(self) -> None:
         """What waited for a read is decided now, not at the next turn; without a stream its marks reach software stops too (I9)."""
@@ -422,12 +429,12 @@ class Guard:
         told, solved = held.position.liquidation_price, self._watch and self._watch.solved.get(held.key)
         return solved.counted(told) if solved else told
 
-    def _decide(self, now: Instant, *, symbols: Iterable[Symbol] | None = None, frame_ns: int | None = None) -> Decided:
+    def _decide(self, now: Instant, *, symbols: Iterable[Symbol]) -> Decided:
         decided = decide(self._policy, self.state, self.memory, self._confirmation, now=now, symbols=symbols)
         self._lookout.assessed(decided.risks)
         looked_at = frozenset(risk.key.symbol for risk in decided.risks)
         self._lookout.wants(decision for decision in decided.decisions if isinstance(decision, Protect))
-        self._hands.act(decided.decisions, now=now, frame_ns=frame_ns)
+        self._hands.act(decided.decisions, now=now)
         at_rest = decided.at_rest and self._hands.settled(looked_at)
         turns_in_s = decided.ripens_in_s if at_rest else decided.turns_in_s
         turns_at = now.later_by(turns_in_s) if turns_in_s is not None else None

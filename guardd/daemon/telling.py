@@ -11,7 +11,8 @@ from guardd.model.intent import Action, CloseAtMarket, Intent, ModifyProtection,
 from guardd.model.names import PositionKey, RuleName, Severity
 from guardd.model.order import OrderAction, ProtectionKind
 from guardd.model.state import AccountState, News, NewsKind
-from guardd.policy.decide import GUARD, Decided
+from guardd.policy.decide import Decided
+from guardd.policy.look import GUARD
 
 CONTESTED_CLOSES: Final = 3
 CONTESTED_WITHIN_S: Final = 3_600.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
-from guardd.model.names import MarginMode, Symbol
+from guardd.model.names import MarginMode, PositionKey, Side, Symbol
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.policy.conditions import AGELESS, BLIND, USES, Truth, Use, evaluate, matches
@@ -55,14 +55,16 @@ def views(
     policy: Policy, state: AccountState, now: Instant, symbols: Iterable[Symbol] | None = None
 ) -> tuple[View, ...]:
     """Every position that can be assessed, sorted by key. Nothing is said about one that isn't guarded, or without a mark."""
-    wanted = None if symbols is None else frozenset(symbols)
-    found: list[View] = []
     sums: dict[str, Backing] = {}
-    for key in sorted(state.held):
-        if wanted is None or key.symbol in wanted:
-            seen = _view(policy, state, state.held[key], now, _whole(sums, state, state.held[key]))
-            found.extend([seen] if seen is not None else [])
-    return tuple(found)
+    held = [state.held[key] for key in sorted(state.held if symbols is None else _on(frozenset(symbols), state))]
+    found = (_view(policy, state, each, now, _whole(sums, state, each)) for each in held)
+    return tuple(view for view in found if view is not None)
+
+
+def _on(symbols: frozenset[Symbol], state: AccountState) -> list[PositionKey]:
+    """Looked up, not looked for: an account may hold thousands."""
+    keys = (PositionKey(state.name, symbol, side) for symbol in symbols for side in Side)
+    return [key for key in keys if key in state.held]
 
 
 def _whole(sums: dict[str, Backing], state: AccountState, held: Held) -> Backing | None:
