@@ -3,25 +3,29 @@
 A piece is one instrument with isolated positions, or all cross positions of the account together: they share one margin. A
 piece is looked at when its figures changed, at once when something crossed, when an age or a `for` reaches what a rule says, and
 in any case once a second while anything is unsettled, because time alone ripens conditions and makes data stale.
+
+What is asked at each pulse and each read doesn't grow with the pieces: they are found anew only where something differs.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from decimal import Decimal
 from typing import Final
 
+from guardd.daemon.ripening import Ages, Dues
 from guardd.model.account import Balance
 from guardd.model.instant import NS_PER_S, Instant
-from guardd.model.names import MarginMode, Symbol
+from guardd.model.names import MarginMode, PositionKey, Side, Symbol
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState, Held
-from guardd.policy.rest import MARK_AGE_AT_REST_S_MAX
-from guardd.risk.ages import READ_AGE_NEAR_S_MAX, ages_of
 from guardd.risk.backing import unmoved
 
 LOOK_EVERY_NS: Final = NS_PER_S
 LOOK_AT_REST_NS: Final = 4 * NS_PER_S
 """Where nothing is unsettled; what happens is looked at when it does. Should anything ever go unnoticed, a stop that it takes is
 back within five seconds still (I10)."""
+AT_REST_A_PULSE: Final = 2
+"""Of many pieces that rest so many are looked at with each pulse, the one that waited longest first: beyond thirty the turn of
+each comes later than that."""
 CROSS: Final = Symbol("")
 """The name of the piece that all cross positions are."""
 CARRIED_TO: Final = -4
@@ -41,12 +45,20 @@ class Agenda:
         """`counted`: the venue's liquidation price of a position, as far as its movement counts (`policy.watch.Solved`)."""
         self._state = state
         self._counted = counted
+        self._isolated: dict[Symbol, None] = {}
+        """The pieces of one instrument each, and"""
+        self._cross: frozenset[Symbol] = frozenset()
+        """the instruments of the other."""
         self._figures: dict[Symbol, Hashable] = {}
+        """Of each instrument; of the balances under `CROSS`."""
         self._looked_ns: dict[Symbol, int] = {}
-        self._due_ns: dict[Symbol, int] = {}
-        """When time alone makes a piece's rules answer otherwise."""
+        """When each piece was looked at, the longest ago first."""
+        self._dues = Dues()
+        self._ages = Ages(state)
         self._resting: set[Symbol] = set()
         """Pieces about which nothing is unsettled, as long as their figures keep coming."""
+        self._restless: set[Symbol] = set()
+        """All others."""
         self._waiting: dict[Symbol, bool] = {}
         """Pieces in the order in which they came up; true: its figures changed."""
 
@@ -56,45 +68,46 @@ class Agenda:
     @property
     def rests(self) -> bool:
         """Nothing that is held is unsettled."""
-        return all(piece in self._resting for piece in self._pieces())
+        return not self._restless
 
     def changed(self, symbols: frozenset[Symbol]) -> None:
         """Something about these instruments is other than it was."""
-        if not symbols:
-            return
-        cross = self._cross()
         for symbol in sorted(symbols):
-            self._waiting[CROSS if symbol in cross else symbol] = True
+            self._waiting[self._piece_of(symbol)] = True
 
     def everything(self) -> None:
         """All of it, now: another policy, an operator's word, the gate."""
         for piece in self._pieces():
             self._waiting[piece] = True
 
-    def compare(self) -> bool:
-        """After a read: only what the read changed, other than the mark, is looked at anew. True: something did."""
-        pieces, changed = self._pieces(), False
-        for piece, symbols in pieces.items():
-            figures = self._figures_of(piece, symbols)
-            if self._figures.get(piece) != figures:
-                self._figures[piece] = figures
-                self._waiting[piece] = changed = True
-        for piece in [piece for piece in self._figures if piece not in pieces]:
-            del self._figures[piece]
-            self._looked_ns.pop(piece, None)
-            self._due_ns.pop(piece, None)
-            self._waiting.pop(piece, None)
-            self._resting.discard(piece)
-            changed = True
+    def compare(self, differs: Iterable[Symbol] | None = None) -> bool:
+        """After a read: only what the read changed, other than the mark, is looked at anew. True: something did.
+
+        `differs`: the instruments about which it can be (`Folded.differs`); None: any.
+        """
+        known = self._isolated.keys() | self._cross
+        asked = known | {key.symbol for key in self._state.held} if differs is None else set(differs)
+        changed = self._sort_in(asked) if asked else False
+        for symbol in sorted(asked & (self._isolated.keys() | self._cross)):
+            figures = self._figures_of(symbol)
+            if self._figures.get(symbol) != figures:
+                self._figures[symbol] = figures
+                self._waiting[self._piece_of(symbol)] = changed = True
+        if self._cross and self._figures.get(CROSS) != (wallets := self._wallets()):
+            self._figures[CROSS] = wallets
+            self._waiting[CROSS] = changed = True
         return changed
 
     def pulse(self, now: Instant) -> None:
         """Bring up what nobody has looked at for a while, and what time has ripened."""
-        for piece, symbols in self._pieces().items():
-            due_ns, waited_ns = self._due_ns.get(piece), now.mono_ns - self._looked_ns.get(piece, 0)
-            ripe = due_ns and now.mono_ns >= due_ns
-            if ripe or (waited_ns >= LOOK_EVERY_NS and not self._rests(piece, symbols, waited_ns, now)):
+        for piece in self._dues.ripe(now):
+            self._waiting.setdefault(piece, False)
+        aged = {self._piece_of(symbol) for symbol in self._ages.beyond_rest(self._cross, now)}
+        for piece in sorted(aged | self._restless):
+            if self._waited_ns(piece, now) >= LOOK_EVERY_NS:
                 self._waiting.setdefault(piece, False)
+        for piece in self._longest_at_rest(now):
+            self._waiting.setdefault(piece, False)
 
     def look_again(self) -> None:
         """Something that no price is solved from is other than it was: judge anew, and leave the prices as they are."""
@@ -106,61 +119,93 @@ class Agenda:
 
         `at_rest`: nothing else about them is unsettled, as long as their figures keep coming.
         """
-        cross = self._cross()
-        for piece in sorted({CROSS if symbol in cross else symbol for symbol in symbols}):
+        for piece in sorted({self._piece_of(symbol) for symbol in symbols}):
+            if not self._is_held(piece):
+                continue
+            if at_rest and piece not in self._resting:
+                self._ages.look_again()
             (self._resting.add if at_rest else self._resting.discard)(piece)
-            if at is None:
-                self._due_ns.pop(piece, None)
-            else:
-                self._due_ns[piece] = at.mono_ns
+            (self._restless.discard if at_rest else self._restless.add)(piece)
+            self._dues.set(piece, at)
 
     def next(self, now: Instant) -> tuple[frozenset[Symbol], bool] | None:
         """The next piece's instruments, and whether its figures changed (its prices must be solved anew); None: nothing waits."""
-        pieces = self._pieces() if self._waiting else {}
         while self._waiting:
             piece = next(iter(self._waiting))
             changed = self._waiting.pop(piece)
-            if piece in pieces:
+            if self._is_held(piece):
+                self._looked_ns.pop(piece, None)
                 self._looked_ns[piece] = now.mono_ns
-                return pieces[piece], changed
+                return self._cross if piece == CROSS else frozenset({piece}), changed
         return None
 
-    def _rests(self, piece: Symbol, symbols: frozenset[Symbol], waited_ns: int, now: Instant) -> bool:
-        return piece in self._resting and waited_ns < LOOK_AT_REST_NS and not self._ages(symbols, now)
+    def _waited_ns(self, piece: Symbol, now: Instant) -> int:
+        return now.mono_ns - self._looked_ns.get(piece, 0)
 
-    def _ages(self, symbols: frozenset[Symbol], now: Instant) -> bool:
-        """Figures of these stopped coming."""
-        for key, held in self._state.held.items():
-            if key.symbol in symbols:
-                ages, cross = ages_of(self._state, held, now), held.position.margin_mode is MarginMode.CROSS
-                read_s = max(ages.position_s or 0.0, (ages.account_s or 0.0) if cross else 0.0)
-                if read_s > READ_AGE_NEAR_S_MAX or (ages.mark_s or 0.0) > MARK_AGE_AT_REST_S_MAX:
-                    return True
-        return False
+    def _longest_at_rest(self, now: Instant) -> list[Symbol]:
+        found: list[Symbol] = []
+        for piece, looked_ns in self._looked_ns.items():
+            if len(found) == AT_REST_A_PULSE or now.mono_ns - looked_ns < LOOK_AT_REST_NS:
+                break
+            if piece in self._resting:
+                found.append(piece)
+        return found
 
-    def _cross(self) -> frozenset[Symbol]:
-        held = self._state.held.items()
-        return frozenset(key.symbol for key, each in held if each.position.margin_mode is MarginMode.CROSS)
+    # The pieces
 
-    def _pieces(self) -> dict[Symbol, frozenset[Symbol]]:
-        cross = self._cross()
-        pieces = {key.symbol: frozenset({key.symbol}) for key in self._state.held if key.symbol not in cross}
+    def _pieces(self) -> list[Symbol]:
+        return [*self._isolated, CROSS] if self._cross else list(self._isolated)
+
+    def _is_held(self, piece: Symbol) -> bool:
+        return bool(self._cross) if piece == CROSS else piece in self._isolated
+
+    def _piece_of(self, symbol: Symbol) -> Symbol:
+        return CROSS if symbol in self._cross else symbol
+
+    def _sort_in(self, symbols: set[Symbol]) -> bool:
+        """Find out which piece these instruments are of now. True: one is gone."""
+        cross = set(self._cross)
+        gone = False
+        for symbol in sorted(symbols):
+            modes = {held.position.margin_mode for held in self._state.holds(symbol)}
+            if MarginMode.CROSS in modes:
+                cross.add(symbol)
+            else:
+                cross.discard(symbol)
+            if modes == {MarginMode.ISOLATED}:
+                self._isolated.setdefault(symbol)
+                self._begin(symbol)
+            elif symbol in self._isolated:
+                del self._isolated[symbol]
+                self._end(symbol)
+            if not modes:
+                gone |= self._figures.pop(symbol, None) is not None
+        if cross != self._cross:
+            self._cross = frozenset(cross)
         if cross:
-            pieces[CROSS] = cross
-        return pieces
+            self._begin(CROSS)
+        elif self._figures.pop(CROSS, None) is not None:
+            self._end(CROSS)
+        return gone
 
-    def _figures_of(self, piece: Symbol, symbols: frozenset[Symbol]) -> Hashable:
-        positions = tuple(
-            _figures(each, self._counted(each))
-            for key, each in sorted(self._state.held.items())
-            if key.symbol in symbols
+    def _begin(self, piece: Symbol) -> None:
+        if piece not in self._resting:
+            self._restless.add(piece)
+
+    def _end(self, piece: Symbol) -> None:
+        for kept in (self._looked_ns, self._waiting):
+            kept.pop(piece, None)
+        self._dues.set(piece, None)
+        self._resting.discard(piece)
+        self._restless.discard(piece)
+
+    def _figures_of(self, symbol: Symbol) -> Hashable:
+        sides = (PositionKey(self._state.name, symbol, side) for side in Side)
+        plans = [plan for key in sides for plan in self._state.plans_on(key)]
+        return (
+            tuple(_figures(held, self._counted(held)) for held in self._state.holds(symbol)),
+            tuple((plan.order_id, plan.trigger_price, plan.size) for plan in plans),
         )
-        plans = tuple(
-            (plan.order_id, plan.trigger_price, plan.size)
-            for plan in sorted(self._state.plans.values(), key=lambda plan: plan.order_id)
-            if plan.key.symbol in symbols
-        )
-        return positions, plans, self._wallets() if piece == CROSS else None
 
     def _wallets(self) -> Hashable:
         """What of the balances doesn't move with the marks."""

@@ -4,6 +4,7 @@ Pure. Every size here is at most what the position holds; `guardd.execution.appr
 """
 
 from decimal import ROUND_CEILING, Decimal
+from itertools import takewhile
 from typing import Final
 
 from guardd.execution.proposal import (
@@ -76,10 +77,10 @@ def unfinished_reductions(state: AccountState, now: Instant) -> tuple[Reduce | C
 
     A close of which a part went goes on until it is flat, whatever the price does meanwhile (interfaces.md 2.3).
     """
-    if not state.finished:
-        return ()
     found: list[Reduce | Close] = []
-    for key in sorted(state.held):
+    for key in sorted(_lately_closing(state, now)):
+        if key not in state.held:
+            continue
         last = _last_started(state, state.held[key], now)
         if last is None:
             continue
@@ -94,6 +95,12 @@ def unfinished_reductions(state: AccountState, now: Instant) -> tuple[Reduce | C
             continue
         found.append(_rest_of(intent, rest))
     return tuple(found)
+
+
+def _lately_closing(state: AccountState, now: Instant) -> set[PositionKey]:
+    """Of which a closing intent ended within `SLICES_WITHIN_S`: all others have nothing that goes on."""
+    lately = takewhile(lambda finished: now.seconds_since(finished.at) <= SLICES_WITHIN_S, reversed(state.finished))
+    return {finished.intent.key for finished in lately if finished.intent.action in CLOSING}
 
 
 def _rest_of(intent: Intent, rest: Decimal) -> Reduce | Close:

@@ -4,13 +4,12 @@ Order matters only within a venue's own time: a row that is older than what is h
 whichever way it came. Flat is believed only when it is confirmed (I6).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final, assert_never
 
 from guardd.errors import InvariantBroken
-from guardd.model import doubt, lives
 from guardd.model.equity import balances_read, ledger_read
 from guardd.model.event import (
     BalancePushed,
@@ -51,28 +50,23 @@ from guardd.model.intent import (
     PlaceProtection,
     Stage,
 )
-from guardd.model.names import OrderId, PositionKey, PositionMode, Symbol
-from guardd.model.order import OrderAction
+from guardd.model.names import OrderId, PositionKey, Symbol
+from guardd.model.order import OrderAction, PlanOrder
 from guardd.model.outcome import Accepted
-from guardd.model.position import Position, PositionUpdate, episode_id
-from guardd.model.reading import Absent, is_value
+from guardd.model.positions import positions_pushed, positions_read
+from guardd.model.reading import is_value
 from guardd.model.state import (
     REMEMBERED_S,
     AccountState,
     Anchor,
     Finished,
     Folded,
-    Held,
     News,
     NewsKind,
     Pending,
-    Pushed,
     RuleProgress,
     lasting,
 )
-
-MARK_SILENT_S: Final = 3.0
-"""A stream that was silent this long when the positions were asked for gives way to their marks (BitMart reference, 18.7)."""
 
 _NOTHING: Final = Folded()
 _EVERYTHING: Final = Folded(everything=True)
@@ -84,9 +78,9 @@ def fold(state: AccountState, event: Event) -> Folded:
         case MarkSeen():
             return _mark(state, event)
         case PositionsRead():
-            return _positions_read(state, event)
+            return positions_read(state, event)
         case PositionsPushed():
-            return _positions_pushed(state, event)
+            return positions_pushed(state, event)
         case OrderPushed():
             return _order_pushed(state, event)
         case OrdersRead():
@@ -164,106 +158,6 @@ def _mark(state: AccountState, event: MarkSeen) -> Folded:
     return _NOTHING
 
 
-# Positions
-
-
-def _positions_read(state: AccountState, event: PositionsRead) -> Folded:
-    news: list[News] = []
-    seen: set[PositionKey] = set()
-    for row in event.positions:
-        seen.add(row.key)
-        news.extend(_row(state, row, event))
-    for key in sorted(set(state.held) - seen):
-        if state.position_mode is PositionMode.ONE_WAY and key._replace(side=key.side.opposite) in seen:
-            news.append(lives.end(state, state.held[key], "its sign changed"))
-        else:
-            news.extend(lives.missing(state, state.held[key], event))
-    state.positions_at = event.at
-    return Folded(everything=True, news=tuple(news))
-
-
-def _row(state: AccountState, row: Position, event: PositionsRead) -> list[News]:
-    if is_value(row.mark_price):
-        rest_mark = MarkSeen(row.key.symbol, row.mark_price, event.at, source=Source.REST)
-        state.rest_marks[row.key.symbol] = rest_mark
-        seen = state.marks.get(row.key.symbol)
-        silent_s = MARK_SILENT_S if seen is not None and seen.source is Source.STREAM else 0.0
-        if seen is None or event.started.seconds_since(seen.at) > silent_s:
-            state.marks[row.key.symbol] = rest_mark
-    held = state.held.get(row.key)
-    if held is None:
-        return [lives.begin(state, row, event.at)]
-    if row.venue_ms < held.position.venue_ms:
-        return [News(kind=NewsKind.READ_WANTED, key=row.key, text="a read older than what is known")]
-    if row.opened_ms is not None and episode_id(row.key, row.opened_ms) != held.episode.id:
-        return lives.follow(state, held, row, event.at)
-    news: list[News] = []
-    if row.quantity != held.position.quantity:
-        held.changed = event.at
-        lives.note_quantity(held, row.quantity, event.at)
-    if row.quantity != held.shown:
-        held.shown, held.shown_since = row.quantity, event.at
-    held.position, held.read = row, event.at
-    held.missing_since, held.missing_reads, held.close_seen = None, 0, None
-    held.wallets = doubt.wallets_until(state, held, event.started)
-    if row.quantity > held.episode.largest_quantity:
-        news.append(lives.grow(held, state))
-    return news
-
-
-def _positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
-    news: list[News] = []
-    symbols: set[Symbol] = set()
-    for update in event.updates:
-        held = state.held.get(update.key)
-        pushed = Pushed(quantity=update.quantity, at=event.at, venue_ms=update.venue_ms)
-        if held is None:
-            state.pushed_quantities[update.key] = pushed
-            if update.quantity > 0:
-                news.append(
-                    News(kind=NewsKind.READ_WANTED, key=update.key, text="a position that no read has shown yet")
-                )
-            continue
-        older = update.venue_ms < held.position.venue_ms
-        if (
-            not older or update.quantity == held.position.quantity
-        ):  # a repetition of what stands is a witness still (I29)
-            state.pushed_quantities[update.key] = pushed
-        if older:
-            continue
-        if update.quantity == 0:
-            held.close_seen = held.close_seen or event.at
-            news.append(News(kind=NewsKind.READ_WANTED, key=update.key, text="a push says it is gone"))
-            continue
-        held.missing_since, held.missing_reads, held.close_seen = None, 0, None
-        if update.quantity != held.position.quantity:
-            news.extend(_changed_by_push(state, held, update, event.at))
-            symbols.add(update.key.symbol)
-    return Folded(symbols=frozenset(symbols), news=tuple(news))
-
-
-def _changed_by_push(state: AccountState, held: Held, update: PositionUpdate, at: Instant) -> list[News]:
-    """A new quantity makes the venue's figures of the old one unknown until a read brings them (L and quantity of one snapshot)."""
-    lives.note_quantity(held, update.quantity, at)
-    held.position = replace(
-        held.position,
-        quantity=update.quantity,
-        entry_price=update.entry_price,
-        closed_quantity=update.closed_quantity,
-        liquidation_price=update.liquidation_price,
-        margin=Absent.UNKNOWN,
-        maintenance_margin=Absent.UNKNOWN,
-        notional=Absent.UNKNOWN,
-        unrealized_pnl=Absent.UNKNOWN,
-        venue_ms=update.venue_ms,
-    )
-    held.changed = at
-    news = [News(kind=NewsKind.READ_WANTED, key=update.key, text="the quantity changed")]
-    if update.quantity > held.episode.largest_quantity:
-        news.append(lives.grow(held, state))
-    return news
-
-
 # Orders
 
 
@@ -272,14 +166,28 @@ def _orders_read(state: AccountState, event: OrdersRead) -> Folded:
         state.resting_started = event.started
         state.resting = {order.order_id: order for order in event.resting}
         state.resting_at = event.at
-    news: tuple[News, ...] = ()
+    differs: frozenset[Symbol] = frozenset()
     if event.plans is not None and not _overtaken(event, state.plans_started):
         state.plans_started = event.started
         plans = {plan.order_id: plan for plan in event.plans}
-        if plans != state.plans:
-            news = (News(kind=NewsKind.PLANS_CHANGED),)
-        state.plans, state.plans_at = plans, event.at
-    return Folded(everything=True, news=news)
+        differs = _differing(plans, state.plans)
+        if differs:
+            state.plans = plans
+        state.plans_at = event.at
+    news = (News(kind=NewsKind.PLANS_CHANGED),) if differs else ()
+    return Folded(everything=True, differs=differs, news=news)
+
+
+def _differing(new: Mapping[OrderId, PlanOrder], old: Mapping[OrderId, PlanOrder]) -> frozenset[Symbol]:
+    """The instruments whose plan orders aren't the same."""
+    if new == old:
+        return frozenset()
+    changed = {plan.key.symbol for order_id, plan in new.items() if old.get(order_id) != plan}
+    return frozenset(changed | {plan.key.symbol for order_id, plan in old.items() if new.get(order_id) != plan})
+
+
+def _without(plans: Mapping[OrderId, PlanOrder], order_id: OrderId) -> Mapping[OrderId, PlanOrder]:
+    return {each: plan for each, plan in plans.items() if each != order_id} if order_id in plans else plans
 
 
 def _overtaken(event: OrdersRead, newest: Instant | None) -> bool:
@@ -309,7 +217,8 @@ def _order_pushed(state: AccountState, event: OrderPushed) -> Folded:
 
 
 def _fired(state: AccountState, plan_id: OrderId, key: PositionKey) -> News:
-    plan = state.plans.pop(plan_id)
+    plan = state.plans[plan_id]
+    state.plans = _without(state.plans, plan_id)
     if state.owns(plan):
         state.own_order_ids.add(plan_id)
     return News(kind=NewsKind.STOP_FIRED, key=key, order_id=plan_id, plan=plan)
@@ -384,7 +293,7 @@ def _finish(state: AccountState, event: IntentMoved, pending: Pending) -> tuple[
         progress.verified = event.at
         _note_full_close(state, intent, event.filled, event.at)
         if isinstance(intent.write, CancelOrder):
-            state.plans.pop(intent.write.order_id, None)
+            state.plans = _without(state.plans, intent.write.order_id)
             state.resting.pop(intent.write.order_id, None)
         return _stop_verified(state, intent)
     return ()
@@ -416,7 +325,7 @@ def _balance_read(state: AccountState, event: BalanceRead) -> Folded:
     news = balances_read(state, event)
     state.balances, state.balances_at = {each.currency: each for each in event.balances}, event.at
     state.anchors = _anchors(state, {key.symbol for key in state.held}, event.at)
-    return Folded(everything=True, news=news)
+    return Folded(everything=True, differs=frozenset(), news=news)
 
 
 def _balance_pushed(state: AccountState, event: BalancePushed) -> Folded:

@@ -82,6 +82,7 @@ def grow(held: Held, state: AccountState) -> News:
 
 def end(state: AccountState, held: Held, text: str, *, by_reads_alone: bool = False) -> News:
     state.held.pop(held.key, None)
+    state.lives_ended += 1
     state.ended[held.key] = held.read
     fired = [order_id for order_id, key in state.fired.items() if key == held.key and order_id in state.own_order_ids]
     state.fired = {order_id: key for order_id, key in state.fired.items() if key != held.key}

@@ -1,6 +1,6 @@
 """Everything guardd believes about one account. Written by `guardd.model.fold` and by nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -30,6 +30,7 @@ from guardd.model.names import (
     PositionKey,
     PositionMode,
     RuleName,
+    Side,
     Symbol,
     VenueName,
 )
@@ -215,7 +216,8 @@ class AccountState:
     resting_at: Instant | None = None
     resting_started: Instant | None = None
     """When the newest list of them was asked for: an older one that comes late is not believed."""
-    plans: dict[OrderId, PlanOrder] = field(default_factory=dict)
+    plans: Mapping[OrderId, PlanOrder] = field(default_factory=dict)
+    """Replaced as a whole, never changed: each position's own are found by key."""
     plans_at: Instant | None = None
     plans_started: Instant | None = None
     fired: dict[OrderId, PositionKey] = field(default_factory=dict)
@@ -250,6 +252,11 @@ class AccountState:
     """The same of one that has begun later, and looks on itself. They are its own, until `resume` adopts them too."""
     closing: str | None = None
     """Why the venue counts as closing."""
+    lives_ended: int = 0
+    """How many lives have ended: who keeps something for each looks for what is over only when this is another number."""
+    _plans_by_key: "tuple[Mapping[OrderId, PlanOrder], dict[PositionKey, tuple[PlanOrder, ...]]]" = field(
+        default=({}, {}), init=False, repr=False, compare=False
+    )
 
     @property
     def foreign_guard(self) -> bool:
@@ -277,8 +284,12 @@ class AccountState:
 
     def holds(self, symbol: Symbol) -> tuple[Held, ...]:
         """The positions on one instrument, long first."""
-        found = [held for key, held in self.held.items() if key.symbol == symbol]
-        return tuple(sorted(found, key=lambda held: held.key))
+        found = (self.held.get(PositionKey(self.name, symbol, side)) for side in Side)
+        return tuple(held for held in found if held is not None)
+
+    def holds_any(self, symbols: Iterable[Symbol]) -> list[Held]:
+        """The positions on any of these instruments, sorted by key."""
+        return [held for symbol in sorted(set(symbols)) for held in self.holds(symbol)]
 
     def balance_for(self, settle: str) -> Balance | None:
         """What stands behind positions that settle in this coin: its own balance, or the pool."""
@@ -311,14 +322,28 @@ class AccountState:
 
     def plans_of(self, key: PositionKey) -> tuple[PlanOrder, ...]:
         """Closing plan orders that rest on one position, oldest first."""
-        found = [plan for plan in self.plans.values() if plan.key == key and plan.closes]
-        return tuple(sorted(found, key=lambda plan: (plan.created_ms, plan.order_id)))
+        return tuple(plan for plan in self.plans_on(key) if plan.closes)
+
+    def plans_on(self, key: PositionKey) -> tuple[PlanOrder, ...]:
+        """All plan orders that rest on one position, oldest first."""
+        plans, by_key = self._plans_by_key
+        if plans is not self.plans:
+            by_key = _by_key(self.plans)
+            self._plans_by_key = self.plans, by_key
+        return by_key.get(key, ())
 
     def owns(self, order: PlanOrder | RestingOrder) -> bool:
         """True for an order that this guard made."""
         return (order.client_id is not None and order.client_id in self.known_client_ids) or (
             order.order_id in self.own_order_ids
         )
+
+
+def _by_key(plans: Mapping[OrderId, PlanOrder]) -> dict[PositionKey, tuple[PlanOrder, ...]]:
+    found: dict[PositionKey, list[PlanOrder]] = {}
+    for plan in plans.values():
+        found.setdefault(plan.key, []).append(plan)
+    return {key: tuple(sorted(each, key=lambda plan: (plan.created_ms, plan.order_id))) for key, each in found.items()}
 
 
 class NewsKind(StrEnum):
@@ -361,4 +386,6 @@ class Folded:
 
     symbols: frozenset[Symbol] = frozenset()
     everything: bool = False
+    differs: frozenset[Symbol] | None = None
+    """Of a read: the instruments that it shows otherwise than they were, marks and what goes with them apart; None: any may be."""
     news: tuple[News, ...] = ()

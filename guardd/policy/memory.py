@@ -108,6 +108,8 @@ class Memory:
     """All rules of one account. One for the account's life; a new policy forgets nothing of what protects (I23)."""
 
     episodes: dict[EpisodeId, EpisodeMemory] = field(default_factory=dict)
+    _swept_at: int = field(default=0, repr=False, compare=False)
+    """How many lives had ended when this was last gone through."""
 
     def of(self, episode: EpisodeId) -> EpisodeMemory:
         known = self.episodes.get(episode)
@@ -142,7 +144,10 @@ class Memory:
                     rule.next_action, rule.acted, rule.cancelled = 0, None, None
 
     def forget_ended(self, state: AccountState) -> None:
-        """Drop what belongs to episodes that are over; a lost one may come back."""
+        """Drop what belongs to episodes that are over; a lost one may come back. Asked at each look, so seldom gone through."""
+        if state.lives_ended == self._swept_at:
+            return
+        self._swept_at = state.lives_ended
         alive = {held.episode.id for held in state.held.values()} | set(state.lost)
         for episode in [episode for episode in self.episodes if episode not in alive]:
             del self.episodes[episode]

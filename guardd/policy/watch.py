@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.model.instant import Instant
-from guardd.model.names import MarginMode, PositionKey, Symbol
+from guardd.model.names import MarginMode, PositionKey, Side, Symbol
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState
 from guardd.policy.crossings import Answers, Leaf, Way, answers, leaves_of, reach
@@ -89,6 +89,8 @@ class Watch:
     cross: frozenset[Symbol] = frozenset()
     slack: Decimal | None = None
     spent: Decimal = ZERO
+    lives_ended: int = field(default=0, compare=False)
+    """Of the account, when it was last swept of what isn't held any more."""
 
     def crossed(self, symbol: Symbol, mark: Decimal) -> bool:
         """True when a rule may have changed its mind with this mark. False for instruments that aren't held."""
@@ -122,14 +124,15 @@ def watch(
     """Solve every rule for the marks at which it changes its mind.
 
     `also`: further prices to look at when the mark gets there, such as software stops. `previous`: the watch before this one;
-    positions about which nothing changed but the mark aren't solved again. `symbols`: only these are looked at, the others
-    stay as `previous` has them; a cross instrument brings all of them along. `seen`: the views of `symbols` at this moment, where
-    somebody made them already.
+    positions about which nothing changed but the mark aren't solved again. `symbols`: only these are looked at, and `previous` is
+    given back with them made anew; a cross instrument brings all of them along. `seen`: the views of `symbols` at this moment,
+    where somebody made them already.
     """
     if previous is not None and symbols is not None:
         return _partly(policy, state, now, also or {}, previous, symbols, seen)
     seen = views(policy, state, now)
     made = _made(seen, state, now, previous)
+    made.lives_ended = state.lives_ended
     for key in state.held:
         _blank(made, state, key.symbol)
     _add_prices(made, state, also or {})
@@ -145,22 +148,42 @@ def _partly(
     symbols: frozenset[Symbol],
     seen: tuple[View, ...] | None,
 ) -> Watch:
-    cross = previous.cross | {
-        key.symbol for key, held in state.held.items() if held.position.margin_mode is MarginMode.CROSS
-    }
-    wanted = symbols | cross if symbols & cross else symbols
-    held = {key.symbol for key in state.held}
-    if seen is None or wanted & held != symbols & held:
+    """`previous` itself, with these made anew: what is looked at costs what it is, and not what else is held."""
+    crossed = symbols & previous.cross or any(
+        held.position.margin_mode is MarginMode.CROSS for held in state.holds_any(symbols)
+    )
+    wanted = symbols | _cross_of(state) | previous.cross if crossed else symbols
+    held = {held.key.symbol for held in state.holds_any(wanted)}
+    if seen is None or not held <= symbols:
         seen = views(policy, state, now, wanted)
     made = _made(seen, state, now, previous)
-    for symbol in wanted & held:
+    for symbol in held:
         _blank(made, state, symbol)
     _add_prices(made, state, also)
-    made.bounds.update({each: bounds for each, bounds in previous.bounds.items() if each in held - wanted})
-    made.solved.update({key: solved for key, solved in previous.solved.items() if key.symbol in held - wanted})
-    if not symbols & cross:
-        made.cross, made.slack, made.spent = previous.cross, previous.slack, previous.spent
-    return made
+    _sweep(previous, state)
+    for symbol in wanted:
+        previous.bounds.pop(symbol, None)
+        for side in Side:
+            previous.solved.pop(PositionKey(state.name, symbol, side), None)
+    previous.bounds.update(made.bounds)
+    previous.solved.update(made.solved)
+    if crossed:
+        previous.cross, previous.slack, previous.spent = made.cross, made.slack, made.spent
+    return previous
+
+
+def _cross_of(state: AccountState) -> frozenset[Symbol]:
+    return frozenset(key.symbol for key, held in state.held.items() if held.position.margin_mode is MarginMode.CROSS)
+
+
+def _sweep(watched: Watch, state: AccountState) -> None:
+    """Forget what isn't held any more."""
+    if watched.lives_ended == state.lives_ended:
+        return
+    watched.lives_ended = state.lives_ended
+    held = {key.symbol for key in state.held}
+    watched.bounds = {symbol: bounds for symbol, bounds in watched.bounds.items() if symbol in held}
+    watched.solved = {key: solved for key, solved in watched.solved.items() if key in state.held}
 
 
 def _made(seen: tuple[View, ...], state: AccountState, now: Instant, previous: Watch | None) -> Watch:
@@ -374,14 +397,12 @@ def _weigh(bounds: Bounds, view: View) -> None:
 
 def _add_prices(made: Watch, state: AccountState, also: Mapping[Symbol, Iterable[Decimal]]) -> None:
     """Stops that rest and prices asked for: the mark's way past one is an occasion to look."""
-    wanted: dict[Symbol, set[Decimal]] = {symbol: set(prices) for symbol, prices in also.items()}
-    for plan in state.plans.values():
-        if plan.closes and plan.key in state.held:
-            wanted.setdefault(plan.key.symbol, set()).add(plan.trigger_price)
-    for symbol, prices in wanted.items():
-        bounds, instrument = made.bounds.get(symbol), state.instruments.get(symbol)
-        if bounds is None or instrument is None:
+    for symbol, bounds in made.bounds.items():
+        instrument = state.instruments.get(symbol)
+        if instrument is None:
             continue
+        prices = {plan.trigger_price for held in state.holds(symbol) for plan in state.plans_of(held.key)}
+        prices.update(also.get(symbol, ()))
         for price in prices:
             if price < bounds.anchor:
                 bounds.low = max(bounds.low, price + instrument.tick)

@@ -234,7 +234,7 @@ def test_the_venues_own_ratio_is_carried_on(pooled: bool) -> None:
 def test_a_strangers_stop_rests_on_and_what_can_not_be_reckoned_stays() -> None:
     state = account(LONG)
     plan = stop("84000")
-    state.plans[plan.order_id] = plan
+    state.plans = {plan.order_id: plan}
     made = world(state, START)
     assert made.state.plans == state.plans
     unknown = account(row(), instruments=(instrument(tiers=()),))
