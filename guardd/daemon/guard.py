@@ -178,7 +178,7 @@ class Guard:
         self._fills.heard(event)
         changed = True
         if folded.everything and not isinstance(event, OperatorSpoke):
-            changed = self._agenda.compare()
+            changed = self._agenda.compare(folded.differs)
         elif folded.everything:
             self._agenda.everything()
         else:
@@ -416,10 +416,11 @@ class Guard:
     def _aim(self, now: Instant, symbols: frozenset[Symbol], seen: tuple[View, ...]) -> None:
         """Solve every rule for the marks at which it changes its mind; the next ticks are compared with those."""
         also: dict[Symbol, list[Decimal]] = {}
-        for key, stops in self._hands.software_stops.items():
-            also.setdefault(key.symbol, []).extend(stop.trigger_price for stop in stops)
-        for key, held in self.state.held.items():
-            also.setdefault(key.symbol, []).extend(next_best(self.memory.of(held.episode.id), key.side.sign))
+        asked = None if self._watch is None else symbols
+        for held in self.state.held.values() if asked is None else self.state.holds_any(asked):
+            prices = also.setdefault(held.key.symbol, [])
+            prices.extend(stop.trigger_price for stop in self._hands.software_stops.get(held.key, ()))
+            prices.extend(next_best(self.memory.of(held.episode.id), held.key.side.sign))
         self._watch = watch(
             self._policy, self.state, now=now, also=also, previous=self._watch, symbols=symbols, seen=seen
         )
