@@ -183,7 +183,7 @@ def _parted(url: str) -> tuple[str, str]:
     """`https://host:port` and what the request line asks of it."""
     scheme = url.find("://")
     if scheme < 0:
-        raise ValueError("an address that isn't http(s)://host[:port]")
+        raise ValueError("an address that isn't http(s)://host[:port]/path")
     ends = scheme + 3
     slash = url.find("/", ends)
     if slash < 0:

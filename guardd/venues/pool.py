@@ -5,6 +5,7 @@ the one that was used last, which the other side is least likely to be closing j
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ SPARES_MAX: Final = 32
 """To one host, whatever its accounts want: half of all, so that there is room for what isn't foreseen."""
 TROUBLE_REST_S: Final = 10.0
 """No spare is opened for this long after a connection failed or an answer didn't come: a venue in trouble has enough to do."""
+_ORIGIN: Final = re.compile(r"https?://[0-9A-Za-z.:\[\]_-]+")
 _ADDRESSES_KEPT_S: Final = 10.0
 _NEXT_ADDRESS_S: Final = 0.25
 """RFC 8305: how long one address is tried alone before the next one joins."""
@@ -212,10 +214,12 @@ def default_tls() -> ssl.SSLContext:
 
 
 def _origin(text: str) -> Origin:
+    if _ORIGIN.fullmatch(text) is None:
+        raise ValueError("an address that isn't http(s)://host[:port]/path")
     parts = urlsplit(text)
     host, port = parts.hostname, parts.port
-    if parts.scheme not in {"http", "https"} or not host or not text.isascii() or "@" in parts.netloc:
-        raise ValueError("an address that isn't http(s)://host[:port]")
+    if not host:
+        raise ValueError("an address without a host")
     secure = parts.scheme == "https"
     return Origin(host=host, port=port or (443 if secure else 80), secure=secure, named=parts.netloc)
 

@@ -48,10 +48,10 @@ RETRY_AFTER_CAP_S: Final = 900.0
 WARM_EVERY_S: Final = 10.0
 """At most one warming request per connection in this time."""
 WARM_CONNECTIONS: Final = 2
-"""One for the order, one spare for a second order in flight."""
+"""One for the order, one spare for a second order in flight or the reads that go on beside it."""
 SPARES_MAX: Final = 8
-"""Connections held open for one account. With an answer in 100 ms they carry 80 orders a second, several times what a venue lets an
-account send; more would only be held open for the first round trip of a burst."""
+"""Connections held open for the orders of one account, one for each position up to this. With an answer in 100 ms they carry 80
+orders a second, several times what a venue lets an account send: more would serve the first round trip of a burst alone."""
 SPARE_DEADLINE_S: Final = 3.0
 """For name, TCP and TLS of a spare one; nobody waits for it."""
 PULSE_S: Final = 0.5
@@ -278,7 +278,7 @@ class Transport:
             while True:
                 await self._clock.sleep(PULSE_S)
                 if not (self._closing or self._limiter.blocked):
-                    wanted = min(max(positions(), WARM_CONNECTIONS), SPARES_MAX)
+                    wanted = WARM_CONNECTIONS + min(positions(), SPARES_MAX)
                     await wire.open_spare(self._base_url, owner=self, wanted=wanted, deadline_s=SPARE_DEADLINE_S)
         finally:
             wire.want_none(self._base_url, owner=self)
