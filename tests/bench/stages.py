@@ -25,7 +25,7 @@ _SETTLED_S = 3.0
 
 async def trace(
     cast: Cast, script: Script, *, synced: bool, answer_ms: int
-) -> tuple[list[dict[str, Any]], list[tuple[str, int, int]]]:
+) -> tuple[list[dict[str, Any]], list[tuple[str, int, int, int]]]:
     """The crossings, and every stage that was entered: name, begin and end."""
     cores = Cores.of_machine()
     async with exchange_of(cast, cores) as venue:
@@ -49,28 +49,33 @@ async def trace(
             finally:
                 await end(process)
             stages = [
-                (str(name), int(began), int(ended)) for name, began, ended in json.loads((home / "out").read_text())
+                (str(name), int(began), int(ended), int(cpu))
+                for name, began, ended, cpu in json.loads((home / "out").read_text())
             ]
     return played["crossings"], sorted(stages, key=lambda stage: stage[1])
 
 
-def table(crossings: Sequence[dict[str, Any]], stages: Sequence[tuple[str, int, int]]) -> list[str]:
+def table(crossings: Sequence[dict[str, Any]], stages: Sequence[tuple[str, int, int, int]]) -> list[str]:
     entered: dict[str, list[float]] = defaultdict(list)
     lasted: dict[str, list[float]] = defaultdict(list)
+    spent: dict[str, list[float]] = defaultdict(list)
     for crossing in crossings:
         sent_ns, arrived_ns = crossing["sent_ns"], crossing["arrived_ns"]
         seen: set[str] = set()
-        for name, began, ended in stages:
+        for name, began, ended, cpu in stages:
             if sent_ns <= began <= arrived_ns and name not in seen:
                 seen.add(name)
                 entered[name].append((began - sent_ns) / 1e3)
                 lasted[name].append((ended - began) / 1e3)
+                if cpu:
+                    spent[name].append(cpu / 1e3)
         if arrived_ns:
             entered["the order is readable"].append((arrived_ns - sent_ns) / 1e3)
-    lines = ["| at µs | lasts µs | times | stage |", "|---|---|---|---|"]
+    lines = ["| at µs | lasts µs | CPU µs | times | stage |", "|---|---|---|---|---|"]
     for name, found in sorted(entered.items(), key=lambda item: median(item[1])):
         length = f"{median(lasted[name]):,.0f}" if name in lasted else ""
-        lines.append(f"| {median(found):,.0f} | {length} | {len(found)} | {name} |")
+        cpu = f"{median(spent[name]):,.0f}" if name in spent else ""
+        lines.append(f"| {median(found):,.0f} | {length} | {cpu} | {len(found)} | {name} |")
     return lines
 
 

@@ -1,7 +1,7 @@
 """`guardd run` with a stamp at each stage of a reaction: `python -m tests.bench.traced OUT run -c guardd.yaml --confirm CONFIRM`.
 
-A measuring tool, not a test: it wraps functions of guardd's by name, notes when each was entered and left (monotonic ns), and
-writes all of it to OUT at the end. `tests.bench.stages` reads it.
+A measuring tool, not a test: it wraps functions of guardd's by name, notes when each was entered and left (monotonic ns) and
+the CPU time of its thread, and writes all of it to OUT at the end. `tests.bench.stages` reads it.
 """
 
 import atexit
@@ -17,14 +17,18 @@ from typing import Any, Final
 STAGES: Final = (
     "guardd.venues.bitget.talk:PublicTalk.on_frame",
     "guardd.daemon.inbox:Inbox.post",
+    "guardd.daemon.guard:Guard.hear",
     "guardd.daemon.guard:Guard._handle",
-    "guardd.daemon.guard:Guard._price",
-    "guardd.daemon.guard:Guard._decide",
+    "guardd.daemon.guard:Guard._react",
     "guardd.daemon.guard:Guard._review",
+    "guardd.daemon.guard:Guard._decide",
     "guardd.daemon.guard:Guard._aim",
-    "guardd.daemon.guard:Guard._publish",
+    "guardd.daemon.showing:Showing.show",
+    "guardd.daemon.guard:react",
     "guardd.daemon.guard:decide",
     "guardd.daemon.hands:Hands.act",
+    "guardd.daemon.hands:approve",
+    "guardd.daemon.telling:Teller.decided",
     "guardd.execution.executor:Executor.start",
     "guardd.execution.executor:Executor._carry_out",
     "guardd.execution.executor:Executor._make_durable",
@@ -32,13 +36,14 @@ STAGES: Final = (
     "guardd.journal.sqlite:SqliteJournal._hand_over",
     "guardd.journal.sqlite:SqliteJournal._append",
     "guardd.journal.sqlite:SqliteJournal._came_back",
+    "guardd.telemetry.fanout:Afterwards._hand_on",
     "guardd.venues.bitget.classic.venue:ClassicVenue.send",
     "guardd.venues.limiter:Limiter.acquire",
     "guardd.venues.transport:Transport._request",
-    "guardd.venues.wire:AiohttpWire.http",
-    "guardd.venues.wire:_StampedBody.write_with_length",
+    "guardd.venues.network:NetworkWire.http",
+    "guardd.venues.http1:Connection.send",
 )
-_noted: list[tuple[str, int, int]] = []
+_noted: list[tuple[str, int, int, int]] = []
 
 
 def _timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,17 +56,17 @@ def _timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 return await function(*args, **more)
             finally:
-                _noted.append((name, began, clock()))
+                _noted.append((name, began, clock(), 0))
 
         return waited
 
     @wraps(function)
     def called(*args: Any, **more: Any) -> Any:
-        began = clock()
+        began, spent = clock(), time.thread_time_ns()
         try:
             return function(*args, **more)
         finally:
-            _noted.append((name, began, clock()))
+            _noted.append((name, began, clock(), time.thread_time_ns() - spent))
 
     return called
 
