@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Final
 
 import structlog
@@ -16,13 +17,11 @@ from guardd.clock import Clock
 from guardd.config import Mode, Secrets, Settings, account_name, is_loopback
 from guardd.daemon.account import GuardedAccount
 from guardd.daemon.reload import Ears, PolicyReload, fingerprint
-from guardd.daemon.schedule import Schedule
 from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.systemd import Notifier as ServiceManager
 from guardd.daemon.wiring import World, guarded_account, policy_from, real_world
 from guardd.errors import ConfigurationError, VenueBusy, VenueError
 from guardd.execution.haste import Haste
-from guardd.http.app import Operator, Sources, make_app, serve
 from guardd.http.board import Board, CallsLeft
 from guardd.journal.sqlite import SqliteJournal
 from guardd.journal.tape import Tape
@@ -47,6 +46,9 @@ log = structlog.get_logger("guardd")
 SILENT_AFTER_S: Final = 3.0
 """The guard's pulse beats four times a second; without one for this long the daemon counts as hung."""
 RETRY_START_S: Final = 5.0
+PAGE_AFTER_S: Final = 0.05
+DATES_AFTER_S: Final = 5.0
+"""So long after the accounts' start the code of what no position waits for is read."""
 JOURNAL_KEPT_S: Final = 90 * 86_400.0
 STOP_TASKS_S: Final = 3.0
 CONFIRM: Final = "CONFIRM"
@@ -136,6 +138,7 @@ class Service:
         self._check_gate()
         check_receivers(self._settings, self._secrets)
         heartbeat = self._heartbeat()
+        token = self._secrets.http_token(self._settings)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -146,7 +149,6 @@ class Service:
             self._announce("the journal isn't synced: for measurements only")
         self._journal = journal
         tape = Tape(self._settings.data_dir)
-        schedule = Schedule(count=self._metrics.scheduled_job)
         try:
             self._wire_accounts(journal, tape)
             self._supervisor.start("telling", self._listener.run, budget=EXPENDABLE)
@@ -157,15 +159,12 @@ class Service:
             self._supervisor.start("policy", self._reload.run, budget=EXPENDABLE)
             if self._settings.policy_watch:
                 self._supervisor.start("policy-watch", self._reload.watch, budget=EXPENDABLE)
-            await self._start_http()
+            self._supervisor.start("http", lambda: self._listen(token), budget=EXPENDABLE)
             if await self._supervisor.unless(self._stopping, "start", self._start_accounts()):
-                schedule.daily("prune-journal", lambda: self._prune(journal), hour=0, minute=10)
-                schedule.daily("daily-summary", self._summarise, hour=0, minute=5)
-                schedule.start()
+                self._supervisor.start("schedule", lambda: self._keep_dates(journal), budget=EXPENDABLE)
                 self._supervisor.start("gate", self._open_gates, budget=EXPENDABLE)
                 await self._stopping.wait()
         finally:
-            schedule.stop()
             await self._stop(journal, tape)
 
     # Start
@@ -196,37 +195,52 @@ class Service:
                 )
             )
 
-    async def _start_http(self) -> None:
-        """Expendable once it listened: restarted for ever. That it can't listen at all is told at once."""
+    async def _listen(self, token: str | None) -> None:
+        """Expendable: restarted for ever. That it can't listen is told. Its code is read beside the accounts' first requests:
+        positions wait for their guard, a page can wait."""
+        await self._clock.sleep(PAGE_AFTER_S)
+        await asyncio.to_thread(import_module, "guardd.http.app")
+        from guardd.http.app import Operator, Sources, make_app, serve
+
         settings = self._settings.http
         operator = Operator(
             halt=lambda account: self._speak(OperatorWord.HALT, account),
             resume=lambda account: self._speak(OperatorWord.RESUME, account),
             flatten=lambda account: self._speak(OperatorWord.FLATTEN, account),
-            token=self._secrets.http_token(self._settings),
+            token=token,
         )
 
         async def metrics(accept: str) -> tuple[bytes, str]:
             return await self._metrics.exposition(accept, rest=lambda: self._clock.sleep(0))
 
         sources = Sources(board=self._board, metrics=metrics, silent=self._silent, wait=self._clock.wait)
-        listening = asyncio.Event()
+        app = make_app(sources=sources, operator=operator, loopback=is_loopback(settings.host))
+        try:
+            await serve(
+                app,
+                host=settings.host,
+                port=settings.port,
+                listening=lambda address: self._announce(f"status page: {address}/"),
+            )
+        except OSError as error:
+            say = f"http: can't listen on {settings.host}:{settings.port} ({error.strerror or error}); tried again"
+            self._said(Severity.CRITICAL, "http", say)
+            raise
 
-        def announce(address: str) -> None:
-            listening.set()
-            self._announce(f"status page: {address}/")
+    async def _keep_dates(self, journal: SqliteJournal) -> None:
+        """The daily work, once nothing waits for its guard any more."""
+        await self._clock.sleep(DATES_AFTER_S)
+        await asyncio.to_thread(import_module, "guardd.daemon.schedule")
+        from guardd.daemon.schedule import Schedule
 
-        async def body() -> None:
-            app = make_app(sources=sources, operator=operator, loopback=is_loopback(settings.host))
-            try:
-                await serve(app, host=settings.host, port=settings.port, listening=announce)
-            except OSError as error:
-                say = f"http: can't listen on {settings.host}:{settings.port} ({error.strerror or error}); tried again"
-                self._said(Severity.CRITICAL, "http", say)
-                raise
-
-        self._supervisor.start("http", body, budget=EXPENDABLE)
-        await self._clock.wait(listening, 2.0)
+        schedule = Schedule(count=self._metrics.scheduled_job)
+        schedule.daily("prune-journal", lambda: self._prune(journal), hour=0, minute=10)
+        schedule.daily("daily-summary", self._summarise, hour=0, minute=5)
+        schedule.start()
+        try:
+            await self._stopping.wait()
+        finally:
+            schedule.stop()
 
     async def _start_accounts(self) -> None:
         """Every account by itself. Where none of them can be reached, the daemon says so and ends (exit 69).

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from guardd.clock import Clock
 from guardd.config import AccountSettings, Environment, Mode, Secrets, Settings, Venue, account_name, venue_name
@@ -21,11 +21,13 @@ from guardd.model.names import AccountName
 from guardd.model.state import AccountState
 from guardd.policy.language import Policy
 from guardd.policy.load import load_policy
-from guardd.venues import bitget, bitmart
 from guardd.venues.base import Venue as Adapter
 from guardd.venues.limiter import LimiterRegistry
 from guardd.venues.network import NetworkWire
 from guardd.venues.wire import Wire
+
+if TYPE_CHECKING:  # a start reads the dialect of its own venues alone
+    from guardd.venues import bitget, bitmart
 
 DEFAULT_PRODUCT_TYPE: Final = "USDT-FUTURES"
 
@@ -61,8 +63,10 @@ def policy_text(path: Path) -> str:
 
 def bitmart_access(
     account: AccountSettings, settings: Settings, secrets: Secrets, world: World, listener: Listener
-) -> bitmart.Access:
+) -> "bitmart.Access":
     """One account's way to BitMart. Raises `CredentialsError` or `ConfigurationError` before anything is asked of the venue."""
+    from guardd.venues import bitmart
+
     found = secrets.credentials(account)
     credentials = bitmart.Credentials(key=found.key, secret=found.secret, memo=found.phrase)
     hosts = bitmart.hosts_for(account.environment, rest_url=account.rest_url, stream_url=account.stream_url)
@@ -83,8 +87,10 @@ def bitmart_access(
 
 def bitget_access(
     account: AccountSettings, settings: Settings, secrets: Secrets, world: World, listener: Listener
-) -> bitget.Access:
+) -> "bitget.Access":
     """One account's way to Bitget, whatever its family. Raises `CredentialsError`, `ConfigurationError` before it asks anything."""
+    from guardd.venues import bitget
+
     found = secrets.credentials(account)
     hosts = bitget.hosts_for(account.environment, rest_url=account.rest_url, stream_url=account.stream_url)
     return bitget.Access(
@@ -110,8 +116,12 @@ def venue_of(
     """The adapter that the daemon may use: it reads, and only ever closes."""
     match account.venue:
         case Venue.BITMART:
+            from guardd.venues import bitmart
+
             return bitmart.BitmartVenue(bitmart_access(account, settings, secrets, world, listener))
         case Venue.BITGET:
+            from guardd.venues import bitget
+
             return bitget.BitgetVenue(bitget_access(account, settings, secrets, world, listener))
         case _:
             assert_never(account.venue)
