@@ -78,8 +78,8 @@ async def _counted(wanted: Play, loop: VirtualLoop, home: Path, tape: MakeTape |
         found["20 orders"] = await _together(stand)
     else:
         found["tick"] = await _ticks(stand)
-        found["second at rest"] = await _seconds(stand, ticking=False)
         found["second with ticks"] = await _seconds(stand, ticking=True)
+        found["second at rest"] = await _seconds(stand, ticking=False)
     if wanted.scrapes:
         found["scrape"] = await _scrape(stand)
     if wanted.reactions:

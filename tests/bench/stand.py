@@ -18,6 +18,7 @@ from guardd.config import AccountSettings, Mode, Secrets, Settings, Venue, accou
 from guardd.daemon.account import GuardedAccount
 from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.wiring import World, guarded_account
+from guardd.execution.haste import Haste
 from guardd.http.board import Board
 from guardd.journal.sqlite import SqliteJournal
 from guardd.journal.tape import Tape
@@ -30,7 +31,7 @@ from guardd.simulator.limits import Charge, Rate, Verdict
 from guardd.simulator.run import ServeSettings, SimulatedVenue
 from guardd.simulator.stamps import RequestStamp
 from guardd.simulator.wire import Close, Reply
-from guardd.telemetry.fanout import Fanout
+from guardd.telemetry.fanout import Afterwards, Fanout
 from guardd.telemetry.heartbeat import Seen
 from guardd.telemetry.log import configure_log
 from guardd.telemetry.metrics import Metrics
@@ -170,7 +171,9 @@ class Stand:
             level="info", form="json", now=self.clock.now, redactor=Redactor(secrets.loaded), stream=Nowhere()
         )
         policy = load_policy(self.scene.policy, source="policy.yaml")
-        self.metrics, self._listener = self._telemetry(settings, policy.digest)
+        haste = Haste(self.clock)
+        self.metrics, heard_by = self._telemetry(settings, policy.digest)
+        self._listener = Afterwards(heard_by, calm=haste.wait, sleep=self.clock.sleep)
         registry = (LimiterRegistry if self.scene.limited else UnlimitedRegistry)(self.clock, chance)
         world = World(clock=self.clock, wire=self.wire, random=chance, limiters=registry)
         for account in settings.accounts:
@@ -183,9 +186,11 @@ class Stand:
                 journal=self._journal,
                 supervisor=self.supervisor,
                 listener=self._listener,
+                haste=haste,
                 tape=self.tape,
             )
             self.accounts.append(guarded)
+        self.supervisor.start("telling", self._listener.run, budget=EXPENDABLE)
         self.supervisor.start("tape", lambda: self.tape.run(self.clock.sleep), budget=EXPENDABLE)
 
     def _hear(self, fact: Fact) -> None:
@@ -252,8 +257,8 @@ class Stand:
         """Until nobody has anything left to do at this instant."""
         loop = self.loop
         await asyncio.sleep(0)
-        while loop._ready or (loop._timers and loop._timers[0][0] <= loop.now_us):
-            await asyncio.sleep(0)  # noqa: ASYNC110 - nothing tells of a loop's rest
+        while loop._ready or (loop._timers and loop._timers[0][0] <= loop.now_us):  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
     def tick(self, symbol: str, wave: int, level: Decimal = START) -> None:
         """A price move, pushed in the venue's own words; the venue's part of it isn't counted."""
