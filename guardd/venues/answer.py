@@ -81,7 +81,7 @@ class Incoming:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.whole:
-            self.headers[name.lower().decode("latin-1")] = value.decode("latin-1")
+            self.headers[name.lower().decode("latin-1")] = value.strip(b" \t").decode("latin-1")
 
     def on_headers_complete(self) -> None:
         if self.whole:

@@ -3,7 +3,7 @@ rest on a fake one."""
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -435,6 +435,58 @@ async def test_tending_warms_two_connections_at_most_each_ten_seconds() -> None:
         await clock.advance(50.0)
         tending.cancel()
     assert len(wire.requests) <= 12
+
+
+class SparingWire(FakeWire):
+    """Remembers which spare connections were asked for, and who has taken its wish back."""
+
+    def __init__(self, clock: ManualClock, *answers: WireAnswer | Callable[[], WireAnswer]) -> None:
+        super().__init__(clock, *answers)
+        self.wanted: list[int] = []
+        self.owners: set[object] = set()
+
+    async def open_spare(self, url: str, *, owner: object, wanted: int, deadline_s: float) -> None:
+        self.wanted.append(wanted)
+        self.owners.add(owner)
+
+    def want_none(self, url: str, *, owner: object) -> None:
+        self.owners.discard(owner)
+
+
+async def test_tending_opens_a_connection_for_each_position_and_two_more_one_each_half_second() -> None:
+    clock = ManualClock()
+    wire = SparingWire(clock, lambda: reply(clock, 200, OK))
+    house = House(clock, wire)
+    positions = 0
+    async with asyncio.TaskGroup() as group:
+        tending = group.create_task(house.transport.tend(PROBE, lambda: positions))
+        await clock.advance(1.1)
+        assert wire.wanted == [2, 2]
+        positions = 3
+        await clock.advance(1.0)
+        assert wire.wanted == [2, 2, 5, 5]
+        positions = 1000
+        await clock.advance(0.5)
+        assert wire.wanted[-1] == 10
+        assert len(wire.owners) == 1
+        tending.cancel()
+    assert not wire.owners
+
+
+@pytest.mark.parametrize(("status", "body"), [(418, '{"code":30017}'), (503, "<html>Cloudflare</html>")])
+async def test_no_connection_is_opened_while_a_block_stands(status: int, body: str) -> None:
+    clock = ManualClock()
+    wire = SparingWire(clock, lambda: reply(clock, status, body))
+    house = House(clock, wire)
+    await house.transport.read(READ)
+    async with asyncio.TaskGroup() as group:
+        tending = group.create_task(house.transport.tend(PROBE))
+        await clock.advance(20.0)
+        assert not wire.wanted
+        wire._answers = [lambda: reply(clock, 200, OK)]
+        await clock.advance(120.0)
+        assert wire.wanted
+        tending.cancel()
 
 
 async def test_what_others_use_by_the_headers_lowers_our_tokens() -> None:
