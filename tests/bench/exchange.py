@@ -25,18 +25,21 @@ from guardd.simulator.dialects.bitget.dialect import BitgetDialect
 from guardd.simulator.dialects.bitget_common.listing import bitget_contracts, bitget_prices
 from guardd.simulator.faults import Fault, FaultKind, Faults
 from guardd.simulator.feed import Feed
-from guardd.simulator.orders import MarginMode, OrderRequest, PlanKind, Side
+from guardd.simulator.orders import MarginMode, PlanKind
 from guardd.simulator.run import ServeSettings, SimulatedVenue, build
 from guardd.simulator.server import SimulatorServer
 from tests.bench import unlimited
+from tests.bench.book import hold_alike
 from tests.bench.cast import LEVERAGE, START, Cast, contracts_of, key_of, size_of_position
 from tests.bench.player import Player
+from tests.bench.prepared import prepare
 from tests.bench.script import Script
 from tests.bench.stamped import StampedListener
 
 DEPOSIT: Final = Decimal(100_000_000)
 NEVER_MS: Final = 10**15
 """The engine's own ticker frames: the tape has them."""
+_PREPARED_FROM: Final = 500
 _PLACING: Final = "/api/v2/mix/order/place-order"
 
 
@@ -109,16 +112,13 @@ def _server(cast: Cast, faults: Faults, listener: StampedListener) -> SimulatorS
         options=Options(ticker_interval_ms=NEVER_MS),
     )
     server = build(settings, SystemClock(), faults, listener=listener)
-    for symbol in cast.symbols:
-        _open(server, cast, symbol)
+    for name in cast.account_names:
+        own = [symbol for symbol in cast.symbols if cast.owner(symbol) == name]
+        hold_alike(server, name, own, size=size_of_position(), leverage=Decimal(LEVERAGE), cross=cast.cross)
     server.exchange.advance(server.now_ms())
+    if cast.positions >= _PREPARED_FROM:
+        prepare(server)
     return server
-
-
-def _open(server: SimulatorServer, cast: Cast, symbol: str) -> None:
-    uid, now_ms = cast.owner(symbol), server.now_ms()
-    server.exchange.set_leverage(uid, symbol, now_ms, leverage=Decimal(LEVERAGE), margin_mode=_margin(cast))
-    server.exchange.place(uid, OrderRequest(symbol=symbol, side=Side.BUY, size=size_of_position()), now_ms)
 
 
 def _margin(cast: Cast) -> MarginMode:

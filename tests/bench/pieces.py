@@ -33,13 +33,14 @@ MakeTape = Callable[[Path], Tape]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
-    """One scene and what is counted of it. `costly`: left out where there is little time."""
+    """One scene and what is counted of it. `costly`: left out where there is little time; so is all but ticks with `ticks_only`."""
 
     name: str
     scene: Scene
     reactions: bool = False
     together: bool = False
     scrapes: bool = False
+    ticks_only: bool = False
     costly: bool = False
 
 
@@ -55,6 +56,7 @@ def plays() -> list[Play]:
                         name=f"{venue} {'cross' if cross else 'isolated'} {positions}",
                         scene=Scene(venue=venue, cast=cast, policy=WATCHING if costly else POLICY),
                         reactions=positions == FEW and not cross,
+                        ticks_only=positions == MANY and (cross or venue is not SimulatedVenue.BITGET),
                         scrapes=venue is SimulatedVenue.BITGET and positions >= MANY and not cross,
                         costly=costly,
                     )
@@ -74,7 +76,9 @@ async def _counted(wanted: Play, loop: VirtualLoop, home: Path, tape: MakeTape |
     stand = Stand(wanted.scene, loop, home, tape=tape)
     await stand.begin()
     found: Figures = {}
-    if wanted.together:
+    if wanted.ticks_only:
+        found["tick"] = await _ticks(stand)
+    elif wanted.together:
         found["20 orders"] = await _together(stand)
     else:
         found["tick"] = await _ticks(stand)
