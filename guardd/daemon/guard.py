@@ -355,9 +355,10 @@ class Guard:
             self.park("I29: " + "; ".join(wrong))
 
     def _balance_follows(self) -> None:
-        """A balance that is older than a change of quantity says nothing about the account any more."""
+        """A balance that is older than a change of quantity, or an end, says nothing about the account any more."""
         at = self.state.balances_at
-        if at is not None and any(held.changed.mono_ns > at.mono_ns for held in self.state.held.values()):
+        changed = at is not None and any(held.changed.mono_ns > at.mono_ns for held in self.state.held.values())
+        if changed or self.state.realized:
             self.reader.want(ReadKind.BALANCE)
 
     def _look_for_another_guard(self, event: OrdersRead) -> None:

@@ -325,6 +325,8 @@ def _balance_read(state: AccountState, event: BalanceRead) -> Folded:
     news = balances_read(state, event)
     state.balances, state.balances_at = {each.currency: each for each in event.balances}, event.at
     state.anchors = _anchors(state, {key.symbol for key in state.held}, event.at)
+    asked = event.started or event.at
+    state.realized = {symbol: at for symbol, at in state.realized.items() if at.mono_ns > asked.mono_ns}
     return Folded(everything=True, differs=frozenset(), news=news)
 
 

@@ -50,7 +50,7 @@ def follow(state: AccountState, before: Held, row: Position, at: Instant) -> lis
     """Closed and opened again between two reads. A push that the new life had by then is its own: a stream that tells changes only
     says it once."""
     pushed = state.pushed_quantities.get(row.key)
-    ended = end(state, before, "closed and opened again between two reads")
+    ended = end(state, before, "closed and opened again between two reads", at)
     if pushed is not None and pushed.quantity == row.quantity and pushed.venue_ms >= (row.opened_ms or at.wall_ms):
         state.pushed_quantities[row.key] = pushed
     return [ended, begin(state, row, at)]
@@ -80,10 +80,11 @@ def grow(held: Held, state: AccountState) -> News:
     return News(kind=NewsKind.EPISODE_CHANGED, key=position.key, episode=held.episode)
 
 
-def end(state: AccountState, held: Held, text: str, *, by_reads_alone: bool = False) -> News:
+def end(state: AccountState, held: Held, text: str, at: Instant, *, by_reads_alone: bool = False) -> News:
     state.held.pop(held.key, None)
     state.lives_ended += 1
     state.ended[held.key] = held.read
+    state.realized[held.key.symbol] = held.close_seen or at
     fired = [order_id for order_id, key in state.fired.items() if key == held.key and order_id in state.own_order_ids]
     state.fired = {order_id: key for order_id, key in state.fired.items() if key != held.key}
     pushed = state.pushed_quantities.pop(held.key, None)
@@ -106,7 +107,7 @@ def _forget(state: AccountState, ended: Held) -> None:
 def missing(state: AccountState, held: Held, event: PositionsRead) -> list[News]:
     """A read did not show a position: believed when a push said so too, or when later reads agree (I6)."""
     if held.close_seen is not None and event.started.mono_ns >= held.close_seen.mono_ns:
-        return [end(state, held, "the venue's push and a read agree that it is gone")]
+        return [end(state, held, "the venue's push and a read agree that it is gone", event.at)]
     if held.missing_since is None:
         held.missing_since, held.missing_reads = event.started, 1
         return [News(kind=NewsKind.READ_WANTED, key=held.key, text="missing from a read")]
@@ -118,7 +119,7 @@ def missing(state: AccountState, held: Held, event: PositionsRead) -> list[News]
     unsure = waited_s < SUSPECT_CONFIRMED_AFTER_S and doubt.margin_is_older(state, held)
     if waited_s < FLAT_CONFIRMED_AFTER_S or unsure:
         return [News(kind=NewsKind.READ_WANTED, key=held.key, text="missing from a read")]
-    return [end(state, held, f"{held.missing_reads} reads agree that it is gone", by_reads_alone=True)]
+    return [end(state, held, f"{held.missing_reads} reads agree that it is gone", event.at, by_reads_alone=True)]
 
 
 def note_quantity(held: Held, quantity: Decimal, at: Instant) -> None:

@@ -48,7 +48,7 @@ def _unseen(state: AccountState, seen: set[PositionKey], event: PositionsRead, d
     for key in sorted(state.held.keys() - seen):
         differs.add(key.symbol)
         if state.position_mode is PositionMode.ONE_WAY and key._replace(side=key.side.opposite) in seen:
-            yield lives.end(state, state.held[key], "its sign changed")
+            yield lives.end(state, state.held[key], "its sign changed", event.at)
         else:
             yield from lives.missing(state, state.held[key], event)
 

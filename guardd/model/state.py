@@ -231,6 +231,8 @@ class AccountState:
     """Lives that an earlier run saw and that may go on: one that a read shows again is the same life (I8)."""
     ended: dict[PositionKey, Instant] = field(default_factory=dict)
     """When a read last showed what has ended since."""
+    realized: dict[Symbol, Instant] = field(default_factory=dict)
+    """Instruments on which a life has ended since the balances were asked for, and when: what it made is in none of them."""
     lost: dict[EpisodeId, Lost] = field(default_factory=dict)
     """Those of the last minutes, for what the rules remember of them to be there if they come back."""
     finished: list[Finished] = field(default_factory=list)

@@ -7,7 +7,7 @@ each other.
     wallet  = equity − unrealised PnL, both of one balance read
 
 So a mark that moved since that read changes the balance by what it changes in PnL, exactly. A fill since then doesn't: it
-turns PnL into wallet. Until the balance is read again the sums are unknown.
+turns PnL into wallet. Until the balance is read again the sums are unknown: also when what was filled is no longer there.
 
 Where the venue gives its own maintenance or ratio, `guardd.risk.anchor` ties these sums to them.
 """
@@ -205,6 +205,9 @@ def _wallet(state: AccountState, balance: Balance | None, members: tuple[_Member
             return _Wallet(Absent.UNKNOWN, f"{held.key} may be gone: its PnL would count twice")
         if held.changed.mono_ns > state.balances_at.mono_ns and (pool or held.changed != held.begun):
             return _Wallet(Absent.UNKNOWN, f"{held.key} changed after the balance was read")
+    for symbol in state.realized:
+        if symbol not in state.instruments or state.balance_behind(symbol) is balance:
+            return _Wallet(Absent.UNKNOWN, f"a position on {symbol} ended after the balance was read")
     if pool:
         return _wallet_of_pool(state, balance, members, balance.equity)
     unrealized = balance.unrealized_pnl

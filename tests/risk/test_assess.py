@@ -289,6 +289,36 @@ def test_a_position_that_may_be_gone_makes_the_account_unknown_not_poorer() -> N
     assert assess(state, "89000").account_margin_ratio is Absent.UNKNOWN
 
 
+def test_what_a_position_that_ended_made_or_lost_is_in_no_balance_read_before_and_no_stop_is_reckoned_without_it() -> (
+    None
+):
+    """Its loss was unrealised when the balance was read: taken off with its PnL, the wallet looked as if it had never been lost."""
+    gone, stays = row(symbol=ETH, quantity="1000", entry="3000", mark="2900", mode=CROSS), row(mode=CROSS)
+    state = account(gone, stays)
+    update = PositionUpdate(
+        key=gone.key,
+        quantity=D(0),
+        entry_price=gone.entry_price,
+        margin_mode=CROSS,
+        liquidation_price=Absent.UNKNOWN,
+        frozen_quantity=D(0),
+        closed_quantity=gone.quantity,
+        opened_ms=OPENED_MS,
+        venue_ms=later(2).wall_ms,
+    )
+    fold(state, PositionsPushed(at=later(2), updates=(update,)))
+    again = replace(stays, venue_ms=later(3).wall_ms)
+    fold(state, PositionsRead(started=later(3), at=later(3), positions=(again,)))
+    assert gone.key not in state.held
+    risk = assess(state, "89000")
+    assert risk.liquidation is risk.account_margin_ratio is Absent.UNKNOWN
+    assert "ended after the balance was read" in assess_account(state, marks={}, now=START).doubt
+    fold(state, BalanceRead(started=later(1), at=later(4), balances=(balance(stays, wallet="1900"),)))
+    assert assess(state, "89000").liquidation is Absent.UNKNOWN, "it was asked for while the position was there"
+    fold(state, BalanceRead(started=later(5), at=later(6), balances=(balance(stays, wallet="1900"),)))
+    assert is_value(assess(state, "89000").liquidation)
+
+
 def test_an_account_without_cross_positions_asks_nothing_of_its_balance() -> None:
     assert assess_account(account(row()), marks={}, now=START).account_margin_ratio == 0
 
