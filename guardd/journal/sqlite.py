@@ -1,10 +1,12 @@
 """The journal that lasts: SQLite behind a worker, never on the loop that reads ticks.
 
-One sync serves every intent asked for in one turn of the loop, and every one that arrived while the sync before was running: a
-batch is handed to the worker at the end of the turn, and the next one when it comes back. Notes ride along.
+An intent is durable in two steps: first in the log ahead, whose sync an order waits for, then in the journal's own file. One sync
+serves every intent asked for in one turn of the loop, and every one that arrived while the sync before was running: a batch is
+handed to the worker at the end of the turn, and the next one when it comes back. Notes ride along with the second step.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,9 +16,12 @@ from typing import Final, Self
 from filelock import FileLock, Timeout
 
 from guardd.errors import JournalError
+from guardd.journal.ahead import FILE_NAME as AHEAD
+from guardd.journal.ahead import AheadLog
 from guardd.journal.base import Memory
+from guardd.journal.canonical import decoded, encoded, text_of
 from guardd.journal.entry import Entry, EpisodeNoted, FillNoted, HighWaterNoted, Meant, Moved, RuleNoted, WordNoted
-from guardd.journal.store import Store, open_store
+from guardd.journal.store import Store, open_store, understood
 from guardd.journal.worker import ThreadWorker, Worker
 from guardd.model.event import IntentMoved
 from guardd.model.facts import JournalWritten, Listener, Said
@@ -34,12 +39,16 @@ NOTES_MAX: Final = 20_000
 EDGE: Final = "journal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, eq=False, kw_only=True)
 class _Asked:
     """An entry on its way, and who waits for it. Without an entry it only waits for all before it."""
 
     entry: Entry | None
     waiter: asyncio.Future[None] | None
+    first: bool = False
+    """It goes into the log ahead first; everything else that is waited for goes into the file at once."""
+    ahead: bool = False
+    entered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,19 +64,30 @@ class SqliteJournal:
         self,
         *,
         store: Store,
+        ahead: AheadLog | None,
         lock: FileLock | None,
         worker: Worker,
+        first_worker: Worker,
         now: Callable[[], Instant],
         listen: Listener,
     ) -> None:
         self._store = store
+        self._ahead = ahead
         self._lock = lock
         self._worker = worker
+        self._first_worker = first_worker
+        self._known = store.ids()
+        """An intent that is meant again under its id is judged by the file."""
         self._now = now
         self._listen = listen
         self._queue: list[_Asked] = []
         self._scheduled = False
         self._writing = False
+        self._going_ahead = False
+        self._ahead_usable = ahead is not None
+        self._ahead_used = False
+        self._only_ahead = 0
+        """Intents that are durable in the log ahead and not in the file yet."""
         self._failing: str | None = None
         self._dropped = 0
         self._closed = False
@@ -91,10 +111,17 @@ class SqliteJournal:
         lock = _take(data_dir)
         try:
             store = open_store(data_dir / FILE_NAME, sync=sync)
+            ahead = AheadLog.open(data_dir / AHEAD, sync=sync)
+            if ahead is not None:
+                _take_over(ahead, store, data_dir / AHEAD)
         except JournalError:
             lock.release()
             raise
-        return cls(store=store, lock=lock, worker=worker or ThreadWorker(), now=now, listen=listen)
+        first_worker = worker or ThreadWorker("journal-ahead")
+        worker = worker or ThreadWorker()
+        return cls(
+            store=store, ahead=ahead, lock=lock, worker=worker, first_worker=first_worker, now=now, listen=listen
+        )
 
     @property
     def failing(self) -> str | None:
@@ -157,7 +184,10 @@ class SqliteJournal:
             self._closed = True
             try:
                 await asyncio.wrap_future(self._worker.submit(self._store.close))
+                if self._ahead is not None:
+                    await asyncio.wrap_future(self._first_worker.submit(self._ahead.close))
             finally:  # a full disk may refuse that too; the next process must not be refused for it
+                self._first_worker.stop()
                 self._worker.stop()
                 if self._lock is not None:
                     self._lock.release()
@@ -176,13 +206,69 @@ class SqliteJournal:
     def _put(self, asked: _Asked) -> None:
         if self._closed:
             raise JournalError("the journal is closed; nothing can be noted any more")
+        if isinstance(asked.entry, Meant):
+            intent_id = asked.entry.intent.id
+            asked.first = self._ahead_usable and self._failing is None and intent_id not in self._known
+            self._known.add(intent_id)
         self._queue.append(asked)
-        if not self._scheduled and not self._writing:
+        if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
+        """At the end of a turn, and when a worker comes back: orders go first, and the file's own write waits until they left."""
         self._scheduled = False
+        if not self._going_ahead:
+            first = [asked for asked in self._queue if asked.first and not asked.ahead]
+            if first:
+                self._go_ahead(first)
+        waited_for = any(asked.waiter is not None and not asked.first for asked in self._queue)
+        if self._queue and not self._writing and (waited_for or not self._going_ahead):
+            self._write()
+
+    def _go_ahead(self, batch: list[_Asked]) -> None:
+        self._going_ahead = True
+        loop = asyncio.get_running_loop()
+        intents = [asked.entry.intent for asked in batch if isinstance(asked.entry, Meant)]
+        written = self._first_worker.submit(lambda: self._append_ahead(intents))
+        written.add_done_callback(lambda done: loop.call_soon_threadsafe(self._went_ahead, batch, done))
+
+    def _append_ahead(self, intents: Sequence[Intent]) -> float | None:
+        """Seconds that it took; None when there was no room."""
+        began = self._now().mono_ns
+        texts = [text_of(encoded(intent)).encode() for intent in intents]
+        if self._ahead is None or not self._ahead.append(texts):
+            return None
+        return (self._now().mono_ns - began) / NS_PER_S
+
+    def _went_ahead(self, batch: list[_Asked], done: "Future[float | None]") -> None:
+        """Where it failed, the file's own write says what is the matter."""
+        self._going_ahead = False
+        error = done.exception()
+        seconds = None if error is not None else done.result()
+        if error is not None and self._ahead_usable:
+            self._ahead_usable = False
+            self._say(Severity.WARNING, f"{AHEAD}: {error}; each order waits for {FILE_NAME} itself")
+        for asked in batch:
+            asked.first = asked.ahead = seconds is not None
+            if asked.ahead and not asked.entered:
+                self._only_ahead += 1
+                _answer(asked.waiter, None)
+                asked.waiter = None
+        if seconds is not None:
+            self._ahead_used = True
+            self._listen(JournalWritten(seconds=seconds, records=len(batch)))
+        self._clear_ahead()
+        if self._queue and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._hand_over)  # after those who were waiting
+
+    def _clear_ahead(self) -> None:
+        if self._ahead is not None and self._ahead_used and not self._only_ahead and not self._going_ahead:
+            self._ahead_used = False
+            self._first_worker.submit(self._ahead.clear)
+
+    def _write(self) -> None:
         self._writing = True
         batch, self._queue = self._queue, []
         loop = asyncio.get_running_loop()
@@ -205,12 +291,15 @@ class SqliteJournal:
         if any(asked.waiter is not None or error is None for asked in self._queue):
             self._hand_over()
         elif error is None:
+            self._clear_ahead()
             self._worker.submit(self._store.checkpoint_if_due)
 
     def _settle(self, batch: list[_Asked], written: _Written) -> None:
         refusals = iter(written.refusals)
         for asked in batch:
             refusal = next(refusals) if asked.entry is not None else None
+            asked.entered = True
+            self._only_ahead -= asked.ahead
             _answer(asked.waiter, refusal)
         if written.refusals:
             self._listen(JournalWritten(seconds=written.seconds, records=len(written.refusals)))
@@ -221,17 +310,22 @@ class SqliteJournal:
         for asked in batch:
             _answer(asked.waiter, error)
         kept = [asked for asked in batch if asked.entry is not None and asked.waiter is None]
+        for asked in batch:
+            asked.entered = (
+                asked.waiter is not None
+            )  # who was told no stays out, though the log ahead may take it still
         if isinstance(error, JournalError):
             self._queue = kept + self._queue
         else:  # a value that has no form: it would spoil every batch after this one too
             self._dropped += len(kept)
+            self._only_ahead -= sum(asked.ahead for asked in kept)
         self._drop_beyond_limit()
         if self._failing is None:
             self._say(Severity.CRITICAL, f"the journal can't be written, so no order is sent: {error}")
         self._failing = str(error)
 
     def _drop_beyond_limit(self) -> None:
-        notes = [asked for asked in self._queue if asked.waiter is None]
+        notes = [asked for asked in self._queue if asked.waiter is None and not asked.ahead]
         for asked in notes[: max(len(notes) - NOTES_MAX, 0)]:
             self._queue.remove(asked)
             self._dropped += 1
@@ -253,6 +347,17 @@ def _answer(waiter: asyncio.Future[None] | None, error: BaseException | None) ->
         waiter.set_result(None)
     else:
         waiter.set_exception(error)
+
+
+def _take_over(ahead: AheadLog, store: Store, file: Path) -> None:
+    """What the last run was sending when it ended, into the journal's own file. Raises `JournalError`."""
+    left, known = ahead.read(), store.ids()
+    with understood(file):
+        intents = [decoded(Intent, json.loads(text)) for text in left]
+    missing = [Meant(intent=intent) for intent in intents if intent.id not in known]
+    if missing:
+        store.append(missing)
+    ahead.clear()
 
 
 def _take(data_dir: Path) -> FileLock:

@@ -105,6 +105,11 @@ class Store:
                 high_waters=[decoded(HighWater, json.loads(str(row["text"]))) for row in waters],
             )
 
+    def ids(self) -> set[ClientId]:
+        """Every intent that stands in the file."""
+        with told_as_journal_error(self._file):
+            return {ClientId(str(row["id"])) for row in self._all("recall", "ids")}
+
     def prune(self, before_ms: int, now: Instant) -> int:
         """Cut off some records older than `before_ms`; the number cut, 0 when none is left to cut.
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +19,8 @@ import pytest
 
 from guardd.clock import SystemClock
 from guardd.errors import JournalError
+from guardd.journal.ahead import BYTES
+from guardd.journal.ahead import FILE_NAME as AHEAD
 from guardd.journal.reading import JournalReader
 from guardd.journal.sqlite import FILE_NAME, SqliteJournal
 from guardd.journal.store import open_store
@@ -79,6 +82,11 @@ def writes(facts: list[Fact]) -> list[int]:
 
 async def test_I20_an_intent_is_in_the_file_when_intend_returns(tmp_path: Path, journal: SqliteJournal) -> None:
     await journal.intend(intent())
+    shutil.copytree(tmp_path, tmp_path / "crashed", ignore=shutil.ignore_patterns("*.lock"))
+    after = opened(tmp_path / "crashed")
+    assert [known.stage for known in (await after.recall(MAIN)).unfinished] == [Stage.JOURNALLED]
+    await after.close()
+    await journal.flush()
     with sqlite3.connect(tmp_path / FILE_NAME) as other:
         assert other.execute("SELECT stage FROM intent").fetchall() == [("journalled",)]
     other.close()
@@ -288,7 +296,7 @@ async def test_I08_what_was_promised_before_a_kill_is_there_after_it(tmp_path: P
 @contextmanager
 def full_disk(folder: Path) -> Iterator[None]:
     """No file may grow beyond what the journal has now: writes fail as on a full disk."""
-    sizes = [file.stat().st_size for file in folder.iterdir()]
+    sizes = [file.stat().st_size for file in folder.iterdir() if file.name != AHEAD]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (max(sizes), hard))
     try:
@@ -303,6 +311,9 @@ async def test_I20_on_a_full_disk_an_intent_is_refused_and_people_are_told_once(
     await journal.intend(intent(0))
     facts.clear()
     with full_disk(tmp_path):
+        await journal.intend(intent(3))  # the log ahead has its room, and nobody knew yet
+        while journal.failing is None:
+            await asyncio.sleep(0.001)
         for step in (1, 2):
             with pytest.raises(JournalError, match=r"journal\.sqlite: .*nothing is sent that the journal doesn't hold"):
                 await journal.intend(intent(step))
@@ -313,10 +324,55 @@ async def test_I20_on_a_full_disk_an_intent_is_refused_and_people_are_told_once(
     told = [fact for fact in facts if isinstance(fact, Said)]
     assert [said.severity for said in told] == [Severity.CRITICAL, Severity.WARNING]
     assert journal.failing is None
-    assert {known.intent.step for known in (await journal.recall(MAIN)).unfinished} == {0, 2}
+    assert {known.intent.step for known in (await journal.recall(MAIN)).unfinished} == {0, 2, 3}
     await journal.close()
     with JournalReader.open(tmp_path) as reader:
         assert [verdict.problem for verdict in reader.verify()] == [None]
+
+
+async def test_I20_an_intent_that_only_the_log_ahead_holds_survives_a_crash_and_is_entered_once(tmp_path: Path) -> None:
+    worker, disk = HeldWorker(), InlineWorker()
+    journal = opened(tmp_path, worker=worker)
+    journal._first_worker = disk
+    for step in range(3):
+        await journal.intend(intent(step))
+    await turns()
+    assert worker.held, "the file's own write hasn't begun"
+    for life in range(2):
+        shutil.copytree(tmp_path, tmp_path / f"{life}", ignore=shutil.ignore_patterns("*.lock", "0", "1"))
+        after = opened(tmp_path / f"{life}")
+        assert sorted(known.intent.step for known in (await after.recall(MAIN)).unfinished) == [0, 1, 2]
+        await after.close()
+        with JournalReader.open(tmp_path / f"{life}") as reader:
+            assert [record.kind for record in reader.list()] == ["intent"] * 3
+        worker.do_all()  # the second crash comes when the file has them, too
+        await turns()
+
+
+async def test_I20_without_room_in_the_log_ahead_an_intent_waits_for_the_file(tmp_path: Path) -> None:
+    facts: list[Fact] = []
+    journal = opened(tmp_path, facts)
+    journal._ahead._at = BYTES
+    await journal.intend(intent(0))
+    with sqlite3.connect(tmp_path / FILE_NAME) as other:
+        assert other.execute("SELECT stage FROM intent").fetchall() == [("journalled",)]
+    other.close()
+    assert writes(facts) == [1]
+    await journal.close()
+
+
+async def test_I20_a_log_ahead_that_cannot_be_written_is_told_and_intents_wait_for_the_file(tmp_path: Path) -> None:
+    facts: list[Fact] = []
+    journal = opened(tmp_path, facts)
+    os.close(journal._ahead._descriptor)
+    journal._ahead._descriptor = os.open("/dev/full", os.O_RDWR)
+    await journal.intend(intent(0))
+    await journal.intend(intent(1))
+    assert [(fact.severity, fact.text.split(":")[0]) for fact in facts if isinstance(fact, Said)] == [
+        (Severity.WARNING, AHEAD)
+    ]
+    assert len((await journal.recall(MAIN)).unfinished) == 2
+    await journal.close()
 
 
 async def test_notes_that_a_full_disk_refused_are_written_when_it_takes_them_again(tmp_path: Path) -> None:
@@ -357,7 +413,7 @@ async def test_a_value_that_has_no_form_fails_its_own_batch_and_not_the_journal(
     journal = opened(tmp_path, facts, worker())
     journal.note_word(MAIN, "halt", object(), at())
     with pytest.raises(TypeError, match="not JSON serializable"):
-        await journal.intend(intent(0))
+        await journal.flush()
     await journal.intend(intent(0))
     assert [fact.severity for fact in facts if isinstance(fact, Said)] == [Severity.CRITICAL, Severity.WARNING]
     await journal.close()

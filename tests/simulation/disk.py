@@ -16,6 +16,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from guardd.errors import GuarddError, JournalError
+from guardd.journal.ahead import FILE_NAME as AHEAD
 from guardd.journal.sqlite import FILE_NAME
 from tests.simulation.loop import VirtualLoop
 
@@ -97,8 +98,9 @@ class DiskWorker:
 def crash(worker: DiskWorker, chance: Random, old: Path, new: Path) -> Tail:
     """Leave in `new` what the next process will find of the data directory `old`."""
     pending = worker.crash()
-    log = old / f"{FILE_NAME}-wal"
+    log, ahead = old / f"{FILE_NAME}-wal", old / AHEAD
     before = log.stat().st_size if log.exists() else 0
+    ahead_before = ahead.read_bytes() if ahead.exists() else b""
     tail = Tail.NOTHING_PENDING if pending is None else chance.choice((Tail.LOST, Tail.KEPT, Tail.TORN))
     if pending is not None and tail is not Tail.LOST:
         try:
@@ -107,7 +109,18 @@ def crash(worker: DiskWorker, chance: Random, old: Path, new: Path) -> Tail:
             tail = Tail.LOST
     shutil.copytree(old, new, ignore=shutil.ignore_patterns("*.lock", "*-shm"))
     after = log.stat().st_size if log.exists() else 0
+    if tail is Tail.TORN:
+        _tear(new / AHEAD, ahead_before, chance)
     if tail is Tail.TORN and after > before:
         with (new / log.name).open("r+b") as file:
             file.truncate(chance.randrange(before, after))
     return tail
+
+
+def _tear(file: Path, before: bytes, chance: Random) -> None:
+    """Of what was written last, the disk holds the beginning."""
+    after = file.read_bytes() if file.exists() else b""
+    changed = [at for at in range(min(len(before), len(after))) if before[at] != after[at]]
+    if changed:
+        at = chance.randint(changed[0], changed[-1])
+        file.write_bytes(after[:at] + before[at:])

@@ -9,6 +9,9 @@ WHERE account = :account
 -- name: client_ids
 SELECT id FROM intent WHERE account = :account AND stage <> 'refused'
 
+-- name: ids
+SELECT id FROM intent
+
 -- name: episodes
 SELECT text FROM episode WHERE account = :account AND ended = 0 ORDER BY id
 

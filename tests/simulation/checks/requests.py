@@ -1,5 +1,6 @@
 """What the guard asked of the venue: I7, I12, I20, I22, I27, I29, I30. By its requests, as they leave and as they arrive."""
 
+import json
 import re
 import sqlite3
 from collections import deque
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from guardd.journal.ahead import FILE_NAME as AHEAD
+from guardd.journal.ahead import AheadLog
 from guardd.journal.sqlite import FILE_NAME
 from guardd.model.intent import Intent
 from guardd.simulator.dialects.bitget.endpoints import ENDPOINTS as CLASSIC
@@ -281,7 +284,18 @@ class Requests:
 
 
 def committed(data: Path) -> dict[str, str]:
-    """The stage of every intent that a data directory's journal holds durably."""
+    """The stage of every intent that a data directory's journal holds durably: in its file, or in the log ahead of it."""
     uri = f"{(data / FILE_NAME).resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
-        return dict(connection.execute("SELECT id, stage FROM intent"))
+        entered = dict(connection.execute("SELECT id, stage FROM intent"))
+    return {**dict.fromkeys(_ahead(data), "journalled"), **entered}
+
+
+def _ahead(data: Path) -> list[str]:
+    log = AheadLog.open(data / AHEAD, sync=False)
+    if log is None:
+        return []
+    try:
+        return [str(json.loads(text)["id"]) for text in log.read()]
+    finally:
+        log.close()
