@@ -23,6 +23,8 @@ LOOK_EVERY_NS: Final = NS_PER_S
 LOOK_AT_REST_NS: Final = 4 * NS_PER_S
 """Where nothing is unsettled; what happens is looked at when it does. Should anything ever go unnoticed, a stop that it takes is
 back within five seconds still (I10)."""
+AT_CROSS_REST_NS: Final = NS_PER_S // 10
+"""For each of its instruments the cross piece, which is looked at as a whole, waits so long if that is more."""
 AT_REST_A_PULSE: Final = 2
 """Of many pieces that rest so many are looked at with each pulse, the one that waited longest first: beyond thirty the turn of
 each comes later than that."""
@@ -147,7 +149,8 @@ class Agenda:
         for piece, looked_ns in self._looked_ns.items():
             if len(found) == AT_REST_A_PULSE or now.mono_ns - looked_ns < LOOK_AT_REST_NS:
                 break
-            if piece in self._resting:
+            large = piece == CROSS and now.mono_ns - looked_ns < len(self._cross) * AT_CROSS_REST_NS
+            if piece in self._resting and not large:
                 found.append(piece)
         return found
 

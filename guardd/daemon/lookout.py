@@ -10,24 +10,31 @@ from typing import Final
 
 from guardd.daemon.ahead import Ahead
 from guardd.daemon.hands import Hands
-from guardd.daemon.view import Seen
+from guardd.daemon.ripening import Aged
+from guardd.daemon.shown import Seen, Shown
 from guardd.model.decision import Protect
 from guardd.model.instant import Instant
 from guardd.model.intent import Action
-from guardd.model.names import EpisodeId, PositionKey, Severity, Symbol
+from guardd.model.names import EpisodeId, MarginMode, PositionKey, Severity, Symbol
 from guardd.model.reading import Absent, is_value
 from guardd.model.state import AccountState
 from guardd.policy.language import Policy
 from guardd.policy.watch import Solved
 from guardd.risk.ages import PLANS_AGE_S_MAX, ages_of, blind_on, limits
-from guardd.risk.assess import AccountRisk, PositionRisk, assess_accounts
+from guardd.risk.agreement import Agreement
+from guardd.risk.assess import AccountRisk, PositionRisk, assess_accounts, assess_position
 from guardd.risk.backing import last_mark
-from guardd.risk.cover import Cover, cover
-from guardd.risk.crosscheck import Check, Mismatch, Standing, cross_check, lasting, standing
+from guardd.risk.cover import Cover
+from guardd.risk.crosscheck import Check, Mismatch, Standing, lasting, standing
 
 DRIFT_TOLD_FROM: Final = Decimal("0.02")
 """A liquidation price of our own that is this far from the venue's is told (interfaces.md 2.2)."""
 
+FRESHENED_AT_ONCE: Final = 100
+"""So many positions at rest are reckoned anew, at their present marks, each time that people are shown the account."""
+FEW: Final = 300
+ACCOUNT_NS_A_POSITION: Final = 3_000_000
+"""Beyond a few hundred positions the account's sums are made anew after so long for each of them."""
 REPLACED_WITHIN_S: Final = 0.5
 """While a stop or a close is on its way, a loss of protection is told only when it lasts: neither moving a stop nor one that goes
 with its position is an alarm, and I21 leaves a second."""
@@ -56,10 +63,16 @@ class Lookout:
         self._lost: dict[PositionKey, Instant] = {}
         self._looked: Instant | None = None
         self._lists_fresh = False
+        self._aged = Aged(state)
+        self._accounts: dict[str, AccountRisk] = {}
+        self._accounts_until_ns = 0
+        self._shown = Shown(state)
         self._ahead = Ahead(state)
         self._mismatches: tuple[Mismatch, ...] = ()
+        self._agreement = Agreement(state)
         self._cleared: set[EpisodeId] = set()
         """Episodes that a cross-check once found nothing against."""
+        self._swept_at = 0
         self._checked = False
         self._standing: Standing = {}
         self.risks: dict[PositionKey, PositionRisk] = {}
@@ -67,8 +80,6 @@ class Lookout:
     def assessed(self, risks: Iterable[PositionRisk]) -> None:
         """Keep the risks of a look."""
         self.risks.update({risk.key: risk for risk in risks})
-        for key in [key for key in self.risks if self._state.why_unguarded(key.symbol)]:
-            del self.risks[key]
 
     def wants(self, wishes: Iterable[Protect]) -> None:
         """Keep what shall rest on each position."""
@@ -76,13 +87,23 @@ class Lookout:
 
     def cross_check(self, now: Instant) -> tuple[str, ...]:
         """Check the account's figures against each other; what stays proved wrong, in words."""
-        found = cross_check(self._state, now=now)
+        found = self._agreement.check(now)
         self._standing = standing(self._standing, found, now)
         self._mismatches, self._checked = found, True
-        held = self._state.held
-        self._cleared &= {each.episode.id for each in held.values()}
-        self._cleared |= {each.episode.id for key, each in held.items() if not any(_concerns(m, key) for m in found)}
+        self._clear(found)
         return tuple(mismatch.text for mismatch in lasting(found, self._standing, now))
+
+    def _clear(self, found: tuple[Mismatch, ...]) -> None:
+        """Of episodes that were found sound once, nothing is to be found out any more."""
+        held = self._state.held
+        if self._swept_at != self._state.lives_ended:
+            self._swept_at = self._state.lives_ended
+            self._cleared &= {each.episode.id for each in held.values()}
+        if len(self._cleared) == len(held) or any(m.key is None and m.symbol is None for m in found):
+            return
+        keys, symbols = {m.key for m in found}, {m.symbol for m in found if m.key is None}
+        sound = (each for key, each in held.items() if key not in keys and key.symbol not in symbols)
+        self._cleared.update(each.episode.id for each in sound)
 
     def doubts(self, key: PositionKey) -> tuple[str, ...]:
         """What speaks against a first reducing write of this position (I29).
@@ -105,11 +126,11 @@ class Lookout:
         """What is too old to decide on, in words, over all positions."""
         found: list[str] = []
         allowed = limits(stale_after_s, near=False)
-        for key, held in sorted(self._state.held.items()):
-            if self._state.why_unguarded(key.symbol):
+        for held in self._aged.beyond(allowed, now):
+            if self._state.why_unguarded(held.key.symbol):
                 continue
             blind = blind_on(ages_of(self._state, held, now), allowed, held.position.margin_mode)
-            found.extend(f"{key.symbol} {key.side}: {what}" for what in blind)
+            found.extend(f"{held.key.symbol} {held.key.side}: {what}" for what in blind)
         return tuple(found)
 
     @property
@@ -124,49 +145,73 @@ class Lookout:
     def look(
         self, policy: Policy, hands: Hands, now: Instant, *, solved: Mapping[PositionKey, Solved] | None = None
     ) -> Look:
-        """Everything that is shown, as of now. `solved`: what the guard's watch knows of each position."""
+        """Everything that is shown, as of now. `solved`: what the guard's watch knows of each position.
+
+        Of a desk's thousands only those are reckoned anew about which something is other than it was, and the next few in turn.
+        """
         self._ahead.look(policy, solved or {}, now)
         passed_s = now.seconds_since(self._looked) if self._looked is not None else 0.0
         self._looked, self._lists_fresh = now, self._are_lists_fresh(now)
+        self._refresh(now)
         seen: dict[PositionKey, Seen] = {}
         alarms: list[tuple[Severity, str, str]] = []
         unguarded: list[tuple[Symbol, str]] = []
-        for key, held in sorted(self._state.held.items()):
+        self._shown.begin(fresh=self._lists_fresh, now=now)
+        unprotected_s = self._unprotected_s
+        for held in self._state.in_order():
+            key = held.key
             risk = self.risks.get(key)
-            if risk is None:
+            if risk is None or self._state.why_unguarded(key.symbol):
+                self.risks.pop(key, None)
                 why = self._why_unguarded(key)
                 unguarded.append((key.symbol, why))
                 if self._state.why_unguarded(key.symbol):
                     alarms.append((Severity.WARNING, f"unguarded/{key}", f"{key}: not guarded: {why}"))
-                self._count_unprotected(key, protected=False, passed_s=passed_s)
+                unprotected_s[key] = unprotected_s.get(key, 0.0) + passed_s
                 continue
-            wish = self._wanted.get(key)
-            covered = cover(self._state, held, risk, wanted=wish.wanted if wish is not None else (), now=now)
-            self._count_unprotected(key, protected=covered.protected, passed_s=passed_s)
+            wish, rules_ahead = self._wanted.get(key), self._ahead.all_of(key)
+            known = self._shown.standing(held, risk, wish, rules_ahead)
+            covered = known.cover if known is not None else self._shown.cover(held, risk, wish, now)
+            unprotected_s[key] = unprotected_s.get(key, 0.0) + (0.0 if covered.protected else passed_s)
+            if known is not None and self._protected.get(key) is covered.protected:
+                seen[key] = known
+                continue
             next_rule, next_rule_at = self._ahead.of(risk)
-            rules_ahead = self._ahead.all_of(key)
-            seen[key] = Seen(
-                risk=risk, cover=covered, next_rule=next_rule, next_rule_at=next_rule_at, rules_ahead=rules_ahead
+            seen[key] = self._shown.keep(
+                held,
+                wish,
+                Seen(risk=risk, cover=covered, next_rule=next_rule, next_rule_at=next_rule_at, rules_ahead=rules_ahead),
+                unprotected_s[key],
             )
             alarms.extend(self._alarms(key, risk, covered, hands, now))
         self._forget()
-        marks = {key.symbol: risk.mark for key, risk in self.risks.items()}
         return Look(
-            accounts=assess_accounts(self._state, marks=marks, now=now),
+            accounts=self._accounts_of(now),
             seen=seen,
-            unprotected_s=dict(self._unprotected_s),
+            unprotected_s=dict(unprotected_s),
             unguarded=tuple(dict.fromkeys(unguarded)),
             alarms=tuple(alarms),
         )
 
+    def _refresh(self, now: Instant) -> None:
+        """The figures of a few that nobody has looked at for a while, at their present marks."""
+        for held in self._shown.next_in_turn(FRESHENED_AT_ONCE):
+            before, mark = self.risks.get(held.key), last_mark(self._state, held)
+            isolated = held.position.margin_mode is MarginMode.ISOLATED
+            if before is not None and isolated and is_value(mark) and mark > 0 and mark != before.mark:
+                self.risks[held.key] = assess_position(self._state, held, mark=mark, now=now)
+
+    def _accounts_of(self, now: Instant) -> dict[str, AccountRisk]:
+        """The sums over a desk's thousands are made as seldom as that they cost a hundredth of a core."""
+        if now.mono_ns >= self._accounts_until_ns or self._accounts.keys() != self._state.balances.keys():
+            marks = {key.symbol: risk.mark for key, risk in self.risks.items()}
+            self._accounts = assess_accounts(self._state, marks=marks, now=now)
+            self._accounts_until_ns = now.mono_ns + max(len(self._state.held) - FEW, 0) * ACCOUNT_NS_A_POSITION
+        return self._accounts
+
     def _are_lists_fresh(self, now: Instant) -> bool:
         at = self._state.plans_at
         return at is not None and now.seconds_since(at) <= PLANS_AGE_S_MAX
-
-    def _count_unprotected(self, key: PositionKey, *, protected: bool, passed_s: float) -> None:
-        self._unprotected_s.setdefault(key, 0.0)
-        if not protected:
-            self._unprotected_s[key] += passed_s
 
     def _alarms(
         self, key: PositionKey, risk: PositionRisk, covered: Cover, hands: Hands, now: Instant
@@ -208,9 +253,10 @@ class Lookout:
         return "it has no mark price" if mark is Absent.UNKNOWN else "not assessed yet"
 
     def _forget(self) -> None:
-        gone = [key for key in self._unprotected_s if key not in self._state.held]
+        gone = self._unprotected_s.keys() - self._state.held.keys()
         for key in gone:
             self._ahead.forget(key)
+            self._shown.forget(key)
             for kept in (self._wanted, self._unprotected_s, self._protected, self._lost, self.risks):
                 kept.pop(key, None)
 

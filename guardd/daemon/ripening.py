@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from guardd.model.instant import NS_PER_S, Instant
-from guardd.model.names import Symbol
-from guardd.model.state import AccountState
+from guardd.model.names import MarginMode, Symbol
+from guardd.model.state import AccountState, Held
 from guardd.policy.rest import MARK_AGE_AT_REST_S_MAX
-from guardd.risk.ages import READ_AGE_NEAR_S_MAX
+from guardd.risk.ages import READ_AGE_NEAR_S_MAX, AgeLimits
 
 _MARK_NS = int(MARK_AGE_AT_REST_S_MAX * NS_PER_S)
 _READ_NS = int(READ_AGE_NEAR_S_MAX * NS_PER_S)
@@ -70,3 +70,32 @@ class Ages:
             if seen is not None:
                 old_ns = min(old_ns, seen.at.mono_ns + _MARK_NS)
             yield symbol, min(old_ns, account_ns) if symbol in cross else old_ns
+
+
+class Aged:
+    """Which positions have figures older than a limit allows, over the whole account, by the same thrift."""
+
+    def __init__(self, state: AccountState) -> None:
+        self._state = state
+        self._none_before_ns = 0
+        self._basis: tuple[object, ...] = ()
+
+    def beyond(self, allowed: AgeLimits, now: Instant) -> list[Held]:
+        """Sorted by key; a mark that was never seen is too old."""
+        state = self._state
+        basis = (allowed, len(state.held), state.lives_ended, len(state.instruments))
+        if basis == self._basis and now.mono_ns <= self._none_before_ns:
+            return []
+        self._basis, self._none_before_ns = basis, NEVER_NS
+        mark_ns, read_ns = int(allowed.mark_s * NS_PER_S), int(allowed.position_s * NS_PER_S)
+        account_ns = state.balances_at.mono_ns + read_ns if state.balances_at is not None else 0
+        found: list[Held] = []
+        for key, held in state.held.items():
+            seen = state.marks.get(key.symbol)
+            old_ns = min(held.read.mono_ns + read_ns, seen.at.mono_ns + mark_ns if seen is not None else 0)
+            if held.position.margin_mode is MarginMode.CROSS:
+                old_ns = min(old_ns, account_ns)
+            self._none_before_ns = min(self._none_before_ns, old_ns)
+            if now.mono_ns > old_ns:
+                found.append(held)
+        return sorted(found, key=lambda held: held.key)

@@ -121,9 +121,9 @@ def _beyond(profit: Reading, low: Decimal, high: Decimal) -> str:
 def _behind(state: AccountState, balance: Balance) -> tuple[Held, ...]:
     """Every position whose profit is in this balance; one whose contract isn't known may be anybody's."""
     return tuple(
-        state.held[key]
-        for key in sorted(state.held)
-        if balance.pooled or state.settle_of(key.symbol) in (None, balance.currency)
+        held
+        for held in state.in_order()
+        if balance.pooled or state.settle_of(held.key.symbol) in (None, balance.currency)
     )
 
 

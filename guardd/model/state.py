@@ -1,6 +1,6 @@
 """Everything guardd believes about one account. Written by `guardd.model.fold` and by nothing else."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -260,6 +260,8 @@ class AccountState:
         default=({}, {}), init=False, repr=False, compare=False
     )
 
+    _in_order: tuple[int, tuple[PositionKey, ...]] = field(default=(0, ()), init=False, repr=False, compare=False)
+
     @property
     def foreign_guard(self) -> bool:
         return bool(self.foreign_ids)
@@ -288,6 +290,14 @@ class AccountState:
         """The positions on one instrument, long first."""
         found = (self.held.get(PositionKey(self.name, symbol, side)) for side in Side)
         return tuple(held for held in found if held is not None)
+
+    def in_order(self) -> Iterator[Held]:
+        """Every position, sorted by key: the keys are sorted when there are others than before."""
+        ended, keys = self._in_order
+        if ended != self.lives_ended or len(keys) != len(self.held) or not keys:
+            keys = tuple(sorted(self.held))
+            self._in_order = self.lives_ended, keys
+        return (self.held[key] for key in keys)
 
     def holds_any(self, symbols: Iterable[Symbol]) -> list[Held]:
         """The positions on any of these instruments, sorted by key."""

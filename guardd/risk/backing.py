@@ -185,8 +185,10 @@ def _members(state: AccountState, balance: Balance | None) -> tuple[_Member, ...
     """The positions that this balance stands behind, sorted by key; one whose contract isn't known may be anybody's."""
     return tuple(
         _Member(held, leg_of(state, held))
-        for key, held in sorted(state.held.items())
-        if balance is None or key.symbol not in state.instruments or state.balance_behind(key.symbol) is balance
+        for held in state.in_order()
+        if balance is None
+        or held.key.symbol not in state.instruments
+        or state.balance_behind(held.key.symbol) is balance
     )
 
 

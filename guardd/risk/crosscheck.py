@@ -6,7 +6,7 @@ for the position mode, which is read again each 60 s. A mismatch that stays prov
 account family and the environment are checked where they are known, when the account's adapter is built.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -69,15 +69,19 @@ _Name = tuple[Check, Symbol | None, PositionKey | None]
 Standing = Mapping[_Name, Instant]
 
 
-def cross_check(state: AccountState, *, now: Instant) -> tuple[Mismatch, ...]:
+def cross_check(
+    state: AccountState, *, now: Instant, among: Iterable[PositionKey] | None = None
+) -> tuple[Mismatch, ...]:
     """Everything that speaks against a reducing write; empty when all of it was checked and agrees.
 
-    A contract that isn't guarded is none of it: nothing is sent for it, and its units may be other ones.
+    A contract that isn't guarded is none of it: nothing is sent for it, and its units may be other ones. `among`: all other
+    positions are known to agree (`agreement.Agreement`).
     """
     found: list[Mismatch] = []
-    guarded = [key for key in sorted(state.held) if not _sends_nothing(state, key.symbol)]
+    asked = sorted(state.held if among is None else among)
+    guarded = [key for key in asked if not sends_nothing(state, key.symbol)]
     for key in guarded:
-        found.extend(_notional(state, state.held[key]))
+        found.extend(notional_mismatches(state, state.held[key]))
         found.extend(_quantity(state, state.held[key], now))
     for symbol in sorted({key.symbol for key in guarded}):
         found.extend(_marks(state, symbol, now))
@@ -86,7 +90,7 @@ def cross_check(state: AccountState, *, now: Instant) -> tuple[Mismatch, ...]:
     return tuple(found)
 
 
-def _sends_nothing(state: AccountState, symbol: Symbol) -> bool:
+def sends_nothing(state: AccountState, symbol: Symbol) -> bool:
     instrument = state.instruments.get(symbol)
     return instrument is not None and bool(instrument.unguarded)
 
@@ -109,7 +113,7 @@ def _name(mismatch: Mismatch) -> _Name:
     return mismatch.check, mismatch.symbol, mismatch.key
 
 
-def _notional(state: AccountState, held: Held) -> Iterator[Mismatch]:
+def notional_mismatches(state: AccountState, held: Held) -> Iterator[Mismatch]:
     """Catches a wrong unit or multiplier: contracts taken for coins are wrong a thousandfold."""
     position, instrument = held.position, state.instruments.get(held.key.symbol)
     if instrument is None:
@@ -179,8 +183,9 @@ def _only_pushed(state: AccountState, now: Instant) -> Iterator[Mismatch]:
     Where the stream repeats nothing, one frame proves nothing: it may be late (Bitget: pushes are delayed and doubled).
     """
     repeated = state.capabilities.positions_repeated
-    for key, pushed in sorted(state.pushed_quantities.items(), key=lambda each: each[0]):
-        if key in state.held or pushed.quantity == 0 or _sends_nothing(state, key.symbol):
+    for key in sorted(state.pushed_quantities.keys() - state.held.keys()):
+        pushed = state.pushed_quantities[key]
+        if pushed.quantity == 0 or sends_nothing(state, key.symbol):
             continue
         if now.seconds_since(pushed.at) > PUSH_REPEATS_S:
             continue
@@ -210,8 +215,9 @@ def _mode(state: AccountState, now: Instant) -> Iterator[Mismatch]:
         text = f"the position mode was not read within {POSITION_MODE_AGE_S_MAX:g} s"
         yield Mismatch(check=Check.POSITION_MODE, symbol=None, key=None, proved=False, text=text)
         return
-    if mode is PositionMode.ONE_WAY:
-        for symbol in sorted({key.symbol for key in state.held if not _sends_nothing(state, key.symbol)}):
+    symbols = {key.symbol for key in state.held}
+    if mode is PositionMode.ONE_WAY and len(symbols) < len(state.held):
+        for symbol in sorted(symbol for symbol in symbols if not sends_nothing(state, symbol)):
             sure = [held for held in state.holds(symbol) if held.missing_since is None and held.close_seen is None]
             if len(sure) > 1:
                 text = f"{symbol}: both sides are held in one-way mode"
