@@ -124,8 +124,10 @@ class Api:
         deadline_s: float = READ_DEADLINE_S,
         lane: Lane = Lane.ORDINARY,
         expected: frozenset[str] = frozenset(),
+        opened: Callable[[str, bytes | str], Envelope] = envelope,
     ) -> object:
-        """The `data` of an answer. Raises `VenueError`, and `CredentialsError` when the venue refuses our key.
+        """The `data` of an answer, as `opened` takes it out. Raises `VenueError`, and `CredentialsError` when the venue refuses our
+        key.
 
         A code that is `expected` is raised as any other, and counted as an answer: the call asks for it."""
         ends_ns = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
@@ -133,7 +135,7 @@ class Api:
         while True:
             call = self._prepared(endpoint, query, None, self._left_s(ends_ns), lane, expected=expected)
             reply = _reply(endpoint, await self._transport.read(call))
-            sealed = envelope(endpoint.name, reply.body)
+            sealed = opened(endpoint.name, reply.body)
             self._listen(endpoint, sealed)
             if sealed.ok and reply.status < 300:
                 return sealed.data

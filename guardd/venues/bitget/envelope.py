@@ -5,6 +5,9 @@ Judged by `code`, a text, whatever the HTTP status. `msg` is translated and para
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from guardd.errors import PayloadError
 from guardd.model.names import OrderId
@@ -43,6 +46,22 @@ def envelope(where: str, body: bytes | str) -> Envelope:
     if isinstance(code, bool) or not isinstance(code, str | int) or code == "":
         raise row.wrong("code", "the venue's code as text")
     return Envelope(code=str(code), text=_words(row, "msg"), data=row.get("data"))
+
+
+def envelope_of_rows(where: str, body: bytes | str) -> Envelope:
+    """The same around a list, whose rows stay as they came (`list[msgspec.Raw]`): most of them may be known already."""
+    try:
+        fields = _FIELDS.decode(body)
+        plain = {name: json_value(where, bytes(raw)) for name, raw in fields.items() if name in ("code", "msg")}
+        data: object = _ROWS.decode(fields["data"]) if "data" in fields else None
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return envelope(where, body)  # it says in words what is wrong, and a failure may carry anything
+    sealed = envelope(where, msgspec.json.encode(plain))
+    return Envelope(code=sealed.code, text=sealed.text, data=data)
+
+
+_FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw] | None)
 
 
 def accepted_order_id(data: object) -> OrderId | None:

@@ -152,6 +152,8 @@ class Known:
     def _counted(self, row: HeldRow) -> HeldRow:
         position = row.position
         closed = self.lives.closed(position.key, position.opened_ms, position.quantity, position.venue_ms)
+        if closed == position.closed_quantity:
+            return row
         return replace(row, position=replace(position, closed_quantity=closed))
 
 

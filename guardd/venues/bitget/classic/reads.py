@@ -27,10 +27,17 @@ from guardd.venues.bitget.classic.parse import plans as plan_answers
 from guardd.venues.bitget.classic.parse.account import Rights, Settings, TransferRow
 from guardd.venues.bitget.classic.parse.orders import PAGE_ROWS, FillRow
 from guardd.venues.bitget.classic.parse.plans import EndedPlan
-from guardd.venues.bitget.classic.parse.positions import HeldRow, adl_ranks, held_rows, isolated_maintenance
+from guardd.venues.bitget.classic.parse.positions import (
+    HeldRow,
+    RepeatedHeldRows,
+    adl_ranks,
+    held_rows,
+    isolated_maintenance,
+)
 from guardd.venues.bitget.classic.parse.words import PLAN_NAMESPACES, Product
 from guardd.venues.bitget.classic.repeats import Repeats
 from guardd.venues.bitget.endpoint import Endpoint
+from guardd.venues.bitget.envelope import envelope_of_rows
 from guardd.venues.bitget.errors import is_unknown_order
 from guardd.venues.together import both, together
 
@@ -80,6 +87,8 @@ class Reads:
         self._clock = clock
         self._listings = listings
         self._products = products
+        self._repeated = {product: RepeatedHeldRows(account, product) for product in products}
+        self._positions: dict[Product, dict[PositionKey, tuple[HeldRow, Decimal | None, Position]]] = {}
         self._linear = tuple(product for product in products if product.linear)
         self._tell = tell
 
@@ -95,7 +104,7 @@ class Reads:
         found: list[Position] = []
         for product, rows in zip(self._products, pages, strict=True):
             counted = self.known.learn_rows(product, rows)
-            found.extend(self._reckoned(row) for row in counted)
+            found.extend(self._all_reckoned(product, counted))
             self._tell_auto_margin(counted)
         return PositionsRead(started=started, at=self._clock.now(), positions=tuple(found))
 
@@ -272,10 +281,8 @@ class Reads:
 
     async def _rows(self, product: Product, asked_ms: int) -> tuple[HeldRow, ...]:
         """One call covers every symbol of a product type (9.2)."""
-        data = await self._listed(
-            product, "positions", self._api.read(endpoints.ALL_POSITION, (_product_query(product),))
-        )
-        return held_rows(self._account, product, data, asked_ms=asked_ms)
+        read = self._api.read(endpoints.ALL_POSITION, (_product_query(product),), opened=envelope_of_rows)
+        return self._repeated[product].read(await self._listed(product, "positions", read), asked_ms=asked_ms)
 
     async def _balances(self, product: Product) -> tuple[Balance, ...]:
         read = self._api.read(endpoints.ACCOUNTS, (_product_query(product),))
@@ -328,6 +335,17 @@ class Reads:
             if row is not None:
                 expected = "the row that single-position shows"
                 raise PayloadError(where="all-position.data", found=f"no row of {key}", expected=expected)
+
+    def _all_reckoned(self, product: Product, rows: Sequence[HeldRow]) -> list[Position]:
+        """A row that is the one of the read before is the same position, as long as its fee is."""
+        before, now = self._positions.get(product, {}), dict[PositionKey, tuple[HeldRow, Decimal | None, Position]]()
+        for row in rows:
+            key = row.position.key
+            fee, known = self._listings.taker_fee(key.symbol), before.get(key)
+            same = known is not None and known[0] is row and known[1] == fee
+            now[key] = known if known is not None and same else (row, fee, self._reckoned(row))
+        self._positions[product] = now
+        return [position for _, _, position in now.values()]
 
     def _reckoned(self, row: HeldRow) -> Position:
         fee = self._listings.taker_fee(row.position.key.symbol)

@@ -1,9 +1,12 @@
 """Positions as the account's reads tell them (Bitget reference, 9), and where each of their fields goes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple, cast
+
+import msgspec
 
 from guardd.errors import PayloadError
 from guardd.model.names import AccountName, MarginMode, PositionKey, PositionMode, Side, Symbol
@@ -21,7 +24,8 @@ from guardd.venues.bitget.classic.parse.words import (
     symbol_of,
     word,
 )
-from guardd.venues.rows import Row
+from guardd.venues.repeated import RepeatedRows
+from guardd.venues.rows import Row, as_list
 
 USED: Final = MappingProxyType(
     {
@@ -86,15 +90,51 @@ def held_rows(account: AccountName, product: Product, data: object, *, asked_ms:
     """The open positions of one product type. `asked_ms` (the venue's time) dates rows that carry no time of their own.
 
     A second row of a symbol and side can't be: the margin mode is the symbol's, and isn't changed while it is held (5.1, 7.5)."""
+    where = f"{product}.position.data"
+    return _one_each(where, [_open_row(account, product, row, asked_ms)[0] for row in list_of(where, data)])
+
+
+class RepeatedHeldRows:
+    """The same of one product type, read after read: what comes word for word as before is the very row that it was."""
+
+    def __init__(self, account: AccountName, product: Product) -> None:
+        self._account = account
+        self._product = product
+        self._rows: RepeatedRows[_OpenRow] = RepeatedRows()
+
+    def read(self, data: object, *, asked_ms: int) -> tuple[HeldRow, ...]:
+        """`data`: the rows as they came (`envelope_of_rows`)."""
+        where = f"{self._product}.position.data"
+        raws = [] if data is None else as_list(where, data)
+        if not all(isinstance(raw, msgspec.Raw) for raw in raws):
+            return held_rows(self._account, self._product, data, asked_ms=asked_ms)
+
+        def parse(row: Row) -> tuple[_OpenRow, bool]:
+            return _open_row(self._account, self._product, row, asked_ms)
+
+        return _one_each(where, self._rows.parsed(where, cast("list[msgspec.Raw]", raws), parse))
+
+
+class _OpenRow(NamedTuple):
+    """None for a position of nothing, which may be shown for a moment (9.2)."""
+
+    held: HeldRow | None
+
+
+def _open_row(account: AccountName, product: Product, row: Row, asked_ms: int) -> tuple[_OpenRow, bool]:
+    """A row, and whether its words mean the same in the next read: one without a time of its own is as young as the question."""
+    if row.zero_or_more("total") == 0:
+        return _OpenRow(None), True
+    return _OpenRow(_held(account, product, row, asked_ms)), bool(row.optional_milliseconds("uTime"))
+
+
+def _one_each(where: str, found: Iterable[_OpenRow]) -> tuple[HeldRow, ...]:
     rows: dict[PositionKey, HeldRow] = {}
-    for row in list_of(f"{product}.position.data", data):
-        if row.zero_or_more("total") == 0:
-            continue  # may be shown for a moment (9.2)
-        held = _held(account, product, row, asked_ms)
+    for (held,) in found:
+        if held is None:
+            continue
         if held.position.key in rows:
-            raise PayloadError(
-                where=row.where, found=f"a second row of {held.position.key}", expected="one row a position"
-            )
+            raise PayloadError(where=where, found=f"a second row of {held.position.key}", expected="one row a position")
         rows[held.position.key] = held
     return tuple(rows[key] for key in sorted(rows))
 
