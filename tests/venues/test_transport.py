@@ -496,6 +496,81 @@ async def test_what_others_use_by_the_headers_lowers_our_tokens() -> None:
     assert house.transport.tokens()["positions/key"] == 3
 
 
+class Leave:
+    """Says when a request may go, and whether."""
+
+    def __init__(self, clock: ManualClock, *, after_s: float, may: bool = True) -> None:
+        self.clock, self.after_s, self.may = clock, after_s, may
+        self.asked = 0
+
+    async def __call__(self) -> bool:
+        self.asked += 1
+        await self.clock.sleep(self.after_s)
+        return self.may
+
+
+@pytest.mark.parametrize(("after_s", "signed"), [(0.2, 1), (1.5, 2)])
+async def test_I20_a_request_is_signed_while_it_waits_for_its_leave_and_anew_when_that_took_long(
+    after_s: float, signed: int
+) -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 200, OK))
+    signatures: list[int] = []
+
+    def sign() -> Mapping[str, str]:
+        signatures.append(clock.now().wall_ms)
+        return {"X-TIME": str(signatures[-1])}
+
+    house, leave = House(clock, wire), Leave(clock, after_s=after_s)
+    async with asyncio.TaskGroup() as group:
+        write = group.create_task(house.transport.write(replace(WRITE, sign=sign, leave=leave)))
+        await clock.advance(after_s - 0.01)
+        assert (len(signatures), len(wire.requests)) == (1, 0)
+        await clock.advance(0.02)
+        assert isinstance(write.result(), Reply)
+    assert len(signatures) == signed
+    assert wire.requests[0].headers["X-TIME"] == str(signatures[-1])
+    assert wire.deadlines_s[0] == pytest.approx(5.0 - after_s)
+
+
+async def test_I20_a_request_that_gets_no_leave_never_goes_and_its_token_comes_back() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 200, OK))
+    house = House(clock, wire)
+    async with asyncio.TaskGroup() as group:
+        taken_back = group.create_task(
+            house.transport.write(replace(WRITE, leave=Leave(clock, after_s=0.2, may=False)))
+        )
+        await clock.advance(0.3)
+        assert isinstance(taken_back.result(), HeldBack)
+        cancelled = group.create_task(house.transport.write(replace(WRITE, leave=Leave(clock, after_s=0.2))))
+        await clock.advance(0.1)
+        cancelled.cancel()
+    assert not wire.requests
+    assert not house.results
+    assert house.transport.tokens()["orders/key"] == 16
+
+
+async def test_I20_each_further_send_of_a_write_that_never_left_asks_for_its_leave_again() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, NotSent(why="refused"), reply(clock, 200, OK))
+    house, leave = House(clock, wire), Leave(clock, after_s=0.01)
+    async with asyncio.TaskGroup() as group:
+        write = group.create_task(house.transport.write(replace(WRITE, leave=leave)))
+        await clock.advance(2.0)
+        assert isinstance(write.result(), Reply)
+    assert leave.asked == len(wire.requests) == 2
+
+
+async def test_a_leave_that_does_not_come_in_time_holds_the_request_back() -> None:
+    clock = ManualClock()
+    wire = FakeWire(clock, reply(clock, 200, OK))
+    never = Leave(clock, after_s=1000.0)
+    answer = await House(clock, wire).transport.write(replace(WRITE, deadline_s=0.1, leave=never))
+    assert isinstance(answer, HeldBack)
+    assert not wire.requests
+
+
 async def test_draining_refuses_new_calls_and_waits_for_those_in_flight() -> None:
     clock = ManualClock()
     wire = FakeWire(clock, reply(clock, 200, OK), takes_s=1.0)
