@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from tests.bench.expected import FILE, accepted, judged, known
@@ -47,10 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _played(plays: list[Play], jobs: int) -> Iterator[Figures]:
-    """Each told as soon as it was counted. A process of its own for each, so that none finds another's caches."""
+    """Each told as soon as it was counted. Each in a fork of this process, so that none finds another's caches."""
     print(f"{'':44}{'own':>14}{'all':>14}{'calls':>12}")
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        for play, (figures, seconds) in zip(plays, pool.map(_timed, plays), strict=True):
+    with get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        for play, (figures, seconds) in zip(plays, pool.imap(_timed, plays, chunksize=1), strict=True):
             for name, work in figures.items():
                 print(f"{name:44}{work.own:14,.0f}{work.all:14,.0f}{work.calls:12,.0f}")
             print(f"{play.name}: {seconds:.1f} s", file=sys.stderr, flush=True)

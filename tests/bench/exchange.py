@@ -6,12 +6,14 @@
 {"do": "delay", "ms": 100}         order answers wait; 0: at once
 {"do": "requests"}                 how many requests came, by path and status
 {"do": "timeline"}                 each request's path and when it came (monotonic ns)
+{"do": "busy"}                     seconds that the venue itself has taken for its answers
 {"do": "stops"}                    how many positions have a live stop
 """
 
 import asyncio
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -28,6 +30,7 @@ from guardd.simulator.feed import Feed
 from guardd.simulator.orders import MarginMode, PlanKind
 from guardd.simulator.run import ServeSettings, SimulatedVenue, build
 from guardd.simulator.server import SimulatorServer
+from guardd.simulator.wire import Dialect, Reply, Request
 from tests.bench import unlimited
 from tests.bench.book import hold_alike
 from tests.bench.cast import LEVERAGE, START, Cast, contracts_of, key_of, size_of_position
@@ -53,6 +56,8 @@ class Stage:
         self.server = _server(cast, self.faults, self.listener)
         dialect = self.server.dialect
         assert isinstance(dialect, BitgetDialect)
+        self._busy_ns = 0
+        self._time_answers(dialect)
         self.feed = Feed(self.server, dialect, now_ms=self.server.now_ms)
         self.player = Player(self.server, self.feed, cast)
         self._commands: dict[str, Callable[[dict[str, Any]], Awaitable[object]]] = {
@@ -62,6 +67,7 @@ class Stage:
             "delay": self._delay,
             "requests": self._requests,
             "timeline": self._timeline,
+            "busy": self._busy,
             "stops": self._stops,
         }
         self._cast = cast
@@ -88,6 +94,21 @@ class Stage:
 
     async def _timeline(self, _: dict[str, Any]) -> object:
         return [(each.mono_ns, f"{each.method} {each.path}", each.status) for each in self.server.stamps.requests]
+
+    def _time_answers(self, dialect: Dialect) -> None:
+        answer = dialect.answer
+
+        def timed(request: Request) -> Reply:
+            began_ns = time.monotonic_ns()
+            try:
+                return answer(request)
+            finally:
+                self._busy_ns += time.monotonic_ns() - began_ns
+
+        dialect.answer = timed  # type: ignore[method-assign]
+
+    async def _busy(self, _: dict[str, Any]) -> object:
+        return self._busy_ns / 1e9
 
     async def _stops(self, _: dict[str, Any]) -> object:
         query = self.server.exchange.query

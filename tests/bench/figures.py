@@ -18,6 +18,9 @@ class Outcome:
     cpu_s: float
     memory_mib: float
     backlog_bytes: int
+    unread_bytes: int = 0
+    """What waited in the client's own sockets at the tape's end: frames that it had not got to."""
+    frame_bytes: int = 1
 
     @property
     def p50(self) -> float:
@@ -26,6 +29,12 @@ class Outcome:
     @property
     def cpu_per_tick_us(self) -> float:
         return self.cpu_s / self.ticks * 1e6 if self.ticks else float("nan")
+
+    @property
+    def behind_ms(self) -> float:
+        """How much of the tape was still on its way at its end, on either side of the sockets."""
+        waiting = (self.backlog_bytes + self.unread_bytes) / self.frame_bytes
+        return waiting / (self.ticks / self.seconds) * 1e3 if self.ticks else float("nan")
 
     @property
     def cpu_share(self) -> float:

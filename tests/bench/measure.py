@@ -1,16 +1,20 @@
 """Clients in turn under the same scripts, each pair of runs in a world of its own: its reactions, its CPU, its memory."""
 
+import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tests.bench.cast import Cast
 from tests.bench.clients import Client, Running, running
 from tests.bench.figures import Outcome, reactions_us
-from tests.bench.process import Cores, cpu_s, memory_mib
+from tests.bench.process import Cores, cpu_s, memory_mib, unread_bytes
 from tests.bench.script import Script
 from tests.bench.venue import ExchangeProcess, exchange_of
+
+_LOOK_EVERY_S: Final = 0.1
+_LAST_LOOKS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +70,24 @@ async def one_life(
 
 async def play(venue: ExchangeProcess, process: Running, script: Script) -> Outcome:
     cpu_before, began = cpu_s(process.pid), time.monotonic()
+    unread: list[int] = []
+    watching = asyncio.create_task(_watch_sockets(process.pid, unread))
     played = await venue.play(script)
-    return outcome_of(played, time.monotonic() - began, cpu_s(process.pid) - cpu_before, memory_mib(process.pid))
+    watching.cancel()
+    seconds, used_s = time.monotonic() - began, cpu_s(process.pid) - cpu_before
+    return outcome_of(played, seconds, used_s, memory_mib(process.pid), unread)
 
 
-def outcome_of(played: dict[str, Any], seconds: float, used_s: float, memory: float) -> Outcome:
+async def _watch_sockets(pid: int, unread: list[int]) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        unread.append(unread_bytes(pid))
+
+
+def outcome_of(
+    played: dict[str, Any], seconds: float, used_s: float, memory: float, unread: Sequence[int] = ()
+) -> Outcome:
+    """A burst that was just written is no backlog: of the looks in the tape's last second the least counts."""
     found = reactions_us(played["crossings"])
     return Outcome(
         reactions_us=found,
@@ -80,4 +97,6 @@ def outcome_of(played: dict[str, Any], seconds: float, used_s: float, memory: fl
         cpu_s=used_s,
         memory_mib=memory,
         backlog_bytes=int(played["unsent_bytes_max"]),
+        unread_bytes=min(unread[-_LAST_LOOKS:], default=0),
+        frame_bytes=int(played["frame_bytes"]),
     )

@@ -54,7 +54,7 @@ def plays() -> list[Play]:
                 found.append(
                     Play(
                         name=f"{venue} {'cross' if cross else 'isolated'} {positions}",
-                        scene=Scene(venue=venue, cast=cast, policy=WATCHING if costly else POLICY),
+                        scene=Scene(venue=venue, cast=cast, policy=POLICY if positions == FEW else WATCHING),
                         reactions=positions == FEW and not cross,
                         ticks_only=positions == MANY and (cross or venue is not SimulatedVenue.BITGET),
                         scrapes=venue is SimulatedVenue.BITGET and positions >= MANY and not cross,

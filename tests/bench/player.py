@@ -36,6 +36,7 @@ class Played:
     ticks: int = 0
     seconds: float = 0
     unsent_bytes_max: int = 0
+    frame_bytes: int = 1
     crossings: list[Crossing] = field(default_factory=list)
 
 
@@ -82,7 +83,7 @@ class Player:
             self._playing = False
 
     async def _play(self, script: Script) -> Played:
-        played = Played()
+        played = Played(frame_bytes=len(self._calm[0][0].at(b"0" * 13)))
         numbers = iter(range(script.first, script.first + script.crossings))
         due = deque(zip(script.offsets_s(), numbers, strict=True))
         began = time.monotonic()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +37,12 @@ async def start_pinned(
     home: Path = ROOT,
 ) -> asyncio.subprocess.Process:
     """`environ` is laid over this process's own, which keeps nothing of guardd's settings."""
+    inherited = os.environ.get("PYTHONPATH") if command[0] == sys.executable else None
+    path = [str(ROOT), *filter(None, [inherited])]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GUARDD_", "BITGET_", "BENCH"))}
     return await asyncio.create_subprocess_exec(
         *command,
-        env={**kept, "PYTHONPATH": str(ROOT), **(environ or {})},
+        env={**kept, "PYTHONPATH": os.pathsep.join(path), **(environ or {})},
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,

@@ -1,11 +1,17 @@
 """What a tick costs that crosses nothing, on the same messages for every client, and whether 20,000 of them a second pile up."""
 
+from typing import Final
+
 from tests.bench.cast import Cast
 from tests.bench.clients import Client
-from tests.bench.figures import Outcome, quantile, ratio
+from tests.bench.figures import quantile, ratio
 from tests.bench.measure import Series, Terms, interleaved
 from tests.bench.script import Script
 from tests.bench.section import Goal, Section, told
+from tests.bench.size import beyond_us
+
+BEHIND_MS: Final = 5.0
+"""No backlog: bursts come each millisecond, and what waits in a socket's buffers is worth no more than a few of them."""
 
 
 async def cost(terms: Terms) -> Section:
@@ -19,7 +25,7 @@ async def cost(terms: Terms) -> Section:
     series = await interleaved(terms, Cast(positions=5 if terms.quick else 40), parts, clients)
     section = Section(
         title="CPU of ticks that cross nothing, 40 positions",
-        head=("ticks", "client", "CPU µs/tick", "beyond rest", "core %", "MiB", "unsent KiB"),
+        head=("ticks", "client", "CPU µs/tick", "beyond rest", "core %", "MiB", "behind ms"),
     )
     for part, _ in parts:
         for client in clients:
@@ -31,16 +37,14 @@ async def cost(terms: Terms) -> Section:
             ratio(_cpu(series, top, Client.GUARD), _cpu(series, top, other)) if series.of(top, other) else float("nan")
         )
         section.goals.append(Goal(text=text, value=value, limit=limit, stretch=stretch))
-    backlog = max(outcome.backlog_bytes for outcome in series.of(top, Client.GUARD))
-    section.goals.append(
-        Goal(text=f"{top} on one core: what the sockets would not take", value=backlog / 1024, limit=0, unit="KiB")
-    )
+    behind = quantile([outcome.behind_ms for outcome in series.of(top, Client.GUARD)], 0.5)
+    section.goals.append(Goal(text=f"{top} on one core: behind at the end", value=behind, limit=BEHIND_MS, unit="ms"))
     return section
 
 
 def _row(part: str, client: Client, series: Series) -> tuple[str, ...]:
     outcomes, resting = series.of(part, client), series.of("at rest", client)
-    beyond = [_beyond_us(outcome, rest) for outcome, rest in zip(outcomes, resting, strict=True)]
+    beyond = [beyond_us(outcome, rest) for outcome, rest in zip(outcomes, resting, strict=True)]
     return (
         part,
         str(client),
@@ -48,15 +52,8 @@ def _row(part: str, client: Client, series: Series) -> tuple[str, ...]:
         told(quantile(beyond, 0.5)),
         told(quantile([outcome.cpu_share * 100 for outcome in outcomes], 0.5)),
         told(quantile([outcome.memory_mib for outcome in outcomes], 0.5)),
-        told(max(outcome.backlog_bytes for outcome in outcomes) / 1024),
+        told(quantile([outcome.behind_ms for outcome in outcomes], 0.5)),
     )
-
-
-def _beyond_us(outcome: Outcome, rest: Outcome) -> float:
-    """What a tick adds to what the client uses while almost none come."""
-    ticks = outcome.ticks - rest.ticks * outcome.seconds / rest.seconds
-    used_s = outcome.cpu_s - rest.cpu_share * outcome.seconds
-    return used_s / ticks * 1e6 if ticks > 0 else float("nan")
 
 
 def _cpu(series: Series, part: str, client: Client) -> list[float]:
