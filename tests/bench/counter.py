@@ -47,7 +47,7 @@ class Counter:
     def __init__(self) -> None:
         self._counts = [0, 0, 0]
         self._counting = False
-        self._trace, self._profile = _tracers(self._counts)
+        self._switch = _monitored(self._counts) if sys.version_info >= (3, 12) else _traced(self._counts)
 
     @property
     def so_far(self) -> Work:
@@ -59,19 +59,17 @@ class Counter:
         """Count what runs from here on. No garbage is collected meanwhile: when it is would be chance."""
         collects = gc.isenabled()
         gc.disable()
-        self._counting = True
         self._start()
         try:
             yield
         finally:
             self._stop()
-            self._counting = False
             if collects:
                 gc.enable()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        was = self._counting and sys.gettrace() is not None
+        was = self._counting
         if was:
             self._stop()
         try:
@@ -81,19 +79,19 @@ class Counter:
                 self._start()
 
     def _start(self) -> None:
-        sys.setprofile(self._profile)
-        sys.settrace(self._trace)
+        self._counting = True
+        self._switch(True)
 
     def _stop(self) -> None:
-        sys.settrace(None)
-        sys.setprofile(None)
+        self._switch(False)
+        self._counting = False
 
 
 Trace = Callable[[FrameType, str, Any], Any]
+Switch = Callable[[bool], None]
 
 
-def _tracers(counts: list[int]) -> tuple[Trace, Trace]:
-    """Closures over one list: they run once an instruction, so there is no attribute to look up."""
+def _kinds() -> Callable[[CodeType], int]:
     kinds: dict[CodeType, int] = {}
 
     def kind_of(code: CodeType) -> int:
@@ -103,6 +101,47 @@ def _tracers(counts: list[int]) -> tuple[Trace, Trace]:
             name = code.co_filename
             kind = kinds[code] = 2 if name.startswith(_APART) else 0 if name.startswith(_OWN) else 1
         return kind
+
+    return kind_of
+
+
+def _monitored(counts: list[int]) -> Switch:
+    """From 3.12 on: tracing by instruction isn't what it was there. A call counts where it is made."""
+    watch: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore]
+    tool, kind_of, counting = watch.PROFILER_ID, _kinds(), [False]
+    events = watch.events.INSTRUCTION | watch.events.CALL
+
+    def instruction(code: CodeType, offset: int) -> object:
+        kind = kind_of(code)
+        if kind == 2:
+            return watch.DISABLE
+        if counting[0]:
+            counts[kind] += 1
+        return None
+
+    def call(code: CodeType, offset: int, function: object, first: object) -> object:
+        if kind_of(code) == 2:
+            return watch.DISABLE
+        if counting[0]:
+            counts[2] += 1
+        return None
+
+    def switch(on: bool) -> None:
+        if on and watch.get_tool(tool) is None:
+            watch.use_tool_id(tool, "guardd-bench")
+        if on:  # another counter may have had the tool before
+            watch.register_callback(tool, watch.events.INSTRUCTION, instruction)
+            watch.register_callback(tool, watch.events.CALL, call)
+            if watch.get_events(tool) != events:
+                watch.set_events(tool, events)
+        counting[0] = on
+
+    return switch
+
+
+def _traced(counts: list[int]) -> Switch:
+    """Closures over one list: they run once an instruction, so there is no attribute to look up."""
+    kind_of = _kinds()
 
     def own(frame: FrameType, event: str, arg: object) -> Trace:
         if event == "opcode":
@@ -127,4 +166,8 @@ def _tracers(counts: list[int]) -> tuple[Trace, Trace]:
         if event == "c_call" and kind_of(frame.f_code) != 2:
             counts[2] += 1
 
-    return entered, profiled
+    def switch(on: bool) -> None:
+        sys.setprofile(profiled if on else None)
+        sys.settrace(entered if on else None)
+
+    return switch
