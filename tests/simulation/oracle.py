@@ -102,10 +102,12 @@ class Oracle:
         held = dict(self.ground.held())
         bare = [key for key in held if not self.ground.covered(key)]
         self._bare_since = {key: self._bare_since.get(key, now) for key in bare}
-        if held:
-            state = self._state(now)
-            if self._states and not self._states[-1].same_holdings(state):
-                self._earlier.append(self._states[-1])
+        state = self._state(now) if held else None
+        before = self._states[-1] if self._states else None
+        kept = self._earlier[-1] if self._earlier else None
+        if before is not None and before is not kept and (state is None or not before.same_holdings(state)):
+            self._earlier.append(before)
+        if state is not None:
             self._states.append(state)
             self._last_held.update(dict.fromkeys(held, self._states[-1]))
         while self._states and self._states[0].at < now - self.window_s:
@@ -157,18 +159,18 @@ class Oracle:
         since = now - (BLIND_FOR_S if blind else self.window_s)
         if any(truth(rule.when, seen) is not False for seen in self._views(key, now, since)):
             return True
-        if self._held_back(now):
-            quotes = self._state(now).quotes
-            earlier = [view for state in self._earlier for view in _seen(self.ground, state, key, quotes)]
-            if any(truth(rule.when, seen) is not False for seen in earlier):
-                return True
+        unseen = list(self._earlier) if self._held_back(now) else []
         last = self._last_held.get(key)
-        if not blind or last is None or last.at < since:
-            return False
-        ends = _seen(
-            self.ground, last, key, self._state(now).quotes
-        )  # ended unseen: by the marks of now it still stands
+        if blind and last is not None and last.at >= since:
+            unseen.append(last)  # ended unseen: by the marks of now it still stands
+        ends = (seen for state in unseen for seen in self._extreme_views(state, key, now - self.window_s))
         return any(truth(rule.when, seen) is not False for seen in ends)
+
+    def kindest_end(self, key: LegKey, now: float, since: float) -> Decimal | None:
+        """The liquidation price of a leg with what is held now, each contract at its best price since then for that."""
+        present = self._state(now)
+        seen = _seen(self.ground, present, key, self._extremes(present, since, worst=False))
+        return next((each.view.liquidation_price for each in seen), None)
 
     def _held_back(self, now: float) -> bool:
         """A block stands, or what it made the guard wait for: the last confirmed quantity serves."""
@@ -215,14 +217,16 @@ class Oracle:
         states = [self._state(now), *reversed(self._states)]
         for state in states:
             yield from _seen(self.ground, state, key, state.quotes)
-        worst, best = (self._extremes(states[0], since, worst=each) for each in (True, False))
         last: State | None = None
         for state in states:
             if last is not None and last.same_holdings(state):
                 continue
             last = state
-            for quotes in (worst, best):
-                yield from _seen(self.ground, state, key, quotes)
+            yield from self._extreme_views(state, key, since)
+
+    def _extreme_views(self, state: State, key: LegKey, since: float) -> Iterator["Seen"]:
+        for worst in (True, False):
+            yield from _seen(self.ground, state, key, self._extremes(state, since, worst=worst))
 
     def _extremes(self, state: State, since: float, *, worst: bool) -> dict[str, Quote]:
         """Each contract at its worst, or best, price since then for what is held of it."""

@@ -23,17 +23,19 @@ from guardd.simulator.contracts import default_contracts
 from guardd.simulator.engine import Exchange
 from guardd.simulator.faults import FaultKind, Faults
 from guardd.simulator.ledger import RowKind
-from guardd.simulator.orders import MarginMode, OrderKind, OrderRequest, PlanKind, PlanRequest
+from guardd.simulator.orders import Direction, MarginMode, OrderKind, OrderRequest, PlanKind, PlanRequest
 from guardd.simulator.orders import Side as Way
 from guardd.simulator.records import TransferDirection
 from guardd.simulator.run import SimulatedVenue
 from guardd.simulator.server import SimulatorServer
 from guardd.simulator.stamps import RequestStamp
+from guardd.simulator.terms import FillModel
 from guardd.venues.wire import WireRequest
 from tests.simulation.checks import Case, Checks, Span
 
 MAIN: Final = AccountName("main")
 BTC: Final = "BTCUSDT"
+ETH: Final = "ETHUSDT"
 SUBMIT: Final = "/contract/private/submit-order"
 PLACE: Final = "/api/v2/mix/order/place-order"
 POLICY: Final = """\
@@ -617,6 +619,80 @@ def test_I11_a_tranche_may_be_resized_beside_one_that_a_hand_cancelled_and_not_b
         desk.exchange.modify_plan("main", far, desk.ms, trigger_price=Decimal(56_000), size=Decimal(100))
         desk.asked("/contract/private/modify-tp-sl-order")
         assert desk.told == (set() if by_hand else {"I11"})
+
+
+def test_I28_a_close_of_what_has_just_ended_is_judged_by_the_marks_that_went_on() -> None:
+    """Its stop closed it at the exchange before the guard could hear of it, and the price fell on."""
+    desk = Desk()
+    desk.stop("58000", size=None)
+    desk.asked("/contract/private/position-v2", method="GET")
+    desk.wait(2, mark=57_500)
+    assert not list(desk.checks.ground.held())
+    desk.wait(1, mark=56_000)
+    desk.wait(2)
+    desk.checks.heard(staged(intent()), desk.now, "life")
+    assert desk.told == set()
+
+
+def test_I05_a_plan_order_in_favour_takes_profit_whatever_its_form() -> None:
+    desk = Desk()
+    desk.checks.orders.profits = 2
+    desk.stop("56000")
+    for step, trigger in enumerate((62_000, 64_000)):
+        asked = PlanRequest(
+            symbol=BTC,
+            kind=PlanKind.CONDITIONAL,
+            side=Way.SELL,
+            reduce=True,
+            trigger_price=Decimal(trigger),
+            direction=Direction.RISE,
+            size=Decimal(25),
+            client_id=ours(f"profit/{step}"),
+        )
+        desk.exchange.place_plan("main", asked, desk.ms)
+        desk.asked("/contract/private/submit-plan-order")
+    assert desk.told == set()
+
+
+def test_I15_a_close_is_one_step_however_many_slices_the_book_gives_it() -> None:
+    """The net side of a hedge, closed whole: as much is left the other way, and no more."""
+    desk = Desk()
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(50)), desk.ms)
+    desk.price(60_000)
+    desk.exchange.set_fills(FillModel(slices=4), symbol=BTC)
+    desk.close(100)
+    desk.wait(2)
+    assert [key[1].value for key, _ in desk.checks.ground.held()] == ["short"]
+    assert "I15" not in desk.told
+
+
+def test_I04_a_stop_that_was_clear_by_the_marks_of_a_moment_ago_is_no_breach() -> None:
+    """In cross the mark of another contract moves the end of this one, while the order is on its way."""
+    for since_s, told in ((1, set()), (30, {"I4"})):
+        desk = Desk()
+        desk.exchange.move(ETH, mark=Decimal(3_000), now_ms=desk.ms)
+        desk.exchange.place("main", OrderRequest(symbol=ETH, side=Way.SELL, size=Decimal(4_000)), desk.ms)
+        desk.wait(20)
+        desk.exchange.move(ETH, mark=Decimal(5_100), now_ms=desk.ms)
+        desk.wait(since_s)
+        desk.checks.breaches.clear()
+        desk.stop("40000")
+        assert {line for line in desk.told if line == "I4"} == told
+
+
+def test_I09_what_a_guard_cannot_read_it_may_still_close_after_everything_is_flat() -> None:
+    """A block holds the reads back: the last confirmed quantity serves, by the marks of now."""
+    desk = Desk()
+    desk.stop("50000")
+    desk.asked("/contract/private/position-v2", method="GET")
+    desk.wait(5)
+    desk.checks.spans.append(Span(kind="cloudflare-403", from_s=desk.now, until_s=desk.now + 10))
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(100), reduce=True), desk.ms)
+    desk.wait(60)
+    desk.wait(1, mark=56_000)
+    desk.wait(1)
+    desk.checks.heard(staged(intent()), desk.now, "life")
+    assert "oracle" not in desk.told
 
 
 def _journal(data: Path, *meant: Intent, spoil: str = "") -> None:

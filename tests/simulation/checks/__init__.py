@@ -96,6 +96,7 @@ class Checks:
         self.standing = Standing(self.ground, self.last_percent)
         self.telling = Telling(self.ground, self._meant, self.steps.voided)
         self.oracle = Oracle(self.ground)
+        self.orders.kindest_end = self.oracle.kindest_end
         self.case = self._case
 
     @property

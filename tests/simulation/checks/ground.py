@@ -154,8 +154,8 @@ class Ground:
         return position.cost / (position.size * contract.contract_size)
 
     def note_marks(self, now: float) -> None:
-        """The true marks of what is held, as they move."""
-        for symbol in {key[0]: None for key, _ in self.held()}:
+        """The true marks of what is held, or once was: a guard that hasn't heard of the end goes on by them."""
+        for symbol in {key[0]: None for key in self.legs}:
             mark, seen = self.mark(symbol), self.marks.get(symbol)
             if seen is None:
                 seen = self.marks[symbol] = []
@@ -247,7 +247,7 @@ class Ground:
             plan_id=plan_id,
             symbol=row.symbol,
             side=key[1],
-            kind=str(details["plan_kind"]),
+            kind=known.kind if known is not None else _kind(row, key[1]),
             ours=self.owner_of(row).startswith(OURS),
             reduce=bool(details["reduce"]),
             protects=bool(details["protects"]),
@@ -255,6 +255,13 @@ class Ground:
             size=WHOLE if details["size"] is None else row.decimal("size"),
             placed_at=now if known is None else known.placed_at,
         )
+
+
+def _kind(row: LedgerRow, side: PositionSide) -> str:
+    """A plan without a kind, the last form in which an order is asked for, is what it is for: in favour it takes profit."""
+    kind = str(row.details["plan_kind"])
+    in_favour = side.sign * (row.decimal("trigger_price") - row.decimal("mark")) > 0
+    return "take_profit" if kind == "conditional" and row.details["reduce"] and in_favour else kind
 
 
 def told(row: LedgerRow) -> str:

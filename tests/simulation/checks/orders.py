@@ -38,6 +38,8 @@ class Orders:
 
     ground: Ground
     on_fill: Callable[[LedgerRow, LegKey, float], None]
+    kindest_end: Callable[[LegKey, float, float], Decimal | None] | None = None
+    """The liquidation price of a leg by the kindest marks since a moment, with what is held now."""
     alone: bool = True
     """No second guard, which makes the same ids of the same decisions: one extra step is what it may take (I14)."""
     aside: bool = False
@@ -59,6 +61,8 @@ class Orders:
     _given: dict[str, Decimal] = field(default_factory=dict)
     """By plan: the trigger that the guard last gave a stop of its own and didn't take back itself."""
     _accepted: set[str] = field(default_factory=set)
+    _began: dict[str, Decimal] = field(default_factory=dict)
+    """By order of ours: what was held before its first fill. It is one step, however many slices the book gives it."""
     _leverage: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     _money: list[tuple[float, Decimal]] = field(default_factory=list)
     _gaps: dict[LegKey, tuple[float, str]] = field(default_factory=dict)
@@ -146,11 +150,12 @@ class Orders:
         side = _side_of(row)
         other = self._held((row.symbol, side.opposite))
         before, after = abs(row.decimal("before")), abs(row.decimal("after"))
+        began = self._began.setdefault(str(row.details["order_id"]), before)
         twin = self.ground.position((row.symbol, side.opposite))
         cross = twin is not None and twin.margin_mode.value == "cross"
-        if other and cross and abs(after - other) > abs(before - other):
+        if other and cross and abs(after - other) > abs(began - other):
             self.ground.breach(
-                "I15", now, f"the net exposure grew from {before - other} to {after - other}: {told(row)}"
+                "I15", now, f"the net exposure grew from {began - other} to {after - other}: {told(row)}"
             )
         if not after or other or row.details.get("liquidation_price") is None:
             return
@@ -229,7 +234,8 @@ class Orders:
 
     def _generations(self, row: LedgerRow, key: LegKey, mine: list[Resting], now: float) -> None:
         """I1 and I5: no order above what is held, two generations of one kind at most."""
-        kind = "take_profit" if row.details["plan_kind"] == "take_profit" else "stop"
+        there = self.ground.resting[key].get(str(row.details["plan_id"]))
+        kind = "take_profit" if there is not None and there.kind == "take_profit" else "stop"
         same = [each for each in mine if (each.kind == "take_profit") == (kind == "take_profit")]
         leg = self.ground.legs.get(key)
         held = leg.size if leg is not None else ZERO
@@ -260,6 +266,7 @@ class Orders:
             and side.sign * (recent[0] - bound) > 0
             and side.sign * (trigger - bound) <= 0
             and self.ground.quiet(now, for_s=SEEN_S)
+            and not self._was_clear(key, trigger, now)
         ):
             self.ground.breach("I4", now, f"a stop at {trigger}, liquidation at {bound:.6g}: {told(row)}")
         self._ratchet(row, key, position.opened_ms, trigger, now)
@@ -273,6 +280,11 @@ class Orders:
             self.ground.breach(
                 "I18", now, f"a stop at {trigger}, {asked:.8g} rounded towards the mark is asked for: {told(row)}"
             )
+
+    def _was_clear(self, key: LegKey, trigger: Decimal, now: float) -> bool:
+        """By the marks of a moment ago it lay before the end: in cross the mark of another contract moves the end of this one."""
+        bound = self.kindest_end(key, now, now - SEEN_S) if self.kindest_end is not None else trigger
+        return bound is None or key[1].sign * (trigger - bound) > 0
 
     def _ratchet(self, row: LedgerRow, key: LegKey, opened_ms: int, trigger: Decimal, now: float) -> None:
         """I11. Of a ladder the tranches stand apart: there only the tightest of all is asked about."""
