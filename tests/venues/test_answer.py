@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardd.venues.answer import HEAD_BYTES_MAX, Incoming
-from guardd.venues.wire import Ambiguous
+from guardd.venues.wire import BODY_BYTES_MAX, Ambiguous
 
 FORMS = {
     "length": b'HTTP/1.1 200 OK\r\nX-A:  b \r\nContent-Length: 10\r\n\r\n{"code":1}',
@@ -107,3 +107,11 @@ def test_a_body_that_is_not_one_gzip_stream_is_no_answer(packed: bytes) -> None:
     incoming.feed(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed) + packed)
     assert incoming.whole
     assert isinstance(incoming.body(), Ambiguous)
+
+
+def test_a_body_without_an_end_is_cut_off_while_it_comes() -> None:
+    incoming = Incoming()
+    incoming.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunk = b"100000\r\n" + b" " * 2**20 + b"\r\n"
+    fed = next(count for count in range(1, 40) if incoming.feed(chunk) is not None)
+    assert fed == BODY_BYTES_MAX // 2**20 + 1
