@@ -207,7 +207,7 @@ def _margin_known(write: Write, held: Held) -> bool:
 
 
 def _intent(proposal: Proposal, write: Write, state: AccountState, now: Instant) -> Intent:
-    step = next_step(state, proposal.episode, proposal.rule)
+    step = next_step(state, proposal.key, proposal.episode, proposal.rule)
     identity = client_id(proposal.key.account, proposal.episode, proposal.rule, step)
     held = state.held.get(proposal.key)
     inputs = dict(proposal.inputs)
@@ -280,8 +280,8 @@ def _forbidden_by_history(proposal: Proposal, state: AccountState, now: Instant)
 
 def _reduced_before(state: AccountState, held: Held) -> bool:
     """A closing write of this episode left already: its first one was cross-checked."""
-    seen = [pending.intent for pending in state.pending.values()]
-    seen += [each.intent for each in state.finished if each.stage not in (Stage.REFUSED, Stage.VOID)]
+    seen = [pending.intent for pending in state.in_flight(held.key)]
+    seen += [each.intent for each in state.finished.of(held.key) if each.stage not in (Stage.REFUSED, Stage.VOID)]
     return any(intent.episode == held.episode.id and intent.action in CLOSING for intent in seen)
 
 

@@ -13,7 +13,7 @@ from guardd.model.highwater import Book
 from guardd.model.instant import NS_PER_MS, Instant
 from guardd.model.intent import FINISHED, Action, CloseAtMarket, ModifyProtection, PlaceProtection, Stage
 from guardd.model.outcome import Accepted
-from guardd.model.state import AccountState, Finished, Pending, RuleProgress
+from guardd.model.state import AccountState, Finished, Past, Pending, RuleProgress
 
 CLOCK_DOUBTED_FROM_MS: Final = 60_000
 """A local clock this far from the venue's can't say how long the guard was away."""
@@ -29,7 +29,7 @@ def awaken(state: AccountState, memory: Memory, *, now: Instant, clock_offset_ms
     doubted = clock_offset_ms is None or abs(clock_offset_ms) >= CLOCK_DOUBTED_FROM_MS
     for remembered in sorted(memory.recent, key=lambda each: (each.at_ms, each.intent.id)):
         _finished(state, remembered, now, doubted=doubted)
-    state.finished.sort(key=lambda finished: finished.at.mono_ns)
+    state.finished = Past(sorted(state.finished, key=lambda finished: finished.at.mono_ns))
     for remembered in memory.unfinished:
         _unfinished(state, remembered, now, doubted=doubted)
     for mark in memory.rule_marks:

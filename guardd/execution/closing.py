@@ -203,11 +203,11 @@ def _last_started(state: AccountState, held: Held, now: Instant) -> Finished | N
     Only what ended within `SLICES_WITHIN_S` is looked through: it is asked after each event, and a day lies behind it.
     """
     last: Finished | None = None
-    for finished in reversed(state.finished):
+    for finished in reversed(state.finished.of(held.key)):
         intent = finished.intent
         if last is None and now.seconds_since(finished.at) > SLICES_WITHIN_S:
             return None
-        if intent.key != held.key or intent.episode != held.episode.id or intent.action not in CLOSING:
+        if intent.episode != held.episode.id or intent.action not in CLOSING:
             continue
         if last is not None and _decision_of(intent) != _decision_of(last.intent):
             return None

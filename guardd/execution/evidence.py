@@ -61,7 +61,11 @@ def taken_by_later_closes(intent: Intent, state: AccountState, pushed: Mapping[C
     that arrived look lost.
     """
     filled = sum(
-        (each.filled for each in state.finished if each.filled is not None and _is_later_close(each.intent, intent)),
+        (
+            each.filled
+            for each in state.finished.of(intent.key)
+            if each.filled is not None and _is_later_close(each.intent, intent)
+        ),
         Decimal(0),
     )
     for pending in state.in_flight(intent.key):

@@ -108,7 +108,9 @@ def unnamed_stops(protect: Protect, state: AccountState, held: Held) -> tuple[Sl
     """
     named = {order.slot for order in protect.wanted}
     found: list[Slot] = []
-    for name in sorted({each.intent.rule for each in state.finished if _verified_stop(each, held)} - named):
+    for name in sorted(
+        {each.intent.rule for each in state.finished.of(held.key) if _verified_stop(each, held)} - named
+    ):
         history = _history(state, held, name)
         last = next(each for each in reversed(history) if _verified_stop(each, held))
         write = last.intent.write
@@ -148,8 +150,9 @@ def last_trigger(slot: Slot, state: AccountState) -> Decimal | None:
     if last is None:
         return None
     trigger, order_id = _verified_trigger(last), order_of(last)
-    after = next(number for number, each in enumerate(state.finished, 1) if each is last)
-    for each in state.finished[after:]:
+    ended = state.finished.of(last.intent.key)
+    after = next(number for number, each in enumerate(ended, 1) if each is last)
+    for each in ended[after:]:
         moved = each.intent.write
         if isinstance(moved, ModifyProtection) and each.stage is Stage.VERIFIED and moved.order_id == order_id:
             trigger, order_id = moved.trigger_price, order_of(each)
@@ -304,7 +307,7 @@ def _shares(wanted: list[WantedOrder], held: Held, state: AccountState) -> list[
 def _history(state: AccountState, held: Held, name: RuleName) -> tuple[Finished, ...]:
     return tuple(
         finished
-        for finished in state.finished
+        for finished in state.finished.of(held.key)
         if finished.intent.rule == name and finished.intent.episode == held.episode.id
     )
 
@@ -360,7 +363,7 @@ def _made_for(
     if plan.client_id is None or intents:
         return None, of_this_life
     for name in names:
-        steps = next_step(state, held.episode.id, name)
+        steps = next_step(state, held.key, held.episode.id, name)
         for step in range(max(steps - STEPS_RECOGNISED, 0), steps + 1):
             if client_id(held.key.account, held.episode.id, name, step) == plan.client_id:
                 return name, None

@@ -192,14 +192,15 @@ def _cancelled_at(slot: Slot, scene: _Scene) -> tuple[Decimal, ...]:
 
 def _taken_over(gone: Finished, scene: _Scene) -> bool:
     """Another stop for the whole position was verified after it: what became of it then is settled."""
-    after = next(number for number, each in enumerate(scene.state.finished, 1) if each is gone)
+    ended = scene.state.finished.of(scene.held.key)
+    after = next(number for number, each in enumerate(ended, 1) if each is gone)
     return any(
         each.stage is Stage.VERIFIED
         and each.intent.episode == scene.held.episode.id
         and isinstance(write := each.intent.write, PlaceProtection)
         and write.kind is ProtectionKind.STOP_LOSS
         and write.size is None
-        for each in scene.state.finished[after:]
+        for each in ended[after:]
     )
 
 

@@ -178,11 +178,11 @@ def placed_for(state: AccountState, plan: PlanOrder, quantity: Decimal) -> Decim
 
 def venue_allows_one(state: AccountState, key: PositionKey, kind: ProtectionKind, now: Instant) -> bool:
     """True when the venue has just refused a second protective order of this kind because one exists."""
-    for finished in reversed(state.finished):
+    for finished in reversed(state.finished.of(key)):
         if now.seconds_since(finished.at) > REFUSALS_HOLD_S:
             return False
         write = finished.intent.write
-        if isinstance(write, PlaceProtection) and (write.key, write.kind) == (key, kind):
+        if isinstance(write, PlaceProtection) and write.kind is kind:
             if finished.stage is Stage.VERIFIED:
                 return False
             if reason_of(finished) is Reason.PROTECTION_EXISTS:

@@ -3,7 +3,7 @@
 Intervals are monotonic; intents of an earlier run were placed on this run's clock by `guardd.execution.awaken` (I24).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -37,7 +37,7 @@ def reason_of(finished: Finished) -> Reason | None:
     return None
 
 
-def next_step(state: AccountState, episode: EpisodeId, rule: RuleName) -> int:
+def next_step(state: AccountState, key: PositionKey, episode: EpisodeId, rule: RuleName) -> int:
     """The number of the next intent of `rule` in this episode.
 
     One that was void goes again under its own number, and so under its own client id, until the venue is known to have it: should
@@ -45,7 +45,7 @@ def next_step(state: AccountState, episode: EpisodeId, rule: RuleName) -> int:
     """
     progress = state.progress.get((episode, rule))
     step = progress.steps if progress is not None else 0
-    past = [each for each in state.finished if (each.intent.episode, each.intent.rule) == (episode, rule)]
+    past = [each for each in state.finished.of(key) if (each.intent.episode, each.intent.rule) == (episode, rule)]
     void = {each.intent.step for each in past if each.stage is Stage.VOID}
     if past and past[-1].stage in (Stage.REJECTED, Stage.VOID, Stage.REFUSED) and past[-1].intent.step in void:
         return past[-1].intent.step
@@ -61,9 +61,9 @@ def next_step(state: AccountState, episode: EpisodeId, rule: RuleName) -> int:
 def tries(state: AccountState, key: PositionKey, episode: EpisodeId, rule: RuleName) -> tuple[Finished, ...]:
     """The unsuccessful intents of one rule since its last success in this episode, oldest first."""
     found: list[Finished] = []
-    for finished in reversed(state.finished):
+    for finished in reversed(state.finished.of(key)):
         intent = finished.intent
-        if intent.key != key or intent.episode != episode or intent.rule != rule:
+        if intent.episode != episode or intent.rule != rule:
             continue
         if finished.stage not in UNSUCCESSFUL:
             break
@@ -73,9 +73,9 @@ def tries(state: AccountState, key: PositionKey, episode: EpisodeId, rule: RuleN
 
 def last_closing(state: AccountState, key: PositionKey, episode: EpisodeId, rule: RuleName) -> Finished | None:
     """The newest finished closing intent of a rule."""
-    for finished in reversed(state.finished):
+    for finished in reversed(state.finished.of(key)):
         intent = finished.intent
-        if (intent.key, intent.episode, intent.rule) == (key, episode, rule) and intent.action in CLOSING:
+        if intent.action in CLOSING and (intent.episode, intent.rule) == (episode, rule):
             return finished
     return None
 
@@ -86,7 +86,9 @@ def orders_sent(state: AccountState, now: Instant, within_s: float = MINUTE_S) -
     What the limit doesn't bind doesn't use it up either: a start that places thirty stops must not keep a reduction waiting.
     """
     intents = [p.intent for p in state.pending.values() if now.seconds_since(p.intent.decided) <= within_s]
-    intents += [each.intent for each in _recent(state, now, within_s) if each.stage not in (Stage.VOID, Stage.REFUSED)]
+    intents += [
+        each.intent for each in _recent(state.finished, now, within_s) if each.stage not in (Stage.VOID, Stage.REFUSED)
+    ]
     return sum(1 for intent in intents if not _is_exempt(intent))
 
 
@@ -102,9 +104,9 @@ def reduced(state: AccountState, key: PositionKey, now: Instant, within_s: float
     for pending in state.in_flight(key):
         if pending.intent.action is Action.REDUCE and isinstance(pending.intent.write, CloseAtMarket):
             total += pending.intent.write.size
-    for finished in _recent(state, now, within_s):
+    for finished in _recent(state.finished.of(key), now, within_s):
         write = finished.intent.write
-        if finished.intent.key != key or finished.intent.action is not Action.REDUCE:
+        if finished.intent.action is not Action.REDUCE:
             continue
         if isinstance(write, CloseAtMarket) and finished.stage in (Stage.VERIFIED, Stage.FAILED):
             whole = write.size if finished.stage is Stage.VERIFIED else Decimal(0)
@@ -121,9 +123,8 @@ def largest_quantity(state: AccountState, key: PositionKey, now: Instant, within
         if now.wall_ms - held.episode.first_seen_ms <= within_s * 1000:
             largest = max(largest, held.episode.largest_quantity)
         largest = max([largest, *(had for until, had in held.had if now.seconds_since(until) <= within_s)])
-    for finished in _recent(state, now, within_s):
-        if finished.intent.key == key:
-            largest = max(largest, finished.intent.quantity_before)
+    for finished in _recent(state.finished.of(key), now, within_s):
+        largest = max(largest, finished.intent.quantity_before)
     for pending in state.in_flight(key):
         largest = max(largest, pending.intent.quantity_before)
     return largest
@@ -148,7 +149,7 @@ def lever_holds(intent: Intent, action: Action, now: Instant) -> bool:
 def close_decisions(state: AccountState, key: PositionKey, now: Instant) -> frozenset[str]:
     """The `close` decisions of a position in the last minute; slices and further tries share their decision's name."""
     intents = [pending.intent for pending in state.in_flight(key)]
-    intents += [finished.intent for finished in _recent(state, now, MINUTE_S) if finished.intent.key == key]
+    intents += [finished.intent for finished in _recent(state.finished.of(key), now, MINUTE_S)]
     return frozenset(
         input_of(intent, INPUT_DECISION) or intent.id for intent in intents if intent.action is Action.CLOSE
     )
@@ -165,9 +166,9 @@ def confirmed_quantity(state: AccountState, key: PositionKey) -> Decimal:
     """The position's quantity, less fills of ours that its row doesn't show yet (a read may be older than a fill)."""
     held = state.held[key]
     quantity, closed = held.position.quantity, held.position.closed_quantity
-    for finished in reversed(state.finished):
+    for finished in reversed(state.finished.of(key)):
         intent = finished.intent
-        if intent.key != key or intent.episode != held.episode.id or not isinstance(intent.write, CloseAtMarket):
+        if intent.episode != held.episode.id or not isinstance(intent.write, CloseAtMarket):
             continue
         if finished.filled is None:
             continue
@@ -178,8 +179,8 @@ def confirmed_quantity(state: AccountState, key: PositionKey) -> Decimal:
     return quantity
 
 
-def _recent(state: AccountState, now: Instant, within_s: float) -> Iterator[Finished]:
-    for finished in reversed(state.finished):
+def _recent(ended: Sequence[Finished], now: Instant, within_s: float) -> Iterator[Finished]:
+    for finished in reversed(ended):
         if now.seconds_since(finished.at) > within_s:
             return
         yield finished

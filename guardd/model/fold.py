@@ -63,6 +63,7 @@ from guardd.model.state import (
     Folded,
     News,
     NewsKind,
+    Past,
     Pending,
     RuleProgress,
     lasting,
@@ -257,7 +258,7 @@ def _refuse_revival(state: AccountState, event: IntentMoved) -> None:
     One that was void stays open to that through later rejections: its first request may still arrive, and only the same id
     lets the venue take one of the two (I7).
     """
-    past = [finished.stage for finished in state.finished if finished.intent.id == event.intent.id]
+    past = [finished.stage for finished in state.finished.of(event.intent.key) if finished.intent.id == event.intent.id]
     if not past or past[-1] in (Stage.VOID, Stage.REFUSED) or (past[-1] is Stage.REJECTED and Stage.VOID in past):
         return
     detail = f"intent {event.intent.id} ended as {past[-1]} and can't go to {event.stage}"
@@ -402,4 +403,4 @@ def _forget(state: AccountState, now: Instant) -> None:
         return
     lives = frozenset(held.episode.id for held in state.held.values())
     old = [each for each in state.finished if now.seconds_since(each.at) > REMEMBERED_S]
-    state.finished = [*lasting(old, lives), *state.finished[len(old) :]]
+    state.finished = Past([*lasting(old, lives), *state.finished[len(old) :]])

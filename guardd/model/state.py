@@ -1,6 +1,6 @@
 """Everything guardd believes about one account. Written by `guardd.model.fold` and by nothing else."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -111,6 +111,27 @@ class Finished:
     outcome: Outcome | None = None
     """The venue's answer: why it was rejected decides what may be tried next (the ladder of stops, the retry schedule)."""
     order_id: OrderId | None = None
+
+
+class Past(list[Finished]):
+    """What ended, oldest first; grown at its end only. `of` is what each decision asks: a busy day holds thousands."""
+
+    def __init__(self, ended: Iterable[Finished] = ()) -> None:
+        super().__init__(ended)
+        self._of: dict[PositionKey, list[Finished]] | None = None
+
+    def append(self, ended: Finished, /) -> None:
+        super().append(ended)
+        if self._of is not None:
+            self._of.setdefault(ended.intent.key, []).append(ended)
+
+    def of(self, key: PositionKey) -> Sequence[Finished]:
+        """Those of one position, oldest first."""
+        if self._of is None:
+            self._of = {}
+            for ended in self:
+                self._of.setdefault(ended.intent.key, []).append(ended)
+        return self._of.get(key, ())
 
 
 class Ended(Protocol):
@@ -235,7 +256,7 @@ class AccountState:
     """Instruments on which a life has ended since the balances were asked for, and when: what it made is in none of them."""
     lost: dict[EpisodeId, Lost] = field(default_factory=dict)
     """Those of the last minutes, for what the rules remember of them to be there if they come back."""
-    finished: list[Finished] = field(default_factory=list)
+    finished: Past = field(default_factory=Past)
     """The last 24 hours, oldest first."""
     progress: dict[tuple[EpisodeId, RuleName], RuleProgress] = field(default_factory=dict)
     own_order_ids: set[OrderId] = field(default_factory=set)

@@ -114,7 +114,7 @@ def protected_notional_ratio(positions: Iterable[tuple[Reading, bool]]) -> Readi
 
 
 def _was_just_moved(state: AccountState, held: Held, now: Instant) -> bool:
-    for finished in reversed(state.finished):
+    for finished in reversed(state.finished.of(held.key)):
         if now.seconds_since(finished.at) > MOVE_PACE_S:
             return False
         intent = finished.intent

@@ -31,7 +31,9 @@ def filled_tranches(
     state: AccountState, held: Held, known: Mapping[RuleName, FilledTranche]
 ) -> dict[RuleName, FilledTranche]:
     """The tranches that are done, by slot: those known and those that the state shows now."""
-    if not any(_is_of_a_tranche(finished, held) for finished in state.finished):  # the path of every decision
+    if not any(
+        _is_of_a_tranche(finished, held) for finished in state.finished.of(held.key)
+    ):  # the path of every decision
         return dict(known)
     done = {**known, **_finished_by_us(state, held, known)}
     for placed in sorted(_placed(state, held), key=lambda placed: _fires_first(placed, state)):
@@ -60,7 +62,7 @@ def _finished_by_us(
     or that no form at the venue would take."""
     found: dict[RuleName, FilledTranche] = {}
     placed = _last_placed(state, held)
-    for finished in state.finished:
+    for finished in state.finished.of(held.key):
         slot = finished_slot(finished.intent.rule)
         if slot is None or slot in known or finished.intent.episode != held.episode.id or not finished.filled:
             continue
@@ -78,7 +80,7 @@ def _placed(state: AccountState, held: Held) -> list[Finished]:
     have fired while it was replaced."""
     last: dict[RuleName, Finished] = {}
     found: list[Finished] = []
-    for finished in state.finished:
+    for finished in state.finished.of(held.key):
         intent = finished.intent
         if intent.episode != held.episode.id or finished.stage is not Stage.VERIFIED or order_of(finished) is None:
             continue
@@ -139,7 +141,7 @@ def closed_for(
     since = placed.intent.closed_before
     closed = held.position.closed_quantity - since
     finishing = (finish_name(slot), RuleName(f"fired/{order_of(placed)}"))
-    for finished in state.finished:
+    for finished in state.finished.of(held.key):
         intent = finished.intent
         if intent.episode != held.episode.id or not isinstance(intent.write, CloseAtMarket):
             continue

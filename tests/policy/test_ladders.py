@@ -12,6 +12,7 @@ from guardd.model.fold import fold
 from guardd.model.intent import Action, CancelKind, CancelOrder, Intent, PlaceProtection, Stage, client_id
 from guardd.model.names import MarginMode, OrderId, PriceType, RuleName, Side
 from guardd.model.order import PlanForm, ProtectionKind
+from guardd.model.state import Past
 from guardd.policy.ladders import Held, Ladder, Rung, joined
 from guardd.policy.memory import Memory
 from tests.model.accounts import D, instrument, row, stop
@@ -194,7 +195,7 @@ def test_a_filled_tranche_stays_done_after_a_restart_and_when_its_orders_are_lon
     here = guarded(policy_of(PROFITS), LONG)
     place_all(here)
     gone(here, "100", closed=25)
-    restarted(here).state.finished.clear()
+    restarted(here).state.finished = Past()
     assert sizes(here, PROFIT) == [25, 50]
 
 
