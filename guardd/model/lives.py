@@ -56,6 +56,15 @@ def follow(state: AccountState, before: Held, row: Position, at: Instant) -> lis
     return [ended, begin(state, row, at)]
 
 
+def follow_push(state: AccountState, before: Held, row: Position, at: Instant) -> list[News]:
+    """A push shows what was opened after the life that is held: it begins now, and its figures are as old as the last read was."""
+    ended = end(state, before, "the venue's push shows a position that was opened later", at)
+    began = begin(state, row, at)
+    held = state.held[row.key]
+    held.read, held.shown, held.shown_since = before.read, before.shown, before.shown_since
+    return [ended, began, News(kind=NewsKind.READ_WANTED, key=row.key, text="closed and opened again")]
+
+
 def _found_again(state: AccountState, lost: Lost, row: Position, at: Instant) -> Held:
     """The same life goes on as if no read had lost it: its protection is due, and its rules know it."""
     held = lost.held

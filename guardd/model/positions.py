@@ -112,7 +112,8 @@ def positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
     symbols: set[Symbol] = set()
     for update in event.updates:
         held = state.held.get(update.key)
-        pushed = Pushed(quantity=update.quantity, at=event.at, venue_ms=update.venue_ms)
+        known = state.pushed_quantities.get(update.key)
+        pushed = _pushed(update, known, event.at)
         if held is None:
             state.pushed_quantities[update.key] = pushed
             if update.quantity > 0:
@@ -131,6 +132,11 @@ def positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
             held.close_seen = held.close_seen or event.at
             news.append(News(kind=NewsKind.READ_WANTED, key=update.key, text="a push says it is gone"))
             continue
+        if _opened_later(held, update, known):
+            news.extend(lives.follow_push(state, held, _with(held.position, update), event.at))
+            state.pushed_quantities[update.key] = pushed
+            symbols.add(update.key.symbol)
+            continue
         held.missing_since, held.missing_reads, held.close_seen = None, 0, None
         if update.quantity != held.position.quantity:
             news.extend(_changed_by_push(state, held, update, event.at))
@@ -138,11 +144,26 @@ def positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
     return Folded(symbols=frozenset(symbols), news=tuple(news))
 
 
-def _changed_by_push(state: AccountState, held: Held, update: PositionUpdate, at: Instant) -> list[News]:
-    """A new quantity makes the venue's figures of the old one unknown until a read brings them (L and quantity of one snapshot)."""
-    lives.note_quantity(held, update.quantity, at)
-    held.position = replace(
-        held.position,
+def _pushed(update: PositionUpdate, known: Pushed | None, at: Instant) -> Pushed:
+    opened_ms = update.opened_ms if update.opened_ms is not None or known is None else known.opened_ms
+    return Pushed(quantity=update.quantity, at=at, venue_ms=update.venue_ms, opened_ms=opened_ms)
+
+
+def _opened_later(held: Held, update: PositionUpdate, known: Pushed | None) -> bool:
+    """Closed and opened again, by pushes alone: what its stop closed must not keep a new life without one while reads fail.
+
+    Only what pushes say is compared with what they said, or with the row of a life whose end a push told.
+    """
+    before = known.opened_ms if known is not None else None
+    if before is None and held.close_seen is not None:
+        before = held.position.opened_ms
+    return before is not None and update.opened_ms is not None and update.opened_ms > before
+
+
+def _with(position: Position, update: PositionUpdate) -> Position:
+    """A push makes the venue's figures of what was before unknown until a read brings them (L and quantity of one snapshot)."""
+    return replace(
+        position,
         quantity=update.quantity,
         entry_price=update.entry_price,
         closed_quantity=update.closed_quantity,
@@ -151,8 +172,15 @@ def _changed_by_push(state: AccountState, held: Held, update: PositionUpdate, at
         maintenance_margin=Absent.UNKNOWN,
         notional=Absent.UNKNOWN,
         unrealized_pnl=Absent.UNKNOWN,
+        opened_ms=position.opened_ms if update.opened_ms is None else update.opened_ms,
         venue_ms=update.venue_ms,
     )
+
+
+def _changed_by_push(state: AccountState, held: Held, update: PositionUpdate, at: Instant) -> list[News]:
+    lives.note_quantity(held, update.quantity, at)
+    before = held.position
+    held.position = replace(_with(before, update), opened_ms=before.opened_ms)
     held.changed = at
     news = [News(kind=NewsKind.READ_WANTED, key=update.key, text="the quantity changed")]
     if update.quantity > held.episode.largest_quantity:

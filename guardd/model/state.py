@@ -181,6 +181,8 @@ class Pushed:
     at: Instant
     venue_ms: int
     """The venue's time of it (wall, ms)."""
+    opened_ms: int | None = None
+    """When the position was opened, as far as a push of it ever said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

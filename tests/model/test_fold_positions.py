@@ -45,6 +45,7 @@ def push(
     *,
     venue_ms: int | None = None,
     liquidation: Reading = Absent.UNKNOWN,
+    opened_ms: int | None = OPENED_MS,
 ) -> Folded:
     update = PositionUpdate(
         key=key(),
@@ -54,7 +55,7 @@ def push(
         liquidation_price=liquidation,
         frozen_quantity=D(5),
         closed_quantity=D(0),
-        opened_ms=OPENED_MS,
+        opened_ms=opened_ms,
         venue_ms=at.wall_ms if venue_ms is None else venue_ms,
     )
     return fold(state, PositionsPushed(at=at, updates=(update,)))
@@ -95,6 +96,47 @@ def test_I06_a_read_between_shows_it_again_and_the_count_starts_anew() -> None:
     used(state, later(4), "0")
     assert kinds(read(state, later(4))) == [NewsKind.READ_WANTED]
     assert key() in state.held
+
+
+def test_a_push_of_what_was_opened_later_begins_its_life_while_reads_fail() -> None:
+    """Its stop closed it whole, an entry opened anew in the same instant: the new one is protected and judged as what it is."""
+    state = account(row())
+    push(state, later(1), "100")
+    was_read = state.held[key()].read
+    folded = push(state, later(2), "30", opened_ms=later(2).wall_ms)
+    assert kinds(folded.news) == [NewsKind.EPISODE_ENDED, NewsKind.EPISODE_BEGAN, NewsKind.READ_WANTED]
+    held = state.held[key()]
+    assert held.episode.id.endswith(str(later(2).wall_ms))
+    assert (held.position.quantity, held.read, held.close_seen) == (D(30), was_read, None)
+    assert kinds(push(state, later(3), "40", opened_ms=later(2).wall_ms).news)[0] is NewsKind.READ_WANTED
+    read(state, later(4), newer(later(4), "40", opened_ms=later(2).wall_ms))
+    assert state.held[key()].episode.id == held.episode.id
+
+
+def test_a_push_after_one_that_told_the_end_is_of_another_life() -> None:
+    state = account(row())
+    push(state, later(1), "0", opened_ms=None)
+    push(state, later(2), "30", opened_ms=later(2).wall_ms)
+    assert state.held[key()].episode.id.endswith(str(later(2).wall_ms))
+
+
+def test_a_push_whose_opening_no_push_can_be_compared_with_changes_the_quantity_alone() -> None:
+    """A venue may mean another moment by it in its pushes than in its reads."""
+    state = account(row())
+    before = state.held[key()].episode.id
+    push(state, later(1), "30", opened_ms=OPENED_MS + 7)
+    push(state, later(2), "20", opened_ms=OPENED_MS + 7)
+    push(state, later(3), "10", opened_ms=None)
+    assert state.held[key()].episode.id == before
+    assert state.held[key()].position.opened_ms == OPENED_MS
+
+
+def test_a_late_push_of_the_life_before_changes_nothing() -> None:
+    state = account(row())
+    push(state, later(1), "100")
+    push(state, later(2), "30", opened_ms=later(2).wall_ms)
+    push(state, later(3), "100", venue_ms=later(1).wall_ms)
+    assert state.held[key()].position.quantity == D(30)
 
 
 def test_I06_a_position_whose_margin_is_still_in_use_is_suspect() -> None:
