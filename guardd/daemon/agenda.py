@@ -13,7 +13,7 @@ from typing import Final
 
 from guardd.daemon.ripening import Ages, Dues
 from guardd.model.account import Balance
-from guardd.model.instant import NS_PER_S, Instant
+from guardd.model.instant import NS_PER_MS, NS_PER_S, Instant
 from guardd.model.names import MarginMode, PositionKey, Side, Symbol
 from guardd.model.reading import Reading, is_value
 from guardd.model.state import AccountState, Held
@@ -28,6 +28,8 @@ AT_CROSS_REST_NS: Final = NS_PER_S // 10
 AT_REST_A_PULSE: Final = 2
 """Of many pieces that rest so many are looked at with each pulse, the one that waited longest first: beyond thirty the turn of
 each comes later than that."""
+AGAIN_NS: Final = 40 * NS_PER_MS
+"""Between two looks at one piece: what follows from an order comes as a dozen events in a row. Crossings don't wait for it."""
 CROSS: Final = Symbol("")
 """The name of the piece that all cross positions are."""
 CARRIED_TO: Final = -4
@@ -132,14 +134,25 @@ class Agenda:
 
     def next(self, now: Instant) -> tuple[frozenset[Symbol], bool] | None:
         """The next piece's instruments, and whether its figures changed (its prices must be solved anew); None: nothing waits."""
-        while self._waiting:
-            piece = next(iter(self._waiting))
+        for piece in [*self._waiting]:
+            if self._is_held(piece) and self._waited_ns(piece, now) < AGAIN_NS:
+                continue
             changed = self._waiting.pop(piece)
             if self._is_held(piece):
                 self._looked_ns.pop(piece, None)
                 self._looked_ns[piece] = now.mono_ns
                 return self._cross if piece == CROSS else frozenset({piece}), changed
         return None
+
+    def again_ns(self, now: Instant) -> int | None:
+        """How long until the next piece may be looked at; zero or less: now. None: nothing waits."""
+        soonest: int | None = None
+        for piece in self._waiting:
+            left_ns = AGAIN_NS - self._waited_ns(piece, now)
+            if left_ns <= 0:
+                return 0
+            soonest = left_ns if soonest is None else min(soonest, left_ns)
+        return soonest
 
     def _waited_ns(self, piece: Symbol, now: Instant) -> int:
         return now.mono_ns - self._looked_ns.get(piece, 0)

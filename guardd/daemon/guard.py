@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from guardd.clock import Clock
-from guardd.daemon.agenda import Agenda
+from guardd.daemon.agenda import AGAIN_NS, Agenda
 from guardd.daemon.fills import Fills
 from guardd.daemon.gate import waits_for
 from guardd.daemon.hands import NO_BOUNDS, Hands
@@ -51,7 +51,7 @@ from guardd.model.event import (
 )
 from guardd.model.facts import AccountView, Listener, SnapshotTaken
 from guardd.model.fold import fold
-from guardd.model.instant import Instant
+from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import AccountName, PositionKey, Severity, Symbol
 from guardd.model.reading import Reading
 from guardd.model.state import AccountState, Held, News, NewsKind
@@ -137,6 +137,9 @@ class Guard:
         self._settlements = Settlements(state)
         self._rivals = RivalWatch()
         self._follow_up = False
+        self._followed_ns = 0
+        self._waits_s: float | None = None
+        """So long at most until the next review, though nothing else happens."""
         self._flattening = False
         self._adopt_leash()
 
@@ -210,7 +213,7 @@ class Guard:
     async def run(self) -> None:
         """Read the inbox for ever. A broken invariant parks the account; it never guesses and never ends the guard."""
         while True:
-            await self.inbox.arrival()
+            await self.inbox.arrival(self._clock, self._waits_s)
             try:
                 self._take_in()
                 if self._haste.presses:
@@ -403,12 +406,16 @@ class Guard:
             elif not self.state.held and (self.memory.episodes or self._confirmation):
                 self.memory.forget_ended(self.state)
                 self._confirmation.forget(frozenset())
-            if self._follow_up:
-                self._follow_up = False
+            if self._follow_up and now.mono_ns - self._followed_ns >= AGAIN_NS:
+                self._follow_up, self._followed_ns = False, now.mono_ns
                 self._hands.follow_up(now=now)
             if self._flattening:
                 self._flattening = self._hands.flatten(now=now)
-            if self._agenda:
+            again_ns = self._agenda.again_ns(now)
+            if again_ns is None and self._follow_up:
+                again_ns = AGAIN_NS
+            self._waits_s = None if again_ns is None else again_ns / NS_PER_S
+            if again_ns == 0:
                 self.inbox.nudge()
         solved = self._watch.solved if self._watch is not None else {}
         missing = self._missing or (() if self._deciding else ("the operator's word",))

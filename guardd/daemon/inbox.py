@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
+from guardd.clock import Clock
 from guardd.errors import InvariantBroken
 from guardd.model.event import Event, MarkSeen, Source
 from guardd.model.names import Symbol
@@ -52,9 +53,12 @@ class Inbox:
         if not self._queue and not self._marks:
             self._wake.clear()
 
-    async def arrival(self) -> None:
-        """Wait until something was posted, or a nudge."""
-        await self._wake.wait()
+    async def arrival(self, clock: Clock, within_s: float | None = None) -> None:
+        """Wait until something was posted, or a nudge; at most `within_s`."""
+        if within_s is None:
+            await self._wake.wait()
+        else:
+            await clock.wait(self._wake, within_s)
         self._wake.clear()
 
     def take(self) -> Event | None:

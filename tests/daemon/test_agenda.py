@@ -113,3 +113,13 @@ def test_a_number_of_the_venue_that_nobody_solved_for_counts_as_it_is() -> None:
     held = state.held[key()]
     held.position = replace(held.position, liquidation_price=D("81000.1"))
     assert agenda.compare()
+
+
+def test_a_piece_that_was_just_looked_at_waits_until_what_follows_has_come() -> None:
+    agenda = looked_at(account(row()))
+    agenda.changed(frozenset({BTC}))
+    assert agenda.next(later(0.03)) is None
+    assert agenda.again_ns(later(0.03)) == 10_000_000
+    assert agenda.again_ns(later(0.04)) == 0
+    assert agenda.next(later(0.04)) == (frozenset({BTC}), True)
+    assert agenda.again_ns(later(0.04)) is None

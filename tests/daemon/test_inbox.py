@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from guardd.clock import ManualClock
+from guardd.clock import ManualClock, SystemClock
 from guardd.daemon.inbox import Inbox
 from guardd.errors import InvariantBroken
 from guardd.model.event import MarkSeen, Pulse
@@ -52,7 +52,7 @@ def test_a_full_inbox_is_a_broken_invariant_and_not_a_lost_outcome() -> None:
 async def test_a_waiting_reader_wakes_on_the_first_event() -> None:
     inbox = Inbox()
     async with asyncio.TaskGroup() as group:
-        group.create_task(inbox.arrival())
+        group.create_task(inbox.arrival(SystemClock()))
         await asyncio.sleep(0)
         inbox.post(mark("BTCUSDT", "1"))
 
@@ -62,7 +62,7 @@ async def test_a_waiting_reader_wakes_on_the_first_event() -> None:
 async def test_a_nudge_wakes_the_reader_without_an_event() -> None:
     inbox = Inbox()
     inbox.nudge()
-    await inbox.arrival()
+    await inbox.arrival(SystemClock())
 
     assert inbox.take() is None
 
@@ -72,10 +72,16 @@ async def test_a_look_that_follows_settles_the_nudges_before_it_and_nothing_that
     inbox.nudge()
     inbox.settle()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(inbox.arrival(), timeout=0.01)
+        await asyncio.wait_for(inbox.arrival(SystemClock()), timeout=0.01)
 
     for event in (Pulse(at=NOW), mark("BTCUSDT", "1")):
         inbox.post(event)
         inbox.settle()
-        await asyncio.wait_for(inbox.arrival(), timeout=1)
+        await asyncio.wait_for(inbox.arrival(SystemClock()), timeout=1)
         assert inbox.take() == event
+
+
+async def test_a_wait_for_an_arrival_ends_by_itself_where_it_is_told_to() -> None:
+    inbox = Inbox()
+    await asyncio.wait_for(inbox.arrival(SystemClock(), 0.001), timeout=1)
+    assert inbox.take() is None
