@@ -74,6 +74,12 @@ class Agenda:
         """Nothing that is held is unsettled."""
         return not self._restless
 
+    @property
+    def unsettled(self) -> frozenset[Symbol]:
+        """The instruments of the pieces that don't rest."""
+        apart = self._restless - {CROSS}
+        return frozenset(apart | self._cross) if CROSS in self._restless else frozenset(apart)
+
     def changed(self, symbols: frozenset[Symbol]) -> None:
         """Something about these instruments is other than it was."""
         for symbol in sorted(symbols):

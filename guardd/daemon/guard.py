@@ -194,6 +194,8 @@ class Guard:
         self._follow_up = True
         for news in folded.news:
             self._news(news, event.at)
+        if any(news.kind in (NewsKind.EPISODE_BEGAN, NewsKind.EPISODE_ENDED) for news in folded.news):
+            self.reader.follow(frozenset(key.symbol for key in self.state.held), marked=self.state.marks)
         self.inbox.nudge()
 
     def hear(self, event: Event) -> Heard:
@@ -343,7 +345,6 @@ class Guard:
                 self.reader.want(ReadKind.LEDGER)
             case NewsKind.EPISODE_BEGAN | NewsKind.EPISODE_ENDED:
                 self.reader.want(ReadKind.BALANCE, ReadKind.ORDERS)
-                self.reader.follow(frozenset(key.symbol for key in self.state.held), marked=self.state.marks)
             case NewsKind.STOP_FIRED:
                 self.reader.want(ReadKind.POSITIONS, ReadKind.ORDERS)
                 if news.key is not None and news.plan is not None:
@@ -419,7 +420,15 @@ class Guard:
                 self.inbox.nudge()
         solved = self._watch.solved if self._watch is not None else {}
         missing = self._missing or (() if self._deciding else ("the operator's word",))
-        self._showing.show(self._policy, self.memory, solved, ready=self._ready, missing=missing, now=now)
+        self._showing.show(
+            self._policy,
+            self.memory,
+            solved,
+            ready=self._ready,
+            missing=missing,
+            unsettled=self._agenda.unsettled,
+            now=now,
+        )
 
     def _aim(self, now: Instant, symbols: frozenset[Symbol], seen: tuple[View, ...]) -> None:
         """Solve every rule for the marks at which it changes its mind; the next ticks are compared with those."""

@@ -12,7 +12,7 @@ from guardd.daemon.view import account_view
 from guardd.model.account import AccountCondition
 from guardd.model.facts import AccountView
 from guardd.model.instant import Instant
-from guardd.model.names import PositionKey, Severity
+from guardd.model.names import PositionKey, Severity, Symbol
 from guardd.model.state import AccountState
 from guardd.policy.blindness import unjudged
 from guardd.policy.language import Policy
@@ -51,13 +51,14 @@ class Showing:
         *,
         ready: bool,
         missing: tuple[str, ...],
+        unsettled: frozenset[Symbol],
         now: Instant,
     ) -> None:
-        """Publish the account's figures if it is time to."""
+        """Publish the account's figures if it is time to. `unsettled`: what isn't at rest, where alone a rule may be unjudged."""
         if not self._due and now.mono_ns - self._judged_ns < JUDGED_EVERY_NS:
             return
         self._judged_ns = now.mono_ns
-        found = self._condition(policy, memory, ready=ready, missing=missing, now=now)
+        found = self._condition(policy, memory, ready=ready, missing=missing, unsettled=unsettled, now=now)
         known = None if self.view is None else (self.view.condition, self.view.condition_why)
         by_time = known != found or self._lookout.lists_aged(now)
         if not (self._due or by_time or now.mono_ns - self._viewed_ns >= VIEW_AT_REST_NS):
@@ -82,12 +83,19 @@ class Showing:
             self._tell(*found, now)
 
     def _condition(
-        self, policy: Policy, memory: Memory, *, ready: bool, missing: tuple[str, ...], now: Instant
+        self,
+        policy: Policy,
+        memory: Memory,
+        *,
+        ready: bool,
+        missing: tuple[str, ...],
+        unsettled: frozenset[Symbol],
+        now: Instant,
     ) -> tuple[AccountCondition, str]:
         stale = ""
         if ready:
             old = self._lookout.blindness(policy.limits.stale_after_s, now)
-            stale = "; ".join(old or unjudged(policy, self._state, memory, now))
+            stale = "; ".join(old or unjudged(policy, self._state, memory, now, among=unsettled))
         return condition(self._state, missing=missing, stale=stale, now=now)
 
     def _tell(self, word: AccountCondition, why: str, now: Instant) -> None:

@@ -122,6 +122,7 @@ def _plain(
             state.position_mode, state.position_mode_at = event.mode, event.at
         case InstrumentsRead():
             state.instruments.update({instrument.symbol: instrument for instrument in event.instruments})
+            state.instruments_at = event.at
             state.unguardable = (state.unguardable | event.asked) - set(state.instruments)
             return Folded(symbols=frozenset(instrument.symbol for instrument in event.instruments))
         case SnapshotFinished():

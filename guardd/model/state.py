@@ -215,6 +215,7 @@ class AccountState:
     """Which kind of account the venue says this is; empty where it has one kind."""
     learned_at: Instant | None = None
     instruments: dict[Symbol, Instrument] = field(default_factory=dict)
+    instruments_at: Instant | None = None
     unguardable: set[Symbol] = field(default_factory=set)
     """Symbols whose contract was asked for and isn't one that can be guarded (inverse, dated, gone from the venue)."""
     marks: dict[Symbol, MarkSeen] = field(default_factory=dict)

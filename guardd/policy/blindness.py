@@ -1,6 +1,9 @@
 """Unknown for longer than `stale_after` is blindness (interfaces.md 2.2): which rules can't be judged, and for how long by now."""
 
+from collections.abc import Iterable
+
 from guardd.model.instant import Instant
+from guardd.model.names import Symbol
 from guardd.model.state import AccountState
 from guardd.policy.conditions import Use
 from guardd.policy.language import Policy, PolicyRule
@@ -12,10 +15,16 @@ def judged_by(rule: PolicyRule) -> Use:
     return Use.CLOSE if rule.delevers else Use.WARN
 
 
-def unjudged(policy: Policy, state: AccountState, memory: Memory, now: Instant) -> tuple[str, ...]:
-    """Every rule that has been unknown for a position for `stale_after`, in words."""
+def unjudged(
+    policy: Policy, state: AccountState, memory: Memory, now: Instant, *, among: Iterable[Symbol] | None = None
+) -> tuple[str, ...]:
+    """Every rule that has been unknown for a position on one of these instruments for `stale_after`, in words.
+
+    No position is at rest of which a rule is unknown (`policy.rest`), so nobody has to ask about those.
+    """
     found: list[str] = []
-    for key, held in sorted(state.held.items()):
+    for held in state.in_order() if among is None else state.holds_any(among):
+        key = held.key
         known = memory.episodes.get(held.episode.id)
         for rule in policy.rules if known is not None else ():
             remembered = known.rules.get((rule.name, judged_by(rule))) if known is not None else None

@@ -63,8 +63,8 @@ def decide(
     seen = views(policy, state, now, symbols)
     for view in seen:
         look.judge(view)
-    memory.forget_ended(state)
-    confirmation.forget(frozenset(key.symbol for key in state.held))
+    if memory.forget_ended(state):
+        confirmation.forget(frozenset(key.symbol for key in state.held))
     look.conclude(seen)
     limit_s = policy.limits.stale_after_s
     rests = look.is_calm() and at_rest(seen, state, memory, stale_after_s=limit_s)

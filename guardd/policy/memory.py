@@ -143,14 +143,15 @@ class Memory:
                     rule.notified, rule.fired = False, False
                     rule.next_action, rule.acted, rule.cancelled = 0, None, None
 
-    def forget_ended(self, state: AccountState) -> None:
-        """Drop what belongs to episodes that are over; a lost one may come back. Asked at each look, so seldom gone through."""
+    def forget_ended(self, state: AccountState) -> bool:
+        """Drop what belongs to episodes that are over; a lost one may come back. Asked at each look, and true where one is."""
         if state.lives_ended == self._swept_at:
-            return
+            return False
         self._swept_at = state.lives_ended
         alive = {held.episode.id for held in state.held.values()} | set(state.lost)
         for episode in [episode for episode in self.episodes if episode not in alive]:
             del self.episodes[episode]
+        return True
 
     def once(self, episode: EpisodeId, what: str, now_true: bool) -> bool:
         """True when `what` has become so since it was last asked about: the moment to tell it."""

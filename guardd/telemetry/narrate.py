@@ -64,7 +64,7 @@ class Narrator:
     def __init__(self, logger: structlog.stdlib.BoundLogger | None = None) -> None:
         self._log: structlog.stdlib.BoundLogger = logger or structlog.stdlib.get_logger("guardd")
         self._last: dict[tuple[str, ...], str] = {}
-        self._positions: dict[AccountName, frozenset[PositionKey]] = {}
+        self._positions: dict[AccountName, dict[PositionKey, PositionView]] = {}
 
     def __call__(self, fact: Fact, /) -> None:
         match fact:
@@ -120,10 +120,12 @@ class Narrator:
         verb = "venue_closing" if view.venue_closing else "venue_open"
         if self._is_edge(("closing", view.account), verb, first="venue_open"):
             self._write("warning", verb, account=view.account, venue=view.venue)
-        now = frozenset(seen.key for seen in view.positions)
-        for seen in view.positions:
-            self._position(view, seen)
-        for key in sorted(self._positions.get(view.account, frozenset()) - now):
+        before = self._positions.get(view.account, {})
+        now = {seen.key: seen for seen in view.positions}
+        for key, seen in now.items():
+            if before.get(key) is not seen:  # what is shown unchanged is the very same
+                self._position(view, seen)
+        for key in sorted(before.keys() - now.keys()):
             self._last.pop(("protected", *key), None)
             self._write("info", "position_gone", account=view.account, position=_place(key))
         self._positions[view.account] = now

@@ -9,7 +9,7 @@ from typing import Final
 from guardd.model.facts import AccountView, BlockChanged, Fact, ForcedExit, IntentStaged, PositionView, RuleFired, Said
 from guardd.model.instant import MS_PER_S, Instant
 from guardd.model.intent import Stage
-from guardd.model.names import AccountName, Severity
+from guardd.model.names import AccountName, PositionKey, Severity
 from guardd.model.reading import Reading, is_value
 
 POSITIONS_SHOWN_MAX: Final = 10
@@ -27,7 +27,7 @@ class _Day:
     forced: Counter[str] = field(default_factory=Counter)
     blocks: int = 0
     unprotected_s: float = 0.0
-    unprotected_before: dict[str, float] = field(default_factory=dict)
+    unprotected_before: dict[PositionKey, float] = field(default_factory=dict)
     nearest: tuple[Reading, str] | None = None
 
 
@@ -71,15 +71,18 @@ class DailySummary:
 
 
 def _see(day: _Day, view: AccountView) -> None:
+    before = {seen.key: seen for seen in day.view.positions} if day.view is not None else {}
     day.view = view
     if day.equity_first is None and is_value(view.equity):
         day.equity_first = view.equity
-    unprotected: dict[str, float] = {}
+    unprotected: dict[PositionKey, float] = {}
     for seen in view.positions:
+        unprotected[seen.key] = seen.unprotected_s
+        if before.get(seen.key) is seen and day.nearest is not None:
+            continue  # what is shown unchanged is the very same
         place = f"{seen.key.symbol} {seen.key.side}"
-        before_s = day.unprotected_before.get(place, 0.0)
+        before_s = day.unprotected_before.get(seen.key, 0.0)
         day.unprotected_s += max(seen.unprotected_s - before_s, 0.0)
-        unprotected[place] = seen.unprotected_s
         if is_value(seen.distance_to_liquidation):
             nearest = day.nearest[0] if day.nearest is not None else None
             if nearest is None or (is_value(nearest) and seen.distance_to_liquidation < nearest):
