@@ -7,6 +7,7 @@ long as a position's figures are those it was solved from and every comparison a
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from heapq import nsmallest
 from typing import Final
 
 from guardd.model.facts import RuleAhead
@@ -54,7 +55,7 @@ class Ahead:
         drifts = not policy.compared.isdisjoint(_BY_THEMSELVES)
         due = [key for key in self._state.held if self._is_due(key, solved.get(key), now, drifts=drifts)]
         if len(due) > AT_ONCE:
-            due = sorted(due, key=lambda key: (self._since_ns(key), key))[:AT_ONCE]
+            due = nsmallest(AT_ONCE, due, key=lambda key: (self._since_ns(key), key))
         for key in due:
             view = view_of(policy, self._state, key, now)
             watched = solved.get(key)

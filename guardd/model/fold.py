@@ -369,8 +369,8 @@ def _balance_pushed(state: AccountState, event: BalancePushed) -> Folded:
 def _anchors(state: AccountState, symbols: Iterable[Symbol], at: Instant) -> dict[Symbol, Anchor]:
     """The last marks of these instruments; one that was never seen has none."""
     return {
-        symbol: Anchor(mark=seen.mark, age_s=max(at.seconds_since(seen.at), 0.0))
-        for symbol in sorted(symbols)
+        symbol: Anchor(seen.mark, max(at.seconds_since(seen.at), 0.0))
+        for symbol in symbols
         if (seen := state.marks.get(symbol)) is not None
     }
 

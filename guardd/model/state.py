@@ -194,9 +194,9 @@ class Lost:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Anchor:
-    """An instrument's last mark when the balance behind it was told."""
+    """An instrument's last mark when the balance behind it was told. Frozen by agreement only: each read makes one for each."""
 
     mark: Decimal
     age_s: float
