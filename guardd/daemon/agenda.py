@@ -84,6 +84,8 @@ class Agenda:
         """Something about these instruments is other than it was."""
         for symbol in sorted(symbols):
             self._waiting[self._piece_of(symbol)] = True
+            if symbol in self._figures:
+                self._figures[symbol] = self._figures_of(symbol)  # a read that shows the same is no other change
 
     def everything(self) -> None:
         """All of it, now: another policy, an operator's word, the gate."""

@@ -129,7 +129,9 @@ def positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
         if older:
             continue
         if update.quantity == 0:
-            held.close_seen = held.close_seen or event.at
+            if held.close_seen is None:
+                held.close_seen = event.at
+                symbols.add(update.key.symbol)
             news.append(News(kind=NewsKind.READ_WANTED, key=update.key, text="a push says it is gone"))
             continue
         if _opened_later(held, update, known):
@@ -137,6 +139,8 @@ def positions_pushed(state: AccountState, event: PositionsPushed) -> Folded:
             state.pushed_quantities[update.key] = pushed
             symbols.add(update.key.symbol)
             continue
+        if held.missing_since is not None or held.close_seen is not None:
+            symbols.add(update.key.symbol)
         held.missing_since, held.missing_reads, held.close_seen = None, 0, None
         if update.quantity != held.position.quantity:
             news.extend(_changed_by_push(state, held, update, event.at))
