@@ -13,11 +13,14 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Final, NewType, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+import msgspec
+
 from guardd.errors import JournalError
 from guardd.model.intent import (
     AddMargin,
     CancelOrder,
     CloseAtMarket,
+    Intent,
     ModifyProtection,
     PlaceProtection,
     SetLeverage,
@@ -60,6 +63,23 @@ def decoded(kind: type[T], value: object) -> T:
 
 def decoded_outcome(value: object) -> Outcome:
     return cast(Outcome, _decoder(Outcome)(value))
+
+
+def compact(intent: Intent) -> bytes:
+    """An intent for the log ahead, which an order waits for: ten times as fast, and no text that a hash could be of.
+
+    Raises `TypeError` or `ValueError` for a value that has no form.
+    """
+    return msgspec.json.encode((_TAGS[type(intent.write)], intent))
+
+
+def of_compact(text: bytes) -> Intent:
+    """What `compact` made this of. Raises `JournalError` or `ValueError` where it is something else."""
+    tag, fields_of_it = msgspec.json.decode(text, type=tuple[str, dict[str, object]])
+    write = fields_of_it.get("write")
+    if isinstance(write, dict):
+        write["is"] = tag
+    return decoded(Intent, fields_of_it)
 
 
 _Encoder: TypeAlias = Callable[[object], Json]
@@ -150,6 +170,10 @@ def _record(cls: type) -> _Decoder:
         defaults = dict(getattr(cls, "_field_defaults", {}))
 
     def read(value: object) -> object:
+        if (
+            isinstance(value, list) and len(value) == len(hints) and not is_dataclass(cls)
+        ):  # a named tuple in compact form
+            value = dict(zip(hints, value, strict=True))
         if not isinstance(value, dict):
             raise _misfit(cls.__name__, value)
         given: dict[str, object] = {}

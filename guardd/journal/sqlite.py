@@ -6,7 +6,6 @@ handed to the worker at the end of the turn, and the next one when it comes back
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from guardd.errors import JournalError
 from guardd.journal.ahead import FILE_NAME as AHEAD
 from guardd.journal.ahead import AheadLog
 from guardd.journal.base import Memory
-from guardd.journal.canonical import decoded, encoded, text_of
+from guardd.journal.canonical import compact, of_compact
 from guardd.journal.entry import Entry, EpisodeNoted, FillNoted, HighWaterNoted, Meant, Moved, RuleNoted, WordNoted
 from guardd.journal.store import Store, open_store, understood
 from guardd.journal.worker import ThreadWorker, Worker
@@ -236,7 +235,7 @@ class SqliteJournal:
     def _append_ahead(self, intents: Sequence[Intent]) -> float | None:
         """Seconds that it took; None when there was no room."""
         began = self._now().mono_ns
-        texts = [text_of(encoded(intent)).encode() for intent in intents]
+        texts = [compact(intent) for intent in intents]
         if self._ahead is None or not self._ahead.append(texts):
             return None
         return (self._now().mono_ns - began) / NS_PER_S
@@ -246,7 +245,7 @@ class SqliteJournal:
         self._going_ahead = False
         error = done.exception()
         seconds = None if error is not None else done.result()
-        if error is not None and self._ahead_usable:
+        if isinstance(error, OSError) and self._ahead_usable:
             self._ahead_usable = False
             self._say(Severity.WARNING, f"{AHEAD}: {error}; each order waits for {FILE_NAME} itself")
         for asked in batch:
@@ -353,7 +352,7 @@ def _take_over(ahead: AheadLog, store: Store, file: Path) -> None:
     """What the last run was sending when it ended, into the journal's own file. Raises `JournalError`."""
     left, known = ahead.read(), store.ids()
     with understood(file):
-        intents = [decoded(Intent, json.loads(text)) for text in left]
+        intents = [of_compact(text) for text in left]
     missing = [Meant(intent=intent) for intent in intents if intent.id not in known]
     if missing:
         store.append(missing)

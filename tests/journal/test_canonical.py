@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guardd.errors import JournalError
-from guardd.journal.canonical import decoded, decoded_outcome, encoded, text_of
+from guardd.journal.canonical import compact, decoded, decoded_outcome, encoded, of_compact, text_of
 from guardd.model.account import Balance
 from guardd.model.event import BalanceRead, InstrumentsRead, VenueLearned
 from guardd.model.intent import (
@@ -63,7 +63,7 @@ OUTCOMES: list[Outcome] = [
     Unknown(why=""),
 ]
 decimals = st.decimals(allow_nan=False, allow_infinity=False)
-texts = st.text()
+texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def there_and_back(value: Intent) -> Intent:
@@ -74,6 +74,8 @@ def there_and_back(value: Intent) -> Intent:
 def test_an_intent_comes_back_whatever_it_writes(write) -> None:
     meant = replace(intent(), write=write)
     assert there_and_back(meant) == meant
+    assert of_compact(compact(meant)) == meant
+    assert text_of(encoded(of_compact(compact(meant)))) == text_of(encoded(meant))
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
@@ -87,10 +89,16 @@ def test_any_decimal_keeps_every_digit_and_any_text_every_letter(
 ) -> None:
     write = CloseAtMarket(key=key(), size=size)
     meant = replace(intent(), write=write, quantity_before=before, reason=reason, inputs=inputs)
-    back = there_and_back(meant)
-    assert back == meant
-    assert isinstance(back.write, CloseAtMarket)
-    assert (str(back.write.size), str(back.quantity_before)) == (str(size), str(before))
+    for back in (there_and_back(meant), of_compact(compact(meant))):
+        assert back == meant
+        assert isinstance(back.write, CloseAtMarket)
+        assert (str(back.write.size), str(back.quantity_before)) == (str(size), str(before))
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'["close_at_market",{}]', b'["no such tag",{"write":{}}]', b'["x",[1]]'])
+def test_what_is_no_intent_in_compact_form_is_an_error(text: bytes) -> None:
+    with pytest.raises((JournalError, ValueError)):
+        of_compact(text)
 
 
 @given(reading=st.one_of(decimals, st.sampled_from(Absent)))

@@ -296,6 +296,6 @@ def _ahead(data: Path) -> list[str]:
     if log is None:
         return []
     try:
-        return [str(json.loads(text)["id"]) for text in log.read()]
+        return [str(json.loads(text)[1]["id"]) for text in log.read()]
     finally:
         log.close()
