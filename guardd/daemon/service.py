@@ -16,6 +16,7 @@ from guardd import __version__
 from guardd.clock import Clock
 from guardd.config import Mode, Secrets, Settings, account_name, is_loopback
 from guardd.daemon.account import GuardedAccount
+from guardd.daemon.garbage import look_when_calm
 from guardd.daemon.reload import Ears, PolicyReload, fingerprint
 from guardd.daemon.supervisor import EXPENDABLE, Supervisor
 from guardd.daemon.systemd import Notifier as ServiceManager
@@ -292,6 +293,8 @@ class Service:
             elif enforcing:
                 group.create_task(self._ask(enforcing), name="confirm")
         self._ready = True
+        garbage = partial(look_when_calm, calm=self._haste.wait, sleep=self._clock.sleep)
+        self._supervisor.start("garbage", garbage, budget=EXPENDABLE)
         self._manager.send(READY="1", STATUS=f"guarding {len(self._accounts)} accounts, {self._settings.mode}")
         log.info("ready", accounts=len(self._accounts), mode=self._settings.mode.value, policy=self._policy.digest[:12])
 
