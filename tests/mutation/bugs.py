@@ -339,7 +339,7 @@ BUGS: Final = (
     _bug(
         "older-row-believed",
         "A read that is older than what is known takes its place.",
-        _FOLD,
+        "guardd/model/positions.py",
         "    if row.venue_ms < held.position.venue_ms:",
         "    if False:",
         "tests/model/test_fold_positions.py",
