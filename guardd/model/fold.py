@@ -49,8 +49,9 @@ from guardd.model.intent import (
     ModifyProtection,
     PlaceProtection,
     Stage,
+    stop_direction,
 )
-from guardd.model.names import OrderId, PositionKey, Symbol
+from guardd.model.names import OrderId, PositionKey, PositionMode, Symbol
 from guardd.model.order import OrderAction, PlanOrder
 from guardd.model.outcome import Accepted
 from guardd.model.positions import positions_pushed, positions_read
@@ -171,13 +172,34 @@ def _orders_read(state: AccountState, event: OrdersRead) -> Folded:
     differs: frozenset[Symbol] = frozenset()
     if event.plans is not None and not _overtaken(event, state.plans_started):
         state.plans_started = event.started
-        plans = {plan.order_id: plan for plan in event.plans}
+        plans = {plan.order_id: _as_asked(state, plan) for plan in event.plans}
         differs = _differing(plans, state.plans)
         if differs:
             state.plans = plans
         state.plans_at = event.at
     news = (News(kind=NewsKind.PLANS_CHANGED),) if differs else ()
     return Folded(everything=True, differs=differs, news=news)
+
+
+def _as_asked(state: AccountState, plan: PlanOrder) -> PlanOrder:
+    """Of ours we know which side it closes. In one-way mode a venue may not say, and what a long left would count as the stop of
+    the short that came after it (Bitget reference, 12.2)."""
+    if plan.protection is None or state.position_mode is PositionMode.HEDGE or not state.owns(plan):
+        return plan
+    known = state.plans.get(plan.order_id)
+    key = known.key if known is not None else _asked_for(state, plan)
+    return plan if key == plan.key else replace(plan, key=key, direction=stop_direction(key, plan.protection))
+
+
+def _asked_for(state: AccountState, plan: PlanOrder) -> PositionKey:
+    other = plan.key._replace(side=plan.key.side.opposite)
+    mine = {
+        finished.intent.key
+        for finished in state.finished.of(other)
+        if finished.intent.id == plan.client_id or finished.order_id == plan.order_id
+    }
+    waiting = state.pending.get(plan.client_id) if plan.client_id is not None else None
+    return other if mine or (waiting is not None and waiting.intent.key == other) else plan.key
 
 
 def _differing(new: Mapping[OrderId, PlanOrder], old: Mapping[OrderId, PlanOrder]) -> frozenset[Symbol]:
@@ -205,9 +227,11 @@ def _order_pushed(state: AccountState, event: OrderPushed) -> Folded:
     elif (known := state.resting.get(update.order_id)) is not None:
         state.resting[update.order_id] = replace(known, filled=update.filled, price=update.price, size=update.size)
     if update.plan_order_id is not None:
-        state.fired[update.plan_order_id] = update.key
-    if update.plan_order_id is not None and update.plan_order_id in state.plans:
-        news.append(_fired(state, update.plan_order_id, update.key))
+        plan = state.plans.get(update.plan_order_id)
+        key = plan.key if plan is not None and state.owns(plan) else update.key
+        state.fired[update.plan_order_id] = key
+        if plan is not None:
+            news.append(_fired(state, plan, key))
     own = state.pending.get(update.client_id) if update.client_id is not None else None
     if own is not None:
         _note_full_close(state, own.intent, update.filled, event.at)
@@ -218,12 +242,11 @@ def _order_pushed(state: AccountState, event: OrderPushed) -> Folded:
     return Folded(symbols=frozenset({update.key.symbol}), news=tuple(news))
 
 
-def _fired(state: AccountState, plan_id: OrderId, key: PositionKey) -> News:
-    plan = state.plans[plan_id]
-    state.plans = _without(state.plans, plan_id)
+def _fired(state: AccountState, plan: PlanOrder, key: PositionKey) -> News:
+    state.plans = _without(state.plans, plan.order_id)
     if state.owns(plan):
-        state.own_order_ids.add(plan_id)
-    return News(kind=NewsKind.STOP_FIRED, key=key, order_id=plan_id, plan=plan)
+        state.own_order_ids.add(plan.order_id)
+    return News(kind=NewsKind.STOP_FIRED, key=key, order_id=plan.order_id, plan=plan)
 
 
 # Intents

@@ -299,8 +299,9 @@ def _latch(ladder: _Asked, rungs: tuple[Rung, ...], at: At) -> None:
 
 
 def _adopt(at: At) -> None:
-    """Nothing is remembered of this episode: what rests as ours is the least there is (I8, I11)."""
-    own = at.own(STOP)
+    """Nothing is remembered of this episode: what rests as ours, and is no older than it, is the least there is (I8, I11)."""
+    opened_ms = at.held.position.opened_ms
+    own = [plan for plan in at.own(STOP) if opened_ms is None or plan.created_ms >= opened_ms]
     if at.memory.latched or not own:
         return
     shape = tuple(ladders.WHOLE if plan.size is None else ladders.ZERO for plan in own)

@@ -1,5 +1,7 @@
 """The life of an intent runs along its table; ids are pure functions of what they are for."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,6 +157,39 @@ def test_a_verified_stop_is_remembered_in_the_episode_and_its_order_is_ours() ->
     assert state.held[key()].episode.had_verified_stop
     assert state.owns(stop("85000", order_id="55"))
     assert not state.owns(stop("85000", order_id="56"))
+
+
+@pytest.mark.parametrize("listed_before", [False, True], ids=["asked for before this run", "listed before the turn"])
+def test_I06_a_stop_of_ours_closes_the_side_that_it_was_asked_for_whatever_is_held_now(listed_before: bool) -> None:
+    """In one-way mode a venue may not say it (Bitget reference, 12.2): what a long left is no stop of the short that follows."""
+    state = account(row())
+    write = PlaceProtection(
+        key=key(),
+        kind=ProtectionKind.STOP_LOSS,
+        form=PlanForm.WHOLE,
+        trigger_price=D(85000),
+        price_type=PriceType.MARK,
+        size=None,
+        position_size=D(100),
+        leverage=D(10),
+        margin_mode=MarginMode.ISOLATED,
+    )
+    intent = intent_of(state, write, Action.STOP_LOSS)
+    for stage in (*SENT, Stage.ACCEPTED, Stage.VERIFIED):
+        moved_to(state, intent, stage, outcome=accepted("55") if stage is Stage.ACCEPTED else None)
+    asked = stop("85000", order_id="55")
+    if listed_before:
+        listed(state, asked)
+        state.finished.clear()
+    read_as = replace(asked, key=key(Side.SHORT), direction=Direction.RISES)
+    listed(state, read_as)
+    assert state.plans[OrderId("55")] == asked
+    news = fold(state, OrderPushed(at=START, update=replace(update(plan_order_id=OrderId("55")), key=read_as.key))).news
+    assert news[0].key == key()
+    assert state.fired == {OrderId("55"): key()}
+    theirs = replace(read_as, order_id=OrderId("56"))
+    listed(state, theirs)
+    assert state.plans[OrderId("56")] == theirs
 
 
 def test_I13_an_order_is_not_ours_for_having_been_cancelled_by_us() -> None:

@@ -15,7 +15,7 @@ from guardd.model.order import ProtectionKind
 from guardd.model.position import Position
 from guardd.model.reading import Absent
 from guardd.policy.decide import Decided
-from tests.model.accounts import BTC, D, row, stop
+from tests.model.accounts import BTC, OPENED_MS, D, row, stop
 from tests.policy.guarded import Guarded, acts, cross, every, guarded, policy_of, protect
 
 STOP, PROFIT = ProtectionKind.STOP_LOSS, ProtectionKind.TAKE_PROFIT
@@ -159,6 +159,12 @@ def test_I11_what_rests_after_a_restart_is_the_least_there_is() -> None:
     here = guarded(policy_of(rests("{from_entry: -8%}")), LONG)
     resting(here, "85000")
     assert triggers(here.mark("89000")) == [D(85000)]
+
+
+def test_I11_what_a_life_before_left_resting_binds_no_new_one() -> None:
+    here = guarded(policy_of(rests("{from_entry: -8%}")), row(opened_ms=OPENED_MS + 60_000))
+    resting(here, "85000")
+    assert triggers(here.mark("89000")) == [D(82800)]
 
 
 def test_I23_a_loosened_policy_never_moves_a_resting_stop() -> None:
