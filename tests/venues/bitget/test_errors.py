@@ -93,6 +93,7 @@ def test_codes_have_the_action_word_of_the_reference(action: GuardAction, codes:
         (Reason.PRECISION, "41103 22038 25244 25606 25609 25610"),
         (Reason.SIZE_BOUNDS, "45110 43007 45104 25611"),
         (Reason.PERMISSION, "40014 40018 40085 40084 25245 25620"),
+        (Reason.VENUE_CLOSING, "45107 45108"),
         (Reason.CREDENTIALS, "40006 40009 40012 40037 40099"),
         (Reason.CLOCK, "40008 40911"),
     ],
