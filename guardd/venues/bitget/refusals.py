@@ -191,7 +191,7 @@ _ORDERS: Final = (
     _Row("45009 40780 40879 40880", "the venue handles this account's risk", _A.WAIT, _R.POSITION_LIQUIDATING),
     _Row("22043 22044 22067", "automatic deleveraging runs on the symbol", _A.WAIT, _R.POSITION_LIQUIDATING),
     _Row("22039 22040 22041", "delivery is near: opening or closing is limited", _A.WAIT, _R.INSTRUMENT_PAUSED),
-    # The key may do all the rest, and the bar is lifted without a word: what is needed is asked for again, as of a venue that closes.
+    # The key may do all the rest, and the bar is lifted without a word: asked for again, as of a venue that closes.
     _Row("45107 45108", "the API is barred from opening or closing", _A.ALERT, _R.VENUE_CLOSING),
     _Row("40878", "index data are abnormal", _A.WAIT, _R.INSTRUMENT_PAUSED),
     _Row("45019 45017 40807", "the account's settlement isn't configured", _A.ALERT, _R.PERMISSION),
