@@ -340,7 +340,7 @@ def _judge_close(
     quantity = confirmed_quantity(state, write.key)
     free = quantity - closing_in_flight(state, write.key)
     whole = proposal.action is Action.CLOSE
-    size = slice_of(free if whole else min(write.size, free), free, instrument, whole=whole)
+    size = slice_of(min(write.size, free), free, instrument, whole=whole)
     if size <= 0:
         why = f"{quantity} held, {quantity - free} in flight: nothing left that the venue takes (at least {instrument.min_size})"
         return No(kind=RefusalKind.TOO_SMALL, why=why)

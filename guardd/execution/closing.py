@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from itertools import takewhile
 from typing import Final
 
+from guardd.execution.patience import not_before
 from guardd.execution.proposal import (
     INPUT_DECISION,
     INPUT_PLANNED,
@@ -36,6 +37,8 @@ from guardd.venues.limiter import Lane
 
 FREEING_S_MAX: Final = 1.0
 """A close waits this long for the cancels that free its volume; then it takes what is free."""
+FREE_AGAIN_S: Final = 5.0
+"""A cancel that came to nothing goes again after this, or whatever its failure asks for; until then what is free is closed."""
 AGGRESSIVE_RATIO: Final = Decimal("0.01")
 """How far through the mark an immediate-or-cancel close reaches when market orders are refused (BitMart reference, 18.4)."""
 SLICES_WITHIN_S: Final = 60.0
@@ -250,8 +253,8 @@ def _free_volume(
 ) -> Steps | None:
     """The cancels that are still to be sent; None when they were tried and the close should wait no longer."""
     tried = {
-        finished.intent.write.order_id
-        for finished in state.finished
+        finished.intent.write.order_id: finished
+        for finished in state.finished.of(decision.key)
         if isinstance(finished.intent.write, CancelOrder) and finished.intent.action is Action.FREE_VOLUME
     }
     waiting = [
@@ -266,15 +269,30 @@ def _free_volume(
         for pending in state.in_flight(decision.key)
         if isinstance(pending.intent.write, CancelOrder)
     }
-    fresh = [order for order in holding if order.order_id not in tried and order.order_id not in in_flight]
+    lane = Lane.EMERGENCY if isinstance(decision, Close) or operator else Lane.ORDINARY
+    fresh: list[RestingOrder] = []
+    proposals: list[Proposal] = []
+    for order in holding:
+        proposal = _free(decision, order, lane=lane, operator=operator)
+        if order.order_id not in in_flight and _is_due(proposal, tried.get(order.order_id), state, now):
+            fresh.append(order)
+            proposals.append(proposal)
     if not fresh:
         return Steps() if waiting else None
-    lane = Lane.EMERGENCY if isinstance(decision, Close) or operator else Lane.ORDINARY
-    proposals = tuple(_free(decision, order, lane=lane, operator=operator) for order in fresh)
     listed = ", ".join(f"{order.order_id} ({order.size - order.filled})" for order in fresh)
     text = f"{decision.key}: cancels resting closes that hold the volume of {decision.rule}: {listed}"
     note = Note(key=decision.key, severity=Severity.WARNING, edge=f"free-volume/{decision.key}", text=text)
-    return Steps(proposals=proposals, notes=(note,))
+    return Steps(proposals=tuple(proposals), notes=(note,))
+
+
+def _is_due(proposal: Proposal, last: Finished | None, state: AccountState, now: Instant) -> bool:
+    """Not tried yet, or what came of it says that it may go again."""
+    if last is None:
+        return True
+    if last.stage not in UNSUCCESSFUL or now.seconds_since(last.at) < FREE_AGAIN_S:
+        return False
+    again = not_before(state, proposal.key, proposal.episode, proposal.rule, proposal.write)
+    return again is None or now.mono_ns >= again.mono_ns
 
 
 def _free(decision: Reduce | Close, order: RestingOrder, *, lane: Lane, operator: bool) -> Proposal:

@@ -88,6 +88,35 @@ async def test_a_cancel_that_does_not_come_back_holds_a_close_up_for_a_second_on
     assert close.write.size == 40, "what is free goes at once"
 
 
+async def test_a_cancel_that_was_refused_is_tried_again_and_until_then_what_is_free_is_closed(bench: Bench) -> None:
+    """The account was of the other family for a minute: a close of all was refused for its volume, try after try."""
+    await rest(bench, resting("tp", 60))
+    bench.venue.script.append(Reason.OTHER)
+    bench.go(steps(bench))
+    await bench.settle(1)
+    bench.go(steps(bench))
+    await bench.settle(3)
+    assert writes(bench)[1:] == [CloseAtMarket(key=LONG, size=D(40))]
+    await bench.settle(3)
+    await bench.read()
+    bench.go(steps(bench))
+    await bench.settle(1)
+    bench.go(steps(bench))
+    await bench.settle(3)
+    assert [type(each) for each in writes(bench)[2:]] == [CancelOrder, CloseAtMarket]
+    assert LONG not in bench.venue.rows
+
+
+async def test_a_cancel_that_was_refused_for_long_holds_no_close_back(bench: Bench) -> None:
+    await rest(bench, resting("tp", 60))
+    bench.venue.script.append(Reason.PERMISSION)
+    bench.go(steps(bench))
+    await bench.settle(6)
+    assert [type(each.write) for each in steps(bench).proposals] == [CloseAtMarket]
+    await bench.settle(5)
+    assert [type(each.write) for each in steps(bench).proposals] == [CancelOrder]
+
+
 async def test_a_trailing_close_is_cancelled_as_what_it_is(bench: Bench) -> None:
     await rest(bench, resting("t", 60, kind=RestingKind.TRAILING))
     [cancel] = steps(bench).proposals
