@@ -98,6 +98,8 @@ class Executor:
         self._reader = Reader(venue=venue, clock=clock, state=state, post=post, pushed=self._pushed)
         self._running: dict[ClientId, asyncio.Task[None]] = {}
         self._sending: set[ClientId] = set()
+        self._leaving: set[ClientId] = set()
+        """Durable, and not yet known to be with the socket."""
         self._open = True
         self._reacted_to: int | None = None
 
@@ -178,14 +180,15 @@ class Executor:
             self._move(intent, Stage.REFUSED, detail=why)
             self._say(Severity.CRITICAL, "journal", f"{intent.key}: {intent.action} was not sent: {why}")
             return False
+        self._leaving.add(intent.id)
         self._move(intent, Stage.JOURNALLED)
         return True
 
     async def _send(self, intent: Intent, lane: Lane, position_mode: PositionMode) -> Outcome:
-        self._move(intent, Stage.SENT)
         deadline_s = LEVER_DEADLINE_S if intent.action in LEVERS else SEND_DEADLINE_S[lane]
-        # By the loop's next turn the request is with the socket, or it waits for something that isn't the loop.
-        asyncio.get_running_loop().call_soon(self._haste.end, intent.id)
+        # By the loop's next turn the request is with the socket, or it waits for something that isn't the loop: what is noted and
+        # told of it doesn't stand before it.
+        asyncio.get_running_loop().call_soon(self._left, intent)
         try:
             async with asyncio.timeout(deadline_s + SEND_BACKSTOP_S):
                 return await self._venue.send(
@@ -193,6 +196,15 @@ class Executor:
                 )
         except TimeoutError:
             return Unknown(why=f"no answer {SEND_BACKSTOP_S} s after the deadline of {deadline_s} s")
+        finally:
+            self._left(intent)
+
+    def _left(self, intent: Intent) -> None:
+        """Its request is on its way, or may be. Said twice, the second says nothing."""
+        if intent.id in self._leaving:
+            self._haste.end(intent.id)
+            self._move(intent, Stage.SENT)
+            self._leaving.discard(intent.id)
 
     async def _settle(self, intent: Intent, outcome: Outcome) -> None:
         match outcome:

@@ -264,6 +264,7 @@ def play(story: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
         gc.set_threshold(*thresholds)
         _drop(loop)
         asyncio.set_event_loop(None)
+        gc.unfreeze()  # a story's own remains aren't kept for ever
 
 
 def _drop(loop: VirtualLoop) -> None:
