@@ -141,12 +141,20 @@ def slice_of(wanted: Decimal, held: Decimal, instrument: Instrument, *, whole: b
 
 def exposure_raised(state: AccountState, held: Held, size: Decimal) -> bool:
     """True when closing `size` of a cross hedge leg leaves a larger net exposure than before (I15)."""
-    key, position = held.key, held.position
-    other = state.held.get(PositionKey(key.account, key.symbol, key.side.opposite))
-    if other is None or MarginMode.ISOLATED in (position.margin_mode, other.position.margin_mode):
+    opposite = PositionKey(held.key.account, held.key.symbol, held.key.side.opposite)
+    other, quantity = state.held.get(opposite), held.position.quantity
+    if MarginMode.ISOLATED in (held.position.margin_mode, other and other.position.margin_mode):
         return False
-    before = abs(position.quantity - other.position.quantity)
-    return abs(position.quantity - size - other.position.quantity) > before
+    against = other.position.quantity if other is not None else _only_pushed(state, opposite)
+    return abs(quantity - size - against) > abs(quantity - against)
+
+
+def _only_pushed(state: AccountState, key: PositionKey) -> Decimal:
+    """What a push told of a leg and no read could show yet: while reads are held back it counts all the same."""
+    pushed, read = state.pushed_quantities.get(key), state.positions_at
+    if pushed is None or (read is not None and pushed.at.mono_ns <= read.mono_ns):
+        return Decimal(0)
+    return pushed.quantity
 
 
 def _close(

@@ -43,7 +43,7 @@ from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Reason, Rejected
 from guardd.model.position import episode_id
 from guardd.model.reading import Absent
-from guardd.model.state import AccountState
+from guardd.model.state import AccountState, Pushed
 from guardd.venues.limiter import Lane
 from tests.execution.bench import (
     BOUNDS,
@@ -342,6 +342,18 @@ def test_I15_closing_the_smaller_leg_of_a_cross_hedge_alone_is_refused() -> None
     state = hedge(100, 60)
     assert refusal_of(judge(small, state)) is RefusalKind.WORSENS
     assert isinstance(judge(small, state, with_opposite=True), ApprovedIntent)
+
+
+@pytest.mark.parametrize(("pushed_at_s", "refused"), [(1.0, True), (-1.0, False)], ids=["unread yet", "read since"])
+def test_I15_a_leg_that_only_a_push_has_shown_counts_until_a_read_says_otherwise(
+    pushed_at_s: float, refused: bool
+) -> None:
+    state = account(position(quantity=60, margin_mode=MarginMode.CROSS))
+    state.positions_at = NOW
+    state.pushed_quantities[SHORT] = Pushed(quantity=D(100), at=NOW.later_by(pushed_at_s), venue_ms=NOW.wall_ms)
+    all_of_it = Close(key=LONG, episode=episode_id(LONG, OPENED_MS), rule=RuleName("r"), reason="test")
+    verdict = judge(all_of_it, state)
+    assert (refusal_of(verdict) is RefusalKind.WORSENS) if refused else isinstance(verdict, ApprovedIntent)
 
 
 def test_I15_the_net_side_may_be_reduced() -> None:
