@@ -174,9 +174,12 @@ class Oracle:
 
     def _held_back(self, now: float) -> bool:
         """A block stands, or what it made the guard wait for: the last confirmed quantity serves."""
-        return any(
-            each.kind in HOLD_BACK and each.from_s <= now <= each.until_s + RESTS_S for each in self.ground.spans
-        )
+        return self.unread_since(now) is not None
+
+    def unread_since(self, now: float) -> float | None:
+        """Since when; None: no block stands or rests."""
+        blocks = [each for each in self.ground.spans if each.kind in HOLD_BACK]
+        return min((each.from_s for each in blocks if each.from_s <= now <= each.until_s + RESTS_S), default=None)
 
     def _first_sight(self, rule: PolicyRule, key: LegKey, now: float, up_since: float) -> None:
         """A rule that is true when a position is first seen waits until it was false, or a quarter of the distance is gone (2.3).

@@ -666,6 +666,22 @@ def test_I15_a_close_is_one_step_however_many_slices_the_book_gives_it() -> None
     assert "I15" not in desk.told
 
 
+@pytest.mark.parametrize(("blocked", "told"), [(False, {"I15"}), (True, set())])
+def test_I15_a_leg_that_was_opened_while_a_block_held_the_reads_back_is_not_known(
+    blocked: bool, told: set[str]
+) -> None:
+    desk = Desk()
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(200), reduce=False), desk.ms)
+    desk.price(60_000)
+    if blocked:
+        desk.checks.spans.append(Span(kind="cloudflare-403", from_s=desk.now - 1, until_s=desk.now + 10))
+    desk.wait(5)
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(90)), desk.ms)
+    desk.wait(1)
+    desk.close(100)
+    assert desk.told & {"I15"} == told
+
+
 def test_I04_a_stop_that_was_clear_by_the_marks_of_a_moment_ago_is_no_breach() -> None:
     """In cross the mark of another contract moves the end of this one, while the order is on its way."""
     for since_s, told in ((1, set()), (30, {"I4"})):

@@ -96,7 +96,7 @@ class Checks:
         self.standing = Standing(self.ground, self.last_percent)
         self.telling = Telling(self.ground, self._meant, self.steps.voided)
         self.oracle = Oracle(self.ground)
-        self.orders.kindest_end = self.oracle.kindest_end
+        self.orders.kindest_end, self.orders.unread_since = self.oracle.kindest_end, self.oracle.unread_since
         self.case = self._case
 
     @property

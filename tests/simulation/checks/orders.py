@@ -40,6 +40,8 @@ class Orders:
     on_fill: Callable[[LedgerRow, LegKey, float], None]
     kindest_end: Callable[[LegKey, float, float], Decimal | None] | None = None
     """The liquidation price of a leg by the kindest marks since a moment, with what is held now."""
+    unread_since: Callable[[float], float | None] | None = None
+    """Since when a block has held the guard's reads back; None: none does."""
     alone: bool = True
     """No second guard, which makes the same ids of the same decisions: one extra step is what it may take (I14)."""
     aside: bool = False
@@ -153,7 +155,8 @@ class Orders:
         began = self._began.setdefault(str(row.details["order_id"]), before)
         twin = self.ground.position((row.symbol, side.opposite))
         cross = twin is not None and twin.margin_mode.value == "cross"
-        if other and cross and abs(after - other) > abs(began - other):
+        unread = self.unread_since(now) if self.unread_since is not None else None
+        if other and cross and all(abs(after - each) > abs(began - each) for each in self._had(row, side, unread)):
             self.ground.breach(
                 "I15", now, f"the net exposure grew from {began - other} to {after - other}: {told(row)}"
             )
@@ -168,6 +171,14 @@ class Orders:
             self.ground.breach(
                 "I15", now, f"the distance to liquidation fell from {was:.5f} to {is_now:.5f}: {told(row)}"
             )
+
+    def _had(self, row: LedgerRow, side: PositionSide, since: float | None) -> list[Decimal]:
+        """What the other leg is; and what it was while a block held the reads back: the last confirmed quantity serves (2.3)."""
+        leg = self.ground.legs[row.symbol, side.opposite]
+        if since is None:
+            return [leg.size]
+        before = [size for at, size in leg.sizes if at <= since][-1:] or [ZERO]
+        return [leg.size, *before, *(size for at, size in leg.sizes if at > since)]
 
     def _changed(self, row: LedgerRow, now: float) -> None:
         """I13: of other people's orders only entries go, and closes that hold the volume of one of ours."""
