@@ -1,5 +1,7 @@
 """The sockets: first messages, increments, what tells nothing, and faults on the way. UTA reference, 11."""
 
+from decimal import Decimal
+
 import pytest
 
 from guardd.simulator.dialects.bitget_common.auth import Family
@@ -7,6 +9,7 @@ from guardd.simulator.dialects.bitget_unified.coin import CoinPosition
 from guardd.simulator.dialects.bitget_unified.desk import Options
 from guardd.simulator.faults import FaultKind
 from guardd.simulator.orders import PositionSide
+from guardd.simulator.records import TransferDirection
 from tests.simulator.dialect_bitget_unified.bench import CATEGORY, LONG_OPEN, STOP, Bench, Socket
 
 TICKER = {"instType": "usdt-futures", "topic": "ticker", "symbol": "BTCUSDT"}
@@ -30,6 +33,15 @@ def test_account_and_position_show_all_first_and_the_rest_waits_for_a_change() -
     assert [frame["arg"]["topic"] for frame in first] == ["account", "position"]
     assert [frame["action"] for frame in first] == ["snapshot", "snapshot"]
     assert {"BTCUSDT", "ETHUSDT"} == {row["symbol"] for row in first[1]["data"]}
+
+
+def test_what_befalls_a_classic_account_of_the_same_exchange_is_nothing_to_these_sockets() -> None:
+    bench = Bench()
+    socket = bench.socket().private("account")
+    socket.take()
+    bench.exchange.add_account("classic", deposit=Decimal(1_000), spot=Decimal(10))
+    bench.exchange.transfer("classic", TransferDirection.TO_FUTURES, Decimal(5), bench.exchange.now_ms)
+    assert socket.take() == []
 
 
 def test_positions_are_told_one_by_one_and_end_with_size_zero() -> None:

@@ -28,7 +28,7 @@ from guardd.simulator.happenings import (
     PositionChanged,
 )
 from guardd.simulator.orders import Order, Plan
-from guardd.simulator.records import PositionView, Quote, Trade
+from guardd.simulator.records import AccountKind, PositionView, Quote, Trade
 from guardd.simulator.tape import MINUTE_MS, Print, next_funding_ms
 from guardd.simulator.wire import Close, Push
 
@@ -95,7 +95,7 @@ class UnifiedStreams:
                 self._plan(uid, plan, now_ms)
             case PositionChanged(uid=uid, position=view):
                 self._position(uid, view, now_ms)
-            case BalanceChanged(uid=uid):
+            case BalanceChanged(uid=uid) if self._desk.exchange.query.account_kind(uid) is AccountKind.UNIFIED:
                 self._tell(uid, "account", [self._account(uid)], now_ms)
             case _:
                 pass
