@@ -110,6 +110,8 @@ class Process:
         for task in list(self.supervisor._tasks):
             task.cancel()
         self.journal._store.close()
+        if self.journal._ahead is not None:
+            self.journal._ahead.close()
         if self.journal._lock is not None:
             self.journal._lock.release()
         return tail
