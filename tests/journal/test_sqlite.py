@@ -312,8 +312,8 @@ async def test_I20_on_a_full_disk_an_intent_is_refused_and_people_are_told_once(
     facts.clear()
     with full_disk(tmp_path):
         await journal.intend(intent(3))  # the log ahead has its room, and nobody knew yet
-        while journal.failing is None:
-            await asyncio.sleep(0.001)
+        with pytest.raises(JournalError):
+            await journal.flush()
         for step in (1, 2):
             with pytest.raises(JournalError, match=r"journal\.sqlite: .*nothing is sent that the journal doesn't hold"):
                 await journal.intend(intent(step))
