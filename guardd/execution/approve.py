@@ -14,6 +14,7 @@ from guardd.execution.patience import not_before
 from guardd.execution.proposal import INPUT_DECISION, Bounds, Leash, Proposal
 from guardd.execution.refusal import No, Refusal, RefusalKind
 from guardd.execution.resting import (
+    is_missing_part,
     is_missing_stop,
     lists_are_older,
     made_by_us,
@@ -289,7 +290,7 @@ def _reduced_before(state: AccountState, held: Held) -> bool:
 
 
 def _limits(proposal: Proposal, state: AccountState, leash: Leash, now: Instant) -> No | None:
-    if proposal.operator or is_missing_stop(proposal.write, state):
+    if proposal.operator or is_missing_stop(proposal.write, state) or is_missing_part(proposal.write, state):
         return None
     if proposal.action is Action.CLOSE:
         return _breaker(proposal, state, now)

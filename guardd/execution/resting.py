@@ -7,7 +7,7 @@ from typing import Final
 from guardd.execution.proposal import Bounds
 from guardd.execution.windows import reason_of
 from guardd.model.instant import Instant
-from guardd.model.intent import PlaceProtection, Stage, Write
+from guardd.model.intent import ModifyProtection, PlaceProtection, Stage, Write
 from guardd.model.names import EpisodeId, PositionKey, RuleName, Side
 from guardd.model.order import PlanOrder, ProtectionKind, RestingOrder
 from guardd.model.outcome import Reason
@@ -27,13 +27,27 @@ def is_missing_stop(write: Write, state: AccountState) -> bool:
 
     One that is larger than the position doesn't cover it: the venue may refuse it when it fires (BitMart reference, 40020).
     """
-    if not isinstance(write, PlaceProtection) or write.kind is not ProtectionKind.STOP_LOSS:
+    return (
+        isinstance(write, PlaceProtection) and write.kind is ProtectionKind.STOP_LOSS and _lacks_stop(write.key, state)
+    )
+
+
+def is_missing_part(write: Write, state: AccountState) -> bool:
+    """True for a stop of ours that is enlarged because the position grew beyond its stops: it passes the limits too."""
+    if not isinstance(write, ModifyProtection) or write.kind is not ProtectionKind.STOP_LOSS or write.size is None:
         return False
-    held = state.held.get(write.key)
+    plan = state.plans.get(write.order_id)
+    return plan is not None and plan.size is not None and write.size > plan.size and _lacks_stop(write.key, state)
+
+
+def _lacks_stop(key: PositionKey, state: AccountState) -> bool:
+    held = state.held.get(key)
     if held is None:
         return False
     quantity = held.position.quantity
-    mine = [plan for plan in own_plans(state, write.key, write.kind) if plan.size is None or plan.size <= quantity]
+    mine = [
+        plan for plan in own_plans(state, key, ProtectionKind.STOP_LOSS) if plan.size is None or plan.size <= quantity
+    ]
     return covered(mine, quantity) < quantity
 
 

@@ -539,6 +539,19 @@ def test_orders_per_minute_bind_everything_but_missing_stops_and_close() -> None
     assert isinstance(judge(stop(), state), ApprovedIntent)
 
 
+@pytest.mark.parametrize(("to", "approved"), [(200, True), (100, False)], ids=["enlarged", "only moved"])
+def test_a_stop_that_is_enlarged_because_the_position_grew_passes_the_limit(to: int, approved: bool) -> None:
+    """A modify where the venue has no room for a second order: else half of it stood bare for the rest of the minute."""
+    resting_one = replace(plan("1", "90"), size=D(100), form=PlanForm.SIZED)
+    state = account(position(quantity=200), plans=(resting_one,))
+    state.own_order_ids.add(OrderId("1"))
+    spend(state, 30)
+    asked = move("91")
+    write = replace(asked.write, form=PlanForm.SIZED, size=D(to))
+    verdict = judge(replace(asked, write=write), state)
+    assert isinstance(verdict, ApprovedIntent) if approved else refusal_of(verdict) is RefusalKind.LIMIT
+
+
 def test_what_the_limit_does_not_bind_does_not_use_it_up() -> None:
     state = account()
     for number in range(40):
