@@ -666,6 +666,16 @@ def test_I15_a_close_is_one_step_however_many_slices_the_book_gives_it() -> None
     assert "I15" not in desk.told
 
 
+def test_I11_what_was_opened_in_the_instant_in_which_a_stop_fired_is_nothing_that_it_left() -> None:
+    desk = Desk()
+    desk.stop("58000", size=None)
+    entry = OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(40), kind=OrderKind.LIMIT, price=Decimal(59_000))
+    desk.exchange.place("main", entry, desk.ms)
+    desk.wait(30, mark=57_900)
+    assert [position.size for _, position in desk.checks.ground.held()] == [Decimal(40)]
+    assert "I11" not in desk.told
+
+
 @pytest.mark.parametrize(("blocked", "told"), [(False, {"I15"}), (True, set())])
 def test_I15_a_leg_that_was_opened_while_a_block_held_the_reads_back_is_not_known(
     blocked: bool, told: set[str]

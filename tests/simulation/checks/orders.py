@@ -97,7 +97,8 @@ class Orders:
         """After all rows of one request or price: what may not stand between two of them."""
         for key, (at, trigger) in list(self._fired.items()):
             leg, sign = self.ground.legs.get(key), key[1].sign
-            if leg is None or not leg.size or leg.grew_at > at or self._held((key[0], key[1].opposite)):
+            anew = leg is not None and (leg.opened_at >= at or leg.grew_at > at)
+            if leg is None or not leg.size or anew or self._held((key[0], key[1].opposite)):
                 del self._fired[key]  # of a hedge one leg alone isn't closed where that raises the net exposure (I15)
             elif now - at > FINISHED_S and self.ground.quiet(now, for_s=FINISHED_S) and not self.aside:
                 del self._fired[key]
