@@ -53,6 +53,13 @@ rules:
     when: {profit_from_entry: {below: -5%}}
     then: [close: {}]
 """
+LADDER: Final = """\
+version: 1
+rules:
+  - name: resting-protection
+    then:
+      - stop_loss: [{trigger: {from_entry: -4%}, size: 50%}, {trigger: {from_entry: -6%}, size: 50%}]
+"""
 FIRST_SIGHT: Final = """\
 version: 1
 rules:
@@ -664,6 +671,17 @@ def test_I15_a_close_is_one_step_however_many_slices_the_book_gives_it() -> None
     desk.wait(2)
     assert [key[1].value for key, _ in desk.checks.ground.held()] == ["short"]
     assert "I15" not in desk.told
+
+
+@pytest.mark.parametrize(("mark", "told"), [(57_500, set()), (60_000, {"I10"})])
+def test_I10_a_tranche_whose_price_the_mark_is_through_cannot_rest(mark: int, told: set[str]) -> None:
+    desk = Desk()
+    policy = load_policy(LADDER, source="policy.yaml")
+    desk.checks.case = Case(account="main", venue=SimulatedVenue.BITMART, policy=policy, acts=True)
+    desk.price(mark)
+    desk.stop("56400", size=50)
+    desk.wait(30, mark=mark)
+    assert desk.told == told
 
 
 def test_I11_what_was_opened_in_the_instant_in_which_a_stop_fired_is_nothing_that_it_left() -> None:

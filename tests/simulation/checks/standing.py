@@ -6,7 +6,7 @@ from typing import Final
 
 from guardd.simulator.accounts import Position
 from tests.simulation.checks.ground import ZERO, Ground, LegKey, Resting
-from tests.simulation.checks.wanted import all_passed, loosest
+from tests.simulation.checks.wanted import all_passed, loosest, share_passed
 
 ACTS_WITHIN_S: Final = 6.0
 """I10: the venue takes orders for 5 s, and a round trip."""
@@ -65,7 +65,8 @@ class Standing:
 
     def _bare(self, key: LegKey, position: Position, now: float, *, well: bool) -> None:
         covered = self.ground.covered(key)
-        if covered >= position.size or (not covered and self._none_can_rest(key)):
+        enough = covered >= position.size or covered >= position.size - self._passed(key, position)
+        if enough or (not covered and self._none_can_rest(key)):
             self._bare_since.pop(key, None)
             return
         since = self._bare_since.setdefault(key, now)
@@ -78,6 +79,15 @@ class Standing:
             what = "without any stop" if not covered else f"with {covered} of {position.size} covered"
             self.ground.breach("I10", now, f"{key[0]} {key[1].value} {what} for {now - since:.1f} s")
             self._bare_since[key] = now + NEVER
+
+    def _passed(self, key: LegKey, position: Position) -> Decimal:
+        """What of it was for tranches that the mark is through before they could rest."""
+        case, view = self.ground.case, self.ground.exchange.query.position(self.ground.uid, *key)
+        if case is None or view is None:
+            return ZERO
+        step = self.ground.exchange.query.contract(key[0]).step
+        share = share_passed(case.policy, case.account, case.place, view)
+        return share and share * position.size + step
 
     def _none_can_rest(self, key: LegKey) -> bool:
         case, view = self.ground.case, self.ground.exchange.query.position(self.ground.uid, *key)
@@ -128,7 +138,8 @@ class Standing:
         mine, stops = self.ground.stops(key, ours=True), self.ground.stops(key)
         if len(mine) > tranches:
             self.ground.breach("I5", now, f"{len(mine)} stops of ours rest on {where}")
-        if sum((each.size for each in stops), ZERO) < position.size and (stops or not self._none_can_rest(key)):
+        least = position.size - self._passed(key, position)
+        if sum((each.size for each in stops), ZERO) < least and (stops or not self._none_can_rest(key)):
             self.ground.breach("I5", now, f"{len(stops)} stops on {where} don't cover all of it")
         if parked:
             return

@@ -59,6 +59,21 @@ def all_passed(policy: Policy, account: str, venue: str, view: PositionView, *, 
     return (told or through) and all(sign * (mark - price) <= 0 for price in known)
 
 
+def share_passed(policy: Policy, account: str, venue: str, view: PositionView) -> Decimal:
+    """Of a ladder alone: the share of the tranches whose every price the mark is through. Those can't rest any more (2.4)."""
+    rules = [rule for rule in policy.rules if rule.when is None and _about(rule, account, venue, view)]
+    stops = [action for rule in rules for action in rule.then if isinstance(action, StopLoss | TrailStop)]
+    ladder = [each for each in stops if isinstance(each, StopLoss) and each.size < 1]
+    if len(ladder) < len(stops):
+        return Decimal(0)
+    return sum((each.size for each in ladder if _is_passed(each, view)), Decimal(0))
+
+
+def _is_passed(stop: StopLoss, view: PositionView) -> bool:
+    prices = [_price(trigger, view) for trigger in stop.triggers]
+    return all(price is not None and view.side.sign * (view.mark_price - price) <= 0 for price in prices)
+
+
 def _nearest(
     policy: Policy, account: str, venue: str, view: PositionView, kinds: frozenset[TriggerKind]
 ) -> Decimal | None:
