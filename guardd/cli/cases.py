@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from msgspec import Struct
 from rich.text import Text
 
 from guardd.cli.exits import Exit, guarded
@@ -49,8 +50,7 @@ def play_cases(
     guarded(lambda: _test(files, policy, mutate=mutate, junit=junit, only=only, as_json=as_json))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class Tried(Struct, frozen=True, kw_only=True):
     """A mutant, and the case or probe that failed with it; empty: it survived."""
 
     mutant: Mutant

@@ -5,12 +5,12 @@ A live read observes: it makes the reads that the daemon makes at its start and 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import typer
+from msgspec import Struct
 from rich.text import Text
 
 from guardd.cli.drawing import svg
@@ -49,8 +49,7 @@ PERCENT: Final = "%"
 GIVEN: Final = "given"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(Struct, frozen=True, kw_only=True):
     """What a command line says about the position; empty: the accounts are read."""
 
     symbol: str | None
@@ -71,8 +70,7 @@ class Told:
     fee: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(Struct, frozen=True, kw_only=True):
     """One account to explain on."""
 
     state: AccountState

@@ -1,8 +1,10 @@
 """A policy explained on positions: of each its triggers with what they would do, and its way down and up."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.cli.show import Json, decimal_of, json_reading
 from guardd.model.decision import WantedOrder
@@ -21,8 +23,7 @@ from guardd.policy.walk import Kind, Step, Walk, effect, walk
 PROTECTS = (StopLoss, TakeProfit, TrailStop)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class Explained(Struct, frozen=True, kw_only=True):
     """One trigger and what comes of it there, by its rule alone. `reached`: on the whole way its rule gets its turn."""
 
     trigger: RuleTrigger
@@ -43,8 +44,7 @@ class Explained:
         return ", ".join(action_text(action) for action in self.trigger.actions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Story(Struct, frozen=True, kw_only=True):
     """Everything that is shown of one position."""
 
     view: View

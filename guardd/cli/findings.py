@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from stat import S_IROTH, S_ISREG, S_IWOTH
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.cli.exits import Exit, code_of
 from guardd.cli.holdings import risk_of
@@ -44,8 +45,7 @@ _OF_SEVERITY: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """`code` is what an error of this sort ends the program with."""
 
     weight: Weight

@@ -6,11 +6,14 @@ from the liquidation price or the margin ratio), else assumed; what was assumed 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.errors import ConfigurationError
 from guardd.model.account import Balance
@@ -63,8 +66,7 @@ CAPABILITIES: Final = Capabilities(
 """Of no venue: whatever a policy may ask for is possible."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(Struct, frozen=True, kw_only=True):
     """One position as somebody told it; what isn't known is None."""
 
     symbol: str
@@ -116,8 +118,7 @@ class GivenAccount:
     positions: list[Given] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Struct, frozen=True, kw_only=True):
     """The account that the positions make, and what had to be assumed for it."""
 
     state: AccountState

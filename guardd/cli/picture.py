@@ -3,10 +3,12 @@ straight way, and what stands on it. Labels are moved apart, never over each oth
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.cli.explained import Explained, Story, away_text, money_text, price_text, share_left, signed
 from guardd.cli.show import decimal_of
@@ -42,8 +44,7 @@ class Glyph(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
+class Label(Struct, frozen=True, kw_only=True):
     """One thing on the axis. `share`: how much of the position goes there; `faint`: on the whole way it never gets its turn."""
 
     price: Decimal
@@ -56,8 +57,7 @@ class Label:
     """Further than the axis goes: shown at its edge."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Struct, frozen=True, kw_only=True):
     """One position. `left`: from each price on, the share that is left; each way from the mark. Labels from the top."""
 
     title: str

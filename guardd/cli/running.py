@@ -3,11 +3,11 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, TypeAlias
 
 import aiohttp
+from msgspec import Struct
 
 from guardd.config import Secrets, Settings
 from guardd.errors import ConfigurationError, CredentialsError, VenueError
@@ -25,8 +25,7 @@ class Refused(VenueError):
     """The daemon answered, and said no."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Daemon:
+class Daemon(Struct, frozen=True, kw_only=True):
     """Where it listens, and the session to ask it with."""
 
     url: str

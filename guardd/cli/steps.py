@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, assert_never
 
+from msgspec import Struct
 from rich.text import Text
 
 from guardd.cli.asking import confirmed
@@ -32,8 +32,7 @@ _OTHER_LEVERAGE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Desk(Struct, frozen=True, kw_only=True):
     """An account as its operator works on it: what the daemon can read, and what the daemon can't send."""
 
     account: AccountSettings

@@ -5,10 +5,11 @@ long as a position's figures are those it was solved from and every comparison a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from heapq import nsmallest
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.facts import RuleAhead
 from guardd.model.instant import NS_PER_S, Instant
@@ -34,8 +35,7 @@ _BY_THEMSELVES: Final = UNMOVED_BY_MARK - {Metric.LEVERAGE}
 """Metrics that are other than they were without a figure of the position having changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Found(Struct, frozen=True, kw_only=True):
     rules: tuple[RuleAhead, ...]
     basis: tuple[object, ...]
     liquidation: Reading

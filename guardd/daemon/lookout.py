@@ -4,9 +4,10 @@ Everything here is computed by `risk` and `policy`; this keeps the results betwe
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.daemon.ahead import Ahead
 from guardd.daemon.hands import Hands
@@ -40,8 +41,7 @@ REPLACED_WITHIN_S: Final = 0.5
 with its position is an alarm, and I21 leaves a second."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """One look at the account, for people."""
 
     accounts: Mapping[str, AccountRisk]

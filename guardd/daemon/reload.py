@@ -8,12 +8,12 @@ after that: nobody's ears stand before an order.
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.daemon.wiring import policy_text
@@ -44,8 +44,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ears:
+class Ears(Struct, frozen=True, kw_only=True):
     """Who is told. `count` counts for the metrics; `reloading` tells the service manager that one begins and ends."""
 
     said: Callable[[Severity, str, str], None]

@@ -5,8 +5,9 @@ whose oldest plan order is the younger looks on. Where both looked on, nobody wo
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.event import OrdersRead
 from guardd.model.instant import Instant
@@ -19,8 +20,7 @@ STEPS_BACK_S: Final = 20.0
 """The later one looks on within ten seconds (I14); who still places orders after twice that isn't stepping back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rivals:
+class Rivals(Struct, frozen=True, kw_only=True):
     """Orders of another guardd that were not seen before. `later`: it is that one that has to look on."""
 
     ids: tuple[ClientId, ...]

@@ -5,12 +5,12 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from guardd import __version__
 from guardd.clock import Clock
@@ -55,8 +55,7 @@ STOP_TASKS_S: Final = 3.0
 CONFIRM: Final = "CONFIRM"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Gate(Struct, frozen=True, kw_only=True):
     """How the operator's word comes: given beforehand, or asked for at a terminal (None where there is none)."""
 
     word: str | None

@@ -1,10 +1,13 @@
 """What is shown of each position, kept as long as nothing about it is other than it was."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice, takewhile
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.decision import Protect
 from guardd.model.facts import PositionView, RestingView, RuleAhead
@@ -23,8 +26,7 @@ _LATELY_S: Final = MOVE_PACE_S + 2
 """A little longer than a stop that was just moved is judged by other measures (`risk.cover`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """What the last review found out about one position."""
 
     risk: PositionRisk

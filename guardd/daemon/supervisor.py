@@ -7,10 +7,10 @@ is one of the two places that catch `Exception` (style.md 14).
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.errors import ConfigurationError, CredentialsError
@@ -20,8 +20,7 @@ from guardd.venues import retry
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class Budget(Struct, frozen=True, kw_only=True):
     """How often a task may fail: more than `restarts` within `window_s` and it is given up, which its owner is told of."""
 
     restarts: int

@@ -1,8 +1,9 @@
 """One moment of the demo, with everything that is shown of it, and the two ways to show it as one protocol."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from guardd.demo import scenario, story
 from guardd.demo.scenario import Leg, Play
@@ -11,8 +12,7 @@ from guardd.demo.verdict import Verdict
 from guardd.demo.watch import Status, Venue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(Struct, frozen=True, kw_only=True):
     """`offset_ms` from the start of the play, negative before it."""
 
     offset_ms: int
@@ -62,8 +62,7 @@ def marks_of(frame: Frame) -> list[tuple[str, str, Decimal]]:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegSeen:
+class LegSeen(Struct, frozen=True, kw_only=True):
     """One leg of one account in words; all but `name` empty once it is gone."""
 
     name: str

@@ -11,6 +11,7 @@ from typing import Final
 
 import aiohttp
 import msgspec
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.demo import scenario, story
@@ -34,8 +35,7 @@ SETTLE_S: Final = 2.0
 """After the last price: what is under way comes to its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(Struct, frozen=True, kw_only=True):
     """What the user asked for."""
 
     venue: SimulatedVenue

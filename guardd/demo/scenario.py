@@ -4,9 +4,10 @@ Everything follows from the seed and the length, so the same two numbers give th
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.simulator import prices
 from guardd.simulator.contracts import Contract, default_contracts, default_prices
@@ -35,8 +36,7 @@ STEP_MS: Final = prices.STEP_MS
 Points = tuple[tuple[int, Decimal], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(Struct, frozen=True, kw_only=True):
     """One position that both accounts open before the play. `size` in the contracts of `contracts()`."""
 
     symbol: str
@@ -75,8 +75,7 @@ LEGS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Play:
+class Play(Struct, frozen=True, kw_only=True):
     """The market's whole course: when each act begins, in ms from the start, and the marks of each contract."""
 
     slide_ms: int
@@ -150,8 +149,7 @@ def play(*, seed: int, seconds: int) -> Play:
     return Play(slide_ms=slide_ms, drift_ms=drift_ms, crash_ms=crash_ms, end_ms=end_ms, marks=marks)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Acts:
+class _Acts(Struct, frozen=True, kw_only=True):
     slide_ms: int
     drift_ms: int
     end_ms: int

@@ -1,9 +1,10 @@
 """The ledger's rows in words. Figures are the exchange's own: the marks of that moment, the liquidation price it reckoned then."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.demo import scenario
 from guardd.demo.watch import LogLine
@@ -23,8 +24,7 @@ class Tone(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """One event. `at_ms` in the exchange's time; `who` an account, "market", or "guard" for its own words."""
 
     at_ms: int

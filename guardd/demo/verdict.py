@@ -1,8 +1,9 @@
 """How it ended, from the exchange's ledger alone."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
+
+from msgspec import Struct
 
 from guardd.demo import scenario, story
 from guardd.simulator import truth
@@ -10,8 +11,7 @@ from guardd.simulator.ledger import Ledger, LedgerRow, RowKind
 from guardd.simulator.orders import PositionSide
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class End(Struct, frozen=True, kw_only=True):
     """One account at the end: equity before the fall, at its lowest and at the end; what was liquidated; what is still held."""
 
     uid: str
@@ -22,8 +22,7 @@ class End:
     held: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class Deed(Struct, frozen=True, kw_only=True):
     """One thing the guard did: when (ms from the start of the play), what, and why it was called for."""
 
     offset_ms: int
@@ -32,8 +31,7 @@ class Deed:
     gained: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     guarded: End
     twin: End
     deeds: tuple[Deed, ...]

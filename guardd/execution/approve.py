@@ -4,9 +4,11 @@
 proposal: mode, episode, sizes, prices, caps and order of replacement are all judged here, on the state as it is.
 """
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, TypeAlias, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.execution.closing import exposure_raised, slice_of
 from guardd.execution.judge_levers import judge_lever
@@ -67,8 +69,7 @@ CLOSE_DECISIONS_PER_MINUTE: Final = 3
 _SEAL: Final = object()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NeedsRead:
+class NeedsRead(Struct, frozen=True, kw_only=True):
     """The positions must be read before this can be judged: read once (deadline 500 ms) and decide anew."""
 
     key: PositionKey

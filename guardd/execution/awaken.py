@@ -4,8 +4,9 @@ Called once on a fresh state, before any event is folded; from then on only the 
 `executor.resume(state.pending.values())` finds out what became of each, before anything new is decided.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from guardd.errors import InvariantBroken
 from guardd.journal.base import Memory, Remembered

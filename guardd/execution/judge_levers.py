@@ -1,8 +1,9 @@
 """May more be put behind a position, now, with these figures? Part of `guardd.execution.approve` (I16, I17). Pure."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from guardd.execution.proposal import Leash
 from guardd.execution.refusal import No, RefusalKind

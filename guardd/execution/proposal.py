@@ -3,9 +3,10 @@
 A `Proposal` names one write for one position. Only `guardd.execution.approve` turns it into an intent.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.decision import OnUnprotected
 from guardd.model.instant import Instant
@@ -20,8 +21,7 @@ INPUT_PLANNED: Final = "planned"
 """Input of a reducing intent: contracts that its decision still wanted closed, this slice included."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leash:
+class Leash(Struct, frozen=True, kw_only=True):
     """`limits` of the policy (interfaces.md 2.6). `reduce_per_hour` is a share of the largest quantity in the hour."""
 
     orders_per_minute: int = 30
@@ -30,16 +30,14 @@ class Leash:
     """Transfers and margin additions together, in the settlement coin."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class Bounds(Struct, frozen=True, kw_only=True):
     """Between what a stop may stand: the mark, and `PositionRisk.stop_bound` (I4)."""
 
     mark: Reading
     liquidation_price: Reading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class Proposal(Struct, frozen=True, kw_only=True):
     """One write that something asks for, before anybody has checked that it may be sent.
 
     `rule` is the name that counts steps and makes client ids: a policy's rule for reduce and close; a rule with kind and tranche
@@ -69,8 +67,7 @@ class Proposal:
     """The operator's own word (flatten), given with CONFIRM: no limit and no halt holds it back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftwareStop:
+class SoftwareStop(Struct, frozen=True, kw_only=True):
     """A stop that no form at the venue would take: the guard closes when the mark reaches `trigger_price`. Unprotected."""
 
     key: PositionKey
@@ -84,8 +81,7 @@ class SoftwareStop:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True):
     """Something for people; `edge` names what it is about, so that repetitions can be dropped."""
 
     key: PositionKey
@@ -94,8 +90,7 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
+class Steps(Struct, frozen=True, kw_only=True):
     """What to do next, and what to say. Empty proposals: nothing to do, or something is in flight that must come back first."""
 
     proposals: tuple[Proposal, ...] = ()
@@ -118,8 +113,7 @@ class Steps:
 NOTHING: Final = Steps()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FiredStop:
+class FiredStop(Struct, frozen=True, kw_only=True):
     """A stop that was triggered: what it should close must go, or the guard finishes it (interfaces.md 2.4)."""
 
     key: PositionKey

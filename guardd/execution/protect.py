@@ -6,9 +6,11 @@ stands and the one that takes its place.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.execution.proposal import Proposal
 from guardd.execution.resting import as_tight, own_plans
@@ -38,8 +40,7 @@ STEPS_RECOGNISED: Final = 64
 CONTEST_WINDOW_S: Final = 600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class Slot(Struct, frozen=True, kw_only=True):
     """One wanted order of a position, its share clipped to what is held, and our orders that rest for it, oldest first."""
 
     name: RuleName

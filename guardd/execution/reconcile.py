@@ -9,9 +9,11 @@ For each slot, in this order:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.execution.closing import exposure_raised
 from guardd.execution.forms import can_modify, can_resize, next_form, unsuccessful
@@ -68,8 +70,7 @@ READ_AFTER_S: Final = 0.1
 """A position that was answered so long after a list was asked for after it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
+class _Scene(Struct, frozen=True, kw_only=True):
     """What every slot of one position is judged on."""
 
     held: Held

@@ -1,8 +1,9 @@
 """Why something may not be carried out: the words of `guardd.execution.approve`."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 from guardd.model.intent import Action
@@ -44,8 +45,7 @@ QUIET: Final = frozenset({RefusalKind.IN_FLIGHT, RefusalKind.TOO_EARLY, RefusalK
 """Refusals that pass by themselves: nothing to tell anybody."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """It may not be carried out, and why."""
 
     key: PositionKey
@@ -56,8 +56,7 @@ class Refusal:
     retry_at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class No:
+class No(Struct, frozen=True, kw_only=True):
     """A check that failed."""
 
     kind: RefusalKind

@@ -4,8 +4,9 @@ Found: adopted. Proved absent by two looks and the position unchanged: void, and
 Anything less stays unknown; the caller asks again, and nothing else is sent for that intent meanwhile.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from guardd.execution.verify import Finding, Reader, look
 from guardd.model.intent import AddMargin, CloseAtMarket, Intent, PlaceProtection, Stage, TransferToFutures

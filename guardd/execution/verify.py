@@ -6,9 +6,11 @@ says now. A read that fails is no evidence; it never ends an intent.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.clock import Clock
 from guardd.errors import VenueError
@@ -55,8 +57,7 @@ CLOCKS_APART_MS: Final = 1_000
 """The venue's stamp of a move may be so much older than our decision, measured on its own clock."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """What reading showed, and the stage that follows from it. UNKNOWN: it showed nothing certain."""
 
     stage: Stage
@@ -70,8 +71,7 @@ class Finding:
     """The order that the write was about is no longer there."""
 
 
-@dataclass(frozen=True, slots=True)
-class LookedUp:
+class LookedUp(Struct, frozen=True):
     """A look-up that was answered; `report` None: the venue doesn't know the order."""
 
     report: OrderReport | None

@@ -14,6 +14,7 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from msgspec import Struct
 
 from guardd.http.board import Board, Json
 from guardd.http.feed import Feed, Wait
@@ -35,8 +36,7 @@ class Operator:
     token: str | None = field(repr=False, default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class Sources(Struct, frozen=True, kw_only=True):
     """Where the answers come from."""
 
     board: Board

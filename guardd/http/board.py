@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from guardd.http.recent import Entry, Recent
 from guardd.model.account import AccountCondition
 from guardd.model.event import BlockKind, StreamName
@@ -15,8 +17,7 @@ from guardd.model.reading import Reading, is_value
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallsLeft:
+class CallsLeft(Struct, frozen=True, kw_only=True):
     """What a request budget has left for ordinary traffic."""
 
     account: AccountName

@@ -2,9 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.facts import Fact, IntentStaged, Refused, RuleFired, Said
 from guardd.model.intent import Stage
@@ -29,8 +32,7 @@ class What(StrEnum):
     """Anything else that people were told as a warning or worse."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One line of the page's diary. `number` counts every change, so a reader knows what it hasn't seen."""
 
     number: int
@@ -48,8 +50,7 @@ class Entry:
     """By which `guardd journal why` finds it; empty where that knows of none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Heard:
+class _Heard(Struct, frozen=True, kw_only=True):
     number: int
     at_ms: int
     fact: IntentStaged | Refused | RuleFired | Said

@@ -1,9 +1,10 @@
 """The seam of the journal: what execution and the daemon need to remember across a crash."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
+
+from msgspec import Struct
 
 from guardd.model.event import IntentMoved
 from guardd.model.fill import Fill
@@ -15,8 +16,7 @@ from guardd.model.outcome import Outcome
 from guardd.model.position import Episode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
+class Remembered(Struct, frozen=True, kw_only=True):
     """One intent as the journal last knew it."""
 
     intent: Intent
@@ -27,8 +27,7 @@ class Remembered:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleMark:
+class RuleMark(Struct, frozen=True, kw_only=True):
     """When a rule's last step of an episode was verified (wall ms): its cooldown survives a restart."""
 
     episode: EpisodeId
@@ -37,8 +36,7 @@ class RuleMark:
     verified_ms: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Struct, frozen=True, kw_only=True):
     """What a restart wakes up with, per account."""
 
     unfinished: tuple[Remembered, ...]

@@ -6,7 +6,6 @@ format and outlive a renamed class. A field that an older record lacks takes its
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from functools import cache
@@ -14,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Final, NewType, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import NODEFAULT, Struct, structs
 
 from guardd.errors import JournalError
 from guardd.model.intent import (
@@ -57,7 +57,7 @@ def encoded(value: object) -> Json:
 
 
 def decoded(kind: type[T], value: object) -> T:
-    """The dataclass or named tuple that `encoded` made this of. Raises `JournalError` where it doesn't fit."""
+    """The struct or named tuple that `encoded` made this of. Raises `JournalError` where it doesn't fit."""
     return cast(T, _decoder(cast(object, kind))(value))
 
 
@@ -103,7 +103,7 @@ def _composed(cls: type) -> _Encoder:
         return lambda value: cast(Json, value)
     if issubclass(cls, Decimal):
         return _decimal_text
-    if is_dataclass(cls) or hasattr(cls, "_fields"):
+    if issubclass(cls, Struct) or hasattr(cls, "_fields"):
         return _record_encoder(cls)
     if issubclass(cls, tuple | list):
         return lambda value: [_encoder(type(item))(item) for item in cast(list[object], value)]
@@ -115,7 +115,7 @@ def _composed(cls: type) -> _Encoder:
 
 
 def _record_encoder(cls: type) -> _Encoder:
-    names = [each.name for each in fields(cls)] if is_dataclass(cls) else list(getattr(cls, "_fields", ()))
+    names: tuple[str, ...] = cls.__struct_fields__ if issubclass(cls, Struct) else getattr(cls, "_fields", ())
     tag = _TAGS.get(cls)
 
     def write(value: object) -> Json:
@@ -155,7 +155,7 @@ def _decoder(hint: object) -> _Decoder:
     if isinstance(hint, type):
         if issubclass(hint, Enum) or hint is Decimal:
             return _from_text(hint)
-        if is_dataclass(hint) or hasattr(hint, "_fields"):
+        if issubclass(hint, Struct) or hasattr(hint, "_fields"):
             return _record(hint)
         return _plain(hint)
     raise TypeError(f"the journal has no form for {hint!r}")
@@ -164,14 +164,14 @@ def _decoder(hint: object) -> _Decoder:
 def _record(cls: type) -> _Decoder:
     hints = get_type_hints(cls)
     defaults: dict[str, object]
-    if is_dataclass(cls):
-        defaults = {each.name: each.default for each in fields(cls) if each.default is not MISSING}
+    if issubclass(cls, Struct):
+        defaults = {each.name: each.default for each in structs.fields(cls) if each.default is not NODEFAULT}
     else:
         defaults = dict(getattr(cls, "_field_defaults", {}))
 
     def read(value: object) -> object:
         if (
-            isinstance(value, list) and len(value) == len(hints) and not is_dataclass(cls)
+            isinstance(value, list) and len(value) == len(hints) and not issubclass(cls, Struct)
         ):  # a named tuple in compact form
             value = dict(zip(hints, value, strict=True))
         if not isinstance(value, dict):

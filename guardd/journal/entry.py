@@ -1,9 +1,10 @@
 """What can be written into the journal: one entry, one record of the chain."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from guardd.journal.canonical import Json, encoded
 from guardd.model.event import IntentMoved
@@ -27,8 +28,7 @@ class RecordKind(StrEnum):
     FILL = "fill"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """One link of an account's chain. `subject` is what it is about: a client id, an episode id, a word."""
 
     id: int
@@ -41,33 +41,28 @@ class Record:
     hash: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meant:
+class Meant(Struct, frozen=True, kw_only=True):
     intent: Intent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class Moved(Struct, frozen=True, kw_only=True):
     moved: IntentMoved
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpisodeNoted:
+class EpisodeNoted(Struct, frozen=True, kw_only=True):
     episode: Episode
     ended: bool
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WordNoted:
+class WordNoted(Struct, frozen=True, kw_only=True):
     account: AccountName
     word: str
     why: str
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleNoted:
+class RuleNoted(Struct, frozen=True, kw_only=True):
     key: PositionKey
     episode: EpisodeId
     rule: RuleName
@@ -75,21 +70,18 @@ class RuleNoted:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HighWaterNoted:
+class HighWaterNoted(Struct, frozen=True, kw_only=True):
     account: AccountName
     water: HighWater
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FillNoted:
+class FillNoted(Struct, frozen=True, kw_only=True):
     fill: Fill
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PruneNoted:
+class PruneNoted(Struct, frozen=True, kw_only=True):
     """The chain was cut behind record `seq`, whose hash is `hash`."""
 
     account: AccountName
@@ -104,8 +96,7 @@ through later rejections: its first request may still arrive, and only the same 
 Entry: TypeAlias = Meant | Moved | EpisodeNoted | WordNoted | RuleNoted | HighWaterNoted | FillNoted | PruneNoted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """An entry as a record says it."""
 
     account: AccountName

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, cast
 
+from msgspec import Struct
+
 from guardd.errors import JournalError
 from guardd.journal.canonical import decoded
 from guardd.journal.entry import Record, RecordKind
@@ -19,8 +21,7 @@ from guardd.model.names import AccountName
 HIGHEST: Final = "\U0010ffff"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Story(Struct, frozen=True, kw_only=True):
     """Everything the journal says of one intent, or of one episode where `intent` is None. Oldest first."""
 
     subject: str
@@ -34,8 +35,7 @@ class Story:
     """The last CONFIRM before the intent: it names the policy."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainVerdict:
+class ChainVerdict(Struct, frozen=True, kw_only=True):
     """Whether an account's chain holds. `problem` says which record breaks it and how; None: it holds."""
 
     account: AccountName

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from filelock import FileLock, Timeout
+from msgspec import Struct
 
 from guardd.errors import JournalError
 from guardd.journal.ahead import FILE_NAME as AHEAD
@@ -50,8 +51,7 @@ class _Asked:
     entered: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
+class _Written(Struct, frozen=True, kw_only=True):
     refusals: tuple[JournalError | None, ...]
     seconds: float
 

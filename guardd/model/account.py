@@ -1,14 +1,14 @@
 """What an account holds, apart from its positions."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from guardd.model.reading import Absent, Reading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wallet:
+class Wallet(Struct, frozen=True, kw_only=True):
     """So much of one coin, unrealised PnL apart, and what one of it is worth in the balance's currency."""
 
     coin: str
@@ -16,8 +16,7 @@ class Wallet:
     price: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
+class Balance(Struct, frozen=True, kw_only=True):
     """What stands behind the positions that settle in `currency`; `pooled`: behind all of them.
 
     `equity` includes unrealised PnL; a push may not carry it (unknown).

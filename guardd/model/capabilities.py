@@ -1,10 +1,9 @@
 """What a venue can do, as data: nobody outside its dialect asks for its name."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True, kw_only=True):
     whole_position_protection: bool
     """Takes a stop-loss or take-profit that follows the whole position."""
     sized_protection: bool

@@ -4,10 +4,11 @@ Protection is a wish about a state (these orders shall rest); de-leveraging is a
 into intents.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from guardd.model.names import EpisodeId, PositionKey, PriceType, RuleName, Severity
 from guardd.model.order import ProtectionKind
@@ -30,8 +31,7 @@ class OnUnprotected(StrEnum):
     ALERT = "alert"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedOrder:
+class WantedOrder(Struct, frozen=True, kw_only=True):
     """One protective order that shall rest. `trigger_price` is on tick, rounded towards the mark.
 
     `size` None: the whole position. `tranche` numbers the orders of one rule and kind.
@@ -65,8 +65,7 @@ def finished_slot(name: RuleName) -> RuleName | None:
     return RuleName(name.removesuffix(_FINISH)) if name.endswith(_FINISH) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protect:
+class Protect(Struct, frozen=True, kw_only=True):
     """The protection that shall rest on one position: all of it, each time. An empty tuple asks for none."""
 
     key: PositionKey
@@ -76,8 +75,7 @@ class Protect:
     """Why a rule's stop can't be placed (its trigger passed, no number to compute it from): told as unprotected."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reduce:
+class Reduce(Struct, frozen=True, kw_only=True):
     """Close `size` contracts of the position at market; `size` is on step and not above the quantity."""
 
     key: PositionKey
@@ -90,8 +88,7 @@ class Reduce:
     """Decided on the last values, as its rule says it may be (`when_blind: act`): no read is waited for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Close:
+class Close(Struct, frozen=True, kw_only=True):
     """Close the whole position at market, and go on until it is flat."""
 
     key: PositionKey
@@ -103,8 +100,7 @@ class Close:
     """As for `Reduce`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LowerLeverage:
+class LowerLeverage(Struct, frozen=True, kw_only=True):
     """Set the position's leverage to `leverage`, which is below the present one."""
 
     key: PositionKey
@@ -115,8 +111,7 @@ class LowerLeverage:
     inputs: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddMargin:
+class AddMargin(Struct, frozen=True, kw_only=True):
     """Put `amount` of `currency` from the free balance behind an isolated position."""
 
     key: PositionKey
@@ -128,8 +123,7 @@ class AddMargin:
     inputs: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopUp:
+class TopUp(Struct, frozen=True, kw_only=True):
     """Move `amount` of `currency` from the spot wallet to what stands behind the cross positions."""
 
     key: PositionKey
@@ -141,8 +135,7 @@ class TopUp:
     inputs: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelEntries:
+class CancelEntries(Struct, frozen=True, kw_only=True):
     """Cancel the resting orders that would enlarge this position."""
 
     key: PositionKey
@@ -153,8 +146,7 @@ class CancelEntries:
     """All cross instruments of the account, not only this position's (an account-wide condition asked)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tell:
+class Tell(Struct, frozen=True, kw_only=True):
     """Say something to people."""
 
     key: PositionKey | None

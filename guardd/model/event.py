@@ -3,10 +3,11 @@
 Silence is an event too: streams that go up and down, the guard's own pulse, a clock that was read.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import ClassVar, Final, TypeAlias
+
+from msgspec import Struct
 
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
@@ -115,8 +116,7 @@ def _price(told: Decimal | str | None) -> Decimal | None:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionsRead:
+class PositionsRead(Struct, frozen=True, kw_only=True):
     """An authoritative list of every open position of the account. `started` is when the request was sent."""
 
     started: Instant
@@ -124,16 +124,14 @@ class PositionsRead:
     positions: tuple[Position, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionsPushed:
+class PositionsPushed(Struct, frozen=True, kw_only=True):
     """Rows of a stream's position frame. Absence of a position means nothing (BitMart reference, 14.8)."""
 
     at: Instant
     updates: tuple[PositionUpdate, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceRead:
+class BalanceRead(Struct, frozen=True, kw_only=True):
     """Every balance of the account: one of each settlement coin, or the one pool behind all of them."""
 
     at: Instant
@@ -142,8 +140,7 @@ class BalanceRead:
     """When it was asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRead:
+class LedgerRead(Struct, frozen=True, kw_only=True):
     """Every row of the venue's ledger from `since_ms` (the venue's time) until it was asked for."""
 
     started: Instant
@@ -152,16 +149,14 @@ class LedgerRead:
     flows: tuple[Flow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalancePushed:
+class BalancePushed(Struct, frozen=True, kw_only=True):
     """One of them."""
 
     at: Instant
     balance: Balance
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrdersRead:
+class OrdersRead(Struct, frozen=True, kw_only=True):
     """Every resting order and every plan order of the account; `plans` or `resting` None: that list was not read."""
 
     started: Instant
@@ -170,20 +165,17 @@ class OrdersRead:
     plans: tuple[PlanOrder, ...] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderPushed:
+class OrderPushed(Struct, frozen=True, kw_only=True):
     at: Instant
     update: OrderUpdate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionModeRead:
+class PositionModeRead(Struct, frozen=True, kw_only=True):
     at: Instant
     mode: PositionMode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstrumentsRead:
+class InstrumentsRead(Struct, frozen=True, kw_only=True):
     """`asked`: the symbols that were asked about. One of them that isn't among the answers is a contract nobody here can guard."""
 
     at: Instant
@@ -191,16 +183,14 @@ class InstrumentsRead:
     asked: frozenset[Symbol] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotFinished:
+class SnapshotFinished(Struct, frozen=True, kw_only=True):
     """A full read is in: positions, balance, orders and plan orders were all read after `started`."""
 
     started: Instant
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamMoved:
+class StreamMoved(Struct, frozen=True, kw_only=True):
     """A stream came up (connected, logged in, every subscription acknowledged) or went down."""
 
     at: Instant
@@ -209,8 +199,7 @@ class StreamMoved:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueLearned:
+class VenueLearned(Struct, frozen=True, kw_only=True):
     """The adapter is open: what this account can do there, and which family of accounts it is of (empty: the venue has one)."""
 
     at: Instant
@@ -218,16 +207,14 @@ class VenueLearned:
     family: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockRead:
+class ClockRead(Struct, frozen=True, kw_only=True):
     """The venue's clock minus ours."""
 
     at: Instant
     offset_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntentMoved:
+class IntentMoved(Struct, frozen=True, kw_only=True):
     """An intent came to a stage. `outcome` is the venue's answer where there is one; `detail` is for people."""
 
     at: Instant
@@ -241,8 +228,7 @@ class IntentMoved:
     """Of what was filled, where reading back told it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FootingFound:
+class FootingFound(Struct, frozen=True, kw_only=True):
     """What a position's protection stands on was found anew by the policy; it is remembered with the episode."""
 
     at: Instant
@@ -257,8 +243,7 @@ class BlockKind(StrEnum):
     BAN = "ban"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockMoved:
+class BlockMoved(Struct, frozen=True, kw_only=True):
     """The venue (or Cloudflare before it) holds us back until `until`; None: free again."""
 
     at: Instant
@@ -266,16 +251,14 @@ class BlockMoved:
     until: Instant | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueClosingSeen:
+class VenueClosingSeen(Struct, frozen=True, kw_only=True):
     """The venue refuses new risk, or announced its end."""
 
     at: Instant
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadFailed:
+class ReadFailed(Struct, frozen=True, kw_only=True):
     """A read gave no usable answer; what it should have told stays as old as it is."""
 
     at: Instant
@@ -292,15 +275,13 @@ class OperatorWord(StrEnum):
     PARK = "park"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorSpoke:
+class OperatorSpoke(Struct, frozen=True, kw_only=True):
     at: Instant
     word: OperatorWord
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignGuardSeen:
+class ForeignGuardSeen(Struct, frozen=True, kw_only=True):
     """Orders with our prefix that the journal doesn't know: another guardd is alive on this account (I14)."""
 
     at: Instant
@@ -309,8 +290,7 @@ class ForeignGuardSeen:
     """It has begun after this one, and it is that one that looks on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
+class Pulse(Struct, frozen=True, kw_only=True):
     """Time went on. Ages, `for` and cooldowns are judged on it."""
 
     at: Instant

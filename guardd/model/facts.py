@@ -1,9 +1,10 @@
 """What telemetry and the status page hear. Frozen facts flow out of the core; nothing flows back (style.md, 22)."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 from guardd.model.account import AccountCondition
 from guardd.model.event import BlockKind, StreamName
@@ -25,8 +26,7 @@ class RequestResult(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestFinished:
+class RequestFinished(Struct, frozen=True, kw_only=True):
     account: AccountName
     venue: VenueName
     endpoint: str
@@ -35,8 +35,7 @@ class RequestFinished:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockChanged:
+class BlockChanged(Struct, frozen=True, kw_only=True):
     """`until_ms` is wall ms, 0 when free again."""
 
     account: AccountName
@@ -45,8 +44,7 @@ class BlockChanged:
     until_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamChanged:
+class StreamChanged(Struct, frozen=True, kw_only=True):
     account: AccountName
     venue: VenueName
     stream: StreamName
@@ -54,22 +52,19 @@ class StreamChanged:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotTaken:
+class SnapshotTaken(Struct, frozen=True, kw_only=True):
     account: AccountName
     venue: VenueName
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockOffsetRead:
+class ClockOffsetRead(Struct, frozen=True, kw_only=True):
     account: AccountName
     venue: VenueName
     offset_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleFired:
+class RuleFired(Struct, frozen=True, kw_only=True):
     account: AccountName
     venue: VenueName
     key: PositionKey | None
@@ -77,8 +72,7 @@ class RuleFired:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntentStaged:
+class IntentStaged(Struct, frozen=True, kw_only=True):
     """An intent came to a stage."""
 
     account: AccountName
@@ -91,8 +85,7 @@ class IntentStaged:
     """Price frame received until the order's last byte was handed to the socket; only on the first send it caused."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """A decision that may not be carried out, and why (limits, caps, sizes that don't help)."""
 
     account: AccountName
@@ -103,8 +96,7 @@ class Refused:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(Struct, frozen=True, kw_only=True):
     """Something for people. `edge` names what it is about, so that a notifier can drop repetitions."""
 
     account: AccountName | None
@@ -120,16 +112,14 @@ class ForcedExitKind(StrEnum):
     EXTERNAL = "external"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForcedExit:
+class ForcedExit(Struct, frozen=True, kw_only=True):
     account: AccountName
     venue: VenueName
     key: PositionKey
     kind: ForcedExitKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contested:
+class Contested(Struct, frozen=True, kw_only=True):
     """A user or a bot works against the guard."""
 
     account: AccountName
@@ -138,26 +128,22 @@ class Contested:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalWritten:
+class JournalWritten(Struct, frozen=True, kw_only=True):
     seconds: float
     records: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopLagged:
+class LoopLagged(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestingView:
+class RestingView(Struct, frozen=True, kw_only=True):
     trigger_price: Decimal
     order_id: OrderId
     ours: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleAhead:
+class RuleAhead(Struct, frozen=True, kw_only=True):
     """A rule that a move of the mark makes act, and the first mark at which it does. One that is true acts at any: its mark is
     the one it was solved at."""
 
@@ -166,8 +152,7 @@ class RuleAhead:
     is_true: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionView:
+class PositionView(Struct, frozen=True, kw_only=True):
     """One position as people see it (interfaces.md section 4)."""
 
     key: PositionKey
@@ -195,8 +180,7 @@ class PositionView:
     """Every rule that a move of the mark makes act, the next one first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceView:
+class BalanceView(Struct, frozen=True, kw_only=True):
     """What stands behind the positions of one settlement coin, or behind all of them (`pooled`)."""
 
     currency: str
@@ -211,8 +195,7 @@ class BalanceView:
     """Why a drawdown that a rule asks for is unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountView:
+class AccountView(Struct, frozen=True, kw_only=True):
     """An account as people see it; published by its guard whenever something in it changed, at most a few times a second."""
 
     account: AccountName

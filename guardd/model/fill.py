@@ -1,14 +1,14 @@
 """What an order that closed something came to: how much, at which price, and what that realised."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from guardd.model.instrument import Instrument
 from guardd.model.names import ClientId, EpisodeId, OrderId, PositionKey, Side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
+class Fill(Struct, frozen=True, kw_only=True):
     """One closing order's end. `client_id`: its own, where it has one; `plan_order_id`: the plan order that gave birth to it.
 
     `realized_pnl` is (price − entry) × size in the position's favour, in `currency`, before fees and funding; None where the entry

@@ -1,9 +1,10 @@
 """What moved an account's money, as the venue's ledger has it: one row, one flow."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 
 class FlowKind(StrEnum):
@@ -23,8 +24,7 @@ FROM_OUTSIDE: Final = frozenset({FlowKind.DEPOSIT, FlowKind.WITHDRAWAL, FlowKind
 """Money that came or went without being won or lost."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
+class Flow(Struct, frozen=True, kw_only=True):
     """`amount` is signed as the wallet felt it, fee included, in `currency`; `at_ms` is the venue's time (wall).
 
     `id` is unique among the account's flows; where the venue repeats its ids the adapter makes one of the whole row.

@@ -5,9 +5,10 @@ whichever way it came. Flat is believed only when it is confirmed (I6).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final, assert_never
+
+from msgspec.structs import replace
 
 from guardd.errors import InvariantBroken
 from guardd.model.equity import balances_read, ledger_read

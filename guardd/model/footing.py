@@ -4,17 +4,17 @@ Marks that triggers were fixed to, the best mark that a stop trails, stops that 
 tranches that are done. Written by `policy`, through the fold.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.decision import OnUnprotected
 from guardd.model.names import PriceType, RuleName
 from guardd.model.order import ProtectionKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixedMark:
+class FixedMark(Struct, frozen=True, kw_only=True):
     """The mark that `from_mark` of a rule hangs on: that of the first placing."""
 
     rule: RuleName
@@ -22,16 +22,14 @@ class FixedMark:
     mark: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BestMark:
+class BestMark(Struct, frozen=True, kw_only=True):
     """The best confirmed mark since the rule's `trail_stop` is about the position: the highest of a long, the lowest of a short."""
 
     rule: RuleName
     mark: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatchedStop:
+class LatchedStop(Struct, frozen=True, kw_only=True):
     """One stop that was wanted, as tight as it ever was (I11). `ladder`: the shares of all the tranches it stood among.
 
     `size`: contracts, of a stop that was found resting without a memory of what asked for it; None: `ladder[place]` of the base.
@@ -47,8 +45,7 @@ class LatchedStop:
     size: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilledTranche:
+class FilledTranche(Struct, frozen=True, kw_only=True):
     """A tranche whose order filled `size` contracts, when the venue had counted `closed` contracts of this life as closed."""
 
     slot: RuleName
@@ -56,8 +53,7 @@ class FilledTranche:
     closed: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Footing:
+class Footing(Struct, frozen=True, kw_only=True):
     fixed: tuple[FixedMark, ...] = ()
     best: tuple[BestMark, ...] = ()
     latched: tuple[LatchedStop, ...] = ()

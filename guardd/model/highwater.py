@@ -13,10 +13,12 @@ that day goes on from the same high and the same wallets.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.flow import FROM_OUTSIDE, Flow, FlowKind
 
@@ -36,8 +38,7 @@ CHECKPOINT_MS: Final = 600_000
 ZERO: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HighWater:
+class HighWater(Struct, frozen=True, kw_only=True):
     """What must outlive a restart. Amounts in `currency`; times by the venue's clock."""
 
     currency: str
@@ -56,8 +57,7 @@ class HighWater:
     noted_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Sighting(Struct, frozen=True, kw_only=True):
     """One account read of one balance. `doubt`: why its figures aren't usable, or the marks don't explain them; else empty."""
 
     equity: Decimal
@@ -70,8 +70,7 @@ class Sighting:
     """By how much the wallets may miss what the ledger says, once that was read after them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
+class Book(Struct, frozen=True, kw_only=True):
     """What is known of one balance. `why` says why its drawdown isn't known; empty: `equity` is of a read that counts."""
 
     water: HighWater | None = None
@@ -86,8 +85,7 @@ class Book:
     """Why nothing can be measured any more today."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turned:
+class Turned(Struct, frozen=True, kw_only=True):
     """A book after a read. `note`: its high-water, when that must be journalled now; `ask`: the ledger should be read."""
 
     book: Book

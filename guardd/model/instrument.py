@@ -3,9 +3,10 @@
 Linear contracts settle in their quote coin; inverse (coin-margined) ones are worth a fixed amount of it and settle in their base.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.instant import MS_PER_S
 from guardd.model.names import Symbol
@@ -13,8 +14,7 @@ from guardd.model.names import Symbol
 HOUR_S: Final = 3_600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarginTier:
+class MarginTier(Struct, frozen=True, kw_only=True):
     """One row of the maintenance margin table: for `floor` <= notional < `cap`, maintenance = notional * rate - deduction."""
 
     floor: Decimal
@@ -24,8 +24,7 @@ class MarginTier:
     max_leverage: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
+class Instrument(Struct, frozen=True, kw_only=True):
     """Sizes are in contracts, prices in the quote coin. `contract_size` is base coin per contract, quote coin of an inverse one.
 
     Money, that of the tiers included, is in the settlement coin.

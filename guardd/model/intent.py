@@ -6,10 +6,11 @@ rejected or unknown; unknown is only left by evidence (I7); accepted is only lef
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 from guardd.model.names import (
@@ -28,8 +29,7 @@ CLIENT_ID_PREFIX: Final = "gd1"
 _CLIENT_ID_HASH_LETTERS: Final = 26  # 130 bits of SHA-256 in base32; 29 characters with the prefix, the venue takes 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloseAtMarket:
+class CloseAtMarket(Struct, frozen=True, kw_only=True):
     """A market, reduce-only order for `size` contracts of a position. A large close goes out as several, one slice each."""
 
     key: PositionKey
@@ -38,8 +38,7 @@ class CloseAtMarket:
     """None: market. A price: immediate-or-cancel at that price, for when the venue refuses market orders."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceProtection:
+class PlaceProtection(Struct, frozen=True, kw_only=True):
     """A resting close-only plan order. `size` None: the whole position (form WHOLE only)."""
 
     key: PositionKey
@@ -54,8 +53,7 @@ class PlaceProtection:
     margin_mode: MarginMode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModifyProtection:
+class ModifyProtection(Struct, frozen=True, kw_only=True):
     """Moves a resting plan order of ours to another trigger without ending it."""
 
     key: PositionKey
@@ -77,8 +75,7 @@ class CancelKind(StrEnum):
     TRAILING = "trailing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelOrder:
+class CancelOrder(Struct, frozen=True, kw_only=True):
     """Ends one order, always by its id (I30)."""
 
     key: PositionKey
@@ -86,8 +83,7 @@ class CancelOrder:
     kind: CancelKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetLeverage:
+class SetLeverage(Struct, frozen=True, kw_only=True):
     """Changes the leverage of an instrument; the daemon only lowers it (I17)."""
 
     key: PositionKey
@@ -95,8 +91,7 @@ class SetLeverage:
     leverage: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddMargin:
+class AddMargin(Struct, frozen=True, kw_only=True):
     """Puts `amount` of the free balance behind an isolated position. No venue has an id for it: it is known by its effect."""
 
     key: PositionKey
@@ -106,8 +101,7 @@ class AddMargin:
     """The position's margin at the decision: what a later read is compared with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferToFutures:
+class TransferToFutures(Struct, frozen=True, kw_only=True):
     """Moves `amount` from the spot wallet to what stands behind the cross positions; `key` is the position that asked for it."""
 
     key: PositionKey
@@ -173,8 +167,7 @@ NEXT: Final[dict[Stage, frozenset[Stage]]] = {
 FINISHED: Final = frozenset({Stage.REFUSED, Stage.REJECTED, Stage.VERIFIED, Stage.FAILED, Stage.VOID})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class Intent(Struct, frozen=True, kw_only=True):
     """One thing the guard means to do to one position, with the inputs it was decided on.
 
     `id` is the client order id. `step` counts this rule's intents within the episode, so that a retry after a crash is the
@@ -197,7 +190,7 @@ class Intent:
     closed_before: Decimal
     reason: str
     """One sentence for people."""
-    inputs: tuple[tuple[str, str], ...] = field(default=())
+    inputs: tuple[tuple[str, str], ...] = ()
     """Every figure the decision used, with its age: name and text, sorted by name."""
 
 

@@ -1,8 +1,9 @@
 """How the life of a position begins, grows and ends: one that a read lost is flat only when that is confirmed (I6)."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec.structs import replace
 
 from guardd.model import doubt
 from guardd.model.event import PositionsRead

@@ -4,9 +4,10 @@ What is in flight or unclear counts whole, and so does what never seemed to arri
 out, and a cap must hold then too.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 from guardd.model.intent import AddMargin, Intent, Stage, TransferToFutures
@@ -14,8 +15,7 @@ from guardd.model.names import ClientId, EpisodeId, OrderId, RuleName
 from guardd.model.state import AccountState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoneyRecord:
+class MoneyRecord(Struct, frozen=True, kw_only=True):
     """One margin addition or transfer into futures as the venue's own records have it; failed ones are left out."""
 
     id: OrderId

@@ -1,8 +1,9 @@
 """Orders that rest at the venue, and what was filled."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from guardd.model.names import ClientId, OrderId, PositionKey, PriceType
 
@@ -13,8 +14,7 @@ class RestingKind(StrEnum):
     TRAILING = "trailing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestingOrder:
+class RestingOrder(Struct, frozen=True, kw_only=True):
     """An order in the book (or a trailing order). `key.side` is the side of the position that it opens or closes.
 
     In one-way mode an order that isn't reduce-only is an opening order of its own direction (buy: long, sell: short).
@@ -51,8 +51,7 @@ class Direction(StrEnum):
     FALLS = "falls"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOrder:
+class PlanOrder(Struct, frozen=True, kw_only=True):
     """An order that waits for a trigger price. `size` None: the whole position, whatever its quantity.
 
     `protection` says what a closing plan order is to its position; None for one that doesn't close (a conditional entry).
@@ -86,8 +85,7 @@ class OrderAction(StrEnum):
     ADL = "adl"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderUpdate:
+class OrderUpdate(Struct, frozen=True, kw_only=True):
     """One order event of the private stream. `filled` is cumulative, in contracts."""
 
     order_id: OrderId
@@ -107,8 +105,7 @@ class OrderUpdate:
     venue_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderReport:
+class OrderReport(Struct, frozen=True, kw_only=True):
     """What a look-up says of one order: how much of it was filled, and whether it still works."""
 
     order_id: OrderId

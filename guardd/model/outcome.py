@@ -1,8 +1,9 @@
 """What became of a write: accepted, rejected or unknown. There is no fourth, and unknown is not failure (invariant I7)."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from guardd.model.names import OrderId
 
@@ -43,8 +44,7 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(Struct, frozen=True, kw_only=True):
     """The venue took it. Not the same as done: it is verified by reading back."""
 
     order_id: OrderId | None
@@ -52,8 +52,7 @@ class Accepted:
     """Monotonic ns at which the request's last byte was handed to the socket."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(Struct, frozen=True, kw_only=True):
     """It certainly did not happen. `code` and `text` are the venue's own, for people and the journal."""
 
     reason: Reason
@@ -62,8 +61,7 @@ class Rejected:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown:
+class Unknown(Struct, frozen=True, kw_only=True):
     """It may or may not have happened: nothing is repeated before an authoritative read."""
 
     why: str

@@ -1,15 +1,15 @@
 """A position as the venue tells it, and its life as guardd counts it."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from guardd.model.footing import NO_FOOTING, Footing
 from guardd.model.names import EpisodeId, MarginMode, PositionKey
 from guardd.model.reading import Reading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class Position(Struct, frozen=True, kw_only=True):
     """One row of an authoritative read. `quantity` is in contracts and above zero; money is in the settlement coin.
 
     `margin` is the position's own margin (isolated), `liquidation_price` and `maintenance_margin` are the venue's figures,
@@ -37,8 +37,7 @@ class Position:
     """The venue itself adds margin to it from the free balance: nobody else may draw on that then (Bitget reference, 7.7)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionUpdate:
+class PositionUpdate(Struct, frozen=True, kw_only=True):
     """One row of a stream's position push: fewer fields than a read, and `quantity` may be zero."""
 
     key: PositionKey
@@ -53,8 +52,7 @@ class PositionUpdate:
     venue_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Episode:
+class Episode(Struct, frozen=True, kw_only=True):
     """One life of a position: from a quantity other than zero to confirmed flat or a change of sign."""
 
     id: EpisodeId

@@ -1,8 +1,9 @@
 """Position reads and pushes folded into what is held: flat is believed only when it is confirmed (I6)."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from guardd.model import doubt, lives
 from guardd.model.event import MarkSeen, PositionsPushed, PositionsRead, Source

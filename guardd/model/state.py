@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar
 
+from msgspec import Struct
+
 from guardd.model.account import Balance, Wallet
 from guardd.model.capabilities import Capabilities
 from guardd.model.event import BlockKind, MarkSeen, StreamName
@@ -100,8 +102,7 @@ class RuleProgress:
     """When its last step was verified: where the cooldown begins."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(Struct, frozen=True, kw_only=True):
     """An intent that ended, kept for the windows of the limits (interfaces.md 2.6)."""
 
     intent: Intent
@@ -173,8 +174,7 @@ class StreamState:
     why: str = "not connected yet"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
+class Pushed(Struct, frozen=True, kw_only=True):
     """What the stream last showed of a position."""
 
     quantity: Decimal
@@ -185,8 +185,7 @@ class Pushed:
     """When the position was opened, as far as a push of it ever said."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class Lost(Struct, frozen=True, kw_only=True):
     """A position that nothing but reads without it ended: if one shows it again, it was never gone."""
 
     held: Held
@@ -400,8 +399,7 @@ class NewsKind(StrEnum):
     """A balance's high, or what it is measured from, is other than the journal has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class News(Struct, frozen=True, kw_only=True):
     """An edge that the fold noticed: what the guard tells, journals or reads again for."""
 
     kind: NewsKind
@@ -416,8 +414,7 @@ class News:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folded:
+class Folded(Struct, frozen=True, kw_only=True):
     """What an event changed: the instruments to assess anew (`everything`: all of the account), and the edges."""
 
     symbols: frozenset[Symbol] = frozenset()

@@ -12,6 +12,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
+from msgspec import Struct
+
 from guardd.model.reading import is_value
 from guardd.policy.conditions import Truth, Use, compare, evaluate, metric_of
 from guardd.policy.language import Compare, Metric, PolicyRule
@@ -52,8 +54,7 @@ class Way(StrEnum):
         return -1 if self is Way.DOWN else 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class Reach(Struct, frozen=True, kw_only=True):
     """`last`: the furthest mark on tick at which nothing has changed yet; `changed`: the tick after it, None where the search ended
     (at a liquidation price or at the edge of the range) without finding one."""
 

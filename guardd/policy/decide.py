@@ -4,7 +4,8 @@ Calling it twice on the same state decides the same: what is in flight is part o
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from guardd.model.decision import (
     Decision,
@@ -24,8 +25,7 @@ from guardd.policy.view import View, views
 from guardd.risk.assess import PositionRisk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class Decided(Struct, frozen=True, kw_only=True):
     """What one look brought. `decisions` in the order in which they go: protection, entries, then what reduces risk."""
 
     decisions: tuple[Decision, ...]

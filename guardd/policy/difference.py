@@ -5,10 +5,12 @@ positions do; where neither does, it counts as loosening.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.decision import IfPassed, OnUnprotected
 from guardd.model.names import PriceType, RuleName, Severity
@@ -52,8 +54,7 @@ POSITIONS_TOLD_MAX: Final = 3
 """Positions for which a changed rule's price is told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """`rule` None: the limits, or the order of the rules."""
 
     rule: RuleName | None

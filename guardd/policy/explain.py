@@ -1,7 +1,8 @@
 """The policy in people's words: which rule comes next and at which mark, and what it would do now."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, RuleName
@@ -36,8 +37,7 @@ from guardd.policy.triggers import against, price_of
 from guardd.policy.view import View, views
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextRule:
+class NextRule(Struct, frozen=True, kw_only=True):
     """`at_mark_price` is the present mark for a rule that is true already."""
 
     rule: RuleName

@@ -10,8 +10,9 @@ venue goes with the one before it, which fires earlier.
 """
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from guardd.model.decision import OnUnprotected, WantedOrder, slot_name
 from guardd.model.instrument import Instrument
@@ -22,8 +23,7 @@ WHOLE = Decimal(1)
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
+class Rung(Struct, frozen=True, kw_only=True):
     """One tranche with its price. `size`: contracts; None: `share` of the ladder's base."""
 
     rule: RuleName
@@ -35,8 +35,7 @@ class Rung:
     size: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ladder:
+class Ladder(Struct, frozen=True, kw_only=True):
     """The rungs of one rule that can be placed or rest, in any order. `done`: shares of its tranches that filled.
 
     `closed_by_others`: contracts that tranches of other rules closed, and this rule's needn't close again.
@@ -47,8 +46,7 @@ class Ladder:
     closed_by_others: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """What the shares are of."""
 
     quantity: Decimal
@@ -57,8 +55,7 @@ class Held:
     instrument: Instrument
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
+class _Need(Struct, frozen=True):
     """By this rung so many contracts shall be closed; `all`: everything that is held."""
 
     rung: Rung

@@ -6,10 +6,13 @@ Ratios are plain numbers (8 % is 0.08), durations are Decimal seconds, money is 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from guardd.model.decision import IfPassed, OnUnprotected
 from guardd.model.names import MarginMode, PriceType, RuleName, Severity, Side
@@ -89,8 +92,7 @@ class Sense(StrEnum):
     ABOVE = "above"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compare:
+class Compare(Struct, frozen=True, kw_only=True, cache_hash=True):
     """`{METRIC: {below: V}}` or `{METRIC: {above: V}}`, both strict. `coin`: what a threshold of money is in, else empty."""
 
     metric: Metric
@@ -99,26 +101,22 @@ class Compare:
     coin: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AllOf:
+class AllOf(Struct, frozen=True, kw_only=True):
     parts: tuple["Condition", ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnyOf:
+class AnyOf(Struct, frozen=True, kw_only=True):
     parts: tuple["Condition", ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Not:
+class Not(Struct, frozen=True, kw_only=True):
     part: "Condition"
 
 
 Condition: TypeAlias = Compare | AllOf | AnyOf | Not
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(Struct, frozen=True, kw_only=True):
     """Which positions a rule is about; None: any. `symbols` are globs, one of them must fit."""
 
     account: str | None = None
@@ -143,16 +141,14 @@ TRIGGER_UNIT: Final[Mapping[TriggerKind, Unit]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
+class Trigger(Struct, frozen=True, kw_only=True):
     """Where a resting order fires; ratios are signed in the position's favour."""
 
     kind: TriggerKind
     value: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopLoss:
+class StopLoss(Struct, frozen=True, kw_only=True):
     """One stop, or one tranche of a ladder: `stop_loss: [{…}, {…}]` is read as several with `tranche` 0, 1, …
 
     `size` is a share of the episode's largest quantity.
@@ -166,8 +162,7 @@ class StopLoss:
     on_unprotected: OnUnprotected = OnUnprotected.ALERT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeProfit:
+class TakeProfit(Struct, frozen=True, kw_only=True):
     """As `StopLoss`, in the position's favour."""
 
     triggers: tuple[Trigger, ...]
@@ -176,23 +171,20 @@ class TakeProfit:
     tranche: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrailStop:
+class TrailStop(Struct, frozen=True, kw_only=True):
     """A stop of the whole position that follows the best confirmed mark at `distance`, a share of that mark."""
 
     distance: Decimal
     price_type: PriceType = PriceType.MARK
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReduceBy:
+class ReduceBy(Struct, frozen=True, kw_only=True):
     """A share of the present quantity."""
 
     share: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReduceUntil:
+class ReduceUntil(Struct, frozen=True, kw_only=True):
     """As much as brings `metric` to `target`, and never more than the share `at_most` of the present quantity."""
 
     metric: Metric
@@ -202,30 +194,25 @@ class ReduceUntil:
     """What an aim of money is in."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloseAll:
+class CloseAll(Struct, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelEntering:
+class CancelEntering(Struct, frozen=True, kw_only=True):
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notify:
+class Notify(Struct, frozen=True, kw_only=True):
     severity: Severity = Severity.WARNING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LowerLeverage:
+class LowerLeverage(Struct, frozen=True, kw_only=True):
     """Sets the leverage to `to`; never raises it. One try a breach."""
 
     to: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddMarginBy:
+class AddMarginBy(Struct, frozen=True, kw_only=True):
     """`amount` of `coin` into the isolated position each time, and never more than `at_most` in its episode."""
 
     amount: Decimal
@@ -233,8 +220,7 @@ class AddMarginBy:
     coin: str = "USDT"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddMarginUntil:
+class AddMarginUntil(Struct, frozen=True, kw_only=True):
     """As much as brings `metric` to `target`, and never more than `at_most` of `coin` in the position's episode."""
 
     metric: Metric
@@ -243,8 +229,7 @@ class AddMarginUntil:
     coin: str = "USDT"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopUp:
+class TopUp(Struct, frozen=True, kw_only=True):
     """`amount` of `coin` from the spot wallet into what stands behind the cross positions."""
 
     amount: Decimal
@@ -279,8 +264,7 @@ class WhenBlind(StrEnum):
     ACT = "act"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyRule:
+class PolicyRule(Struct, frozen=True, kw_only=True):
     """`then` in the order of the file. `line` is where the rule stands, for people; it is no part of the digest."""
 
     name: RuleName
@@ -291,20 +275,20 @@ class PolicyRule:
     when_blind: WhenBlind
     then: tuple[PolicyAction, ...]
     line: int = 0
-    kinds: frozenset[type] = field(init=False, repr=False, compare=False)
+    kinds: frozenset[type] = frozenset()
     """Of its actions."""
-    leaves: tuple[Compare, ...] = field(init=False, repr=False, compare=False)
+    leaves: tuple[Compare, ...] = ()
     """Every comparison of its condition, in reading order."""
-    delevers: bool = field(init=False, repr=False, compare=False)
-    reduces: bool = field(init=False, repr=False, compare=False)
-    account_wide: bool = field(init=False, repr=False, compare=False)
+    delevers: bool = False
+    reduces: bool = False
+    account_wide: bool = False
     """The condition speaks of the whole cross account: its positions are taken one at a time (interfaces.md 2.5)."""
 
     def __post_init__(self) -> None:
         """What each look asks of each rule, found out once."""
         kinds = frozenset(map(type, self.then))
         leaves = () if self.when is None else tuple(compares(self.when))
-        know = object.__setattr__
+        know = force_setattr
         know(self, "kinds", kinds)
         know(self, "leaves", leaves)
         know(self, "delevers", not kinds.isdisjoint(_DELEVERS))
@@ -312,8 +296,7 @@ class PolicyRule:
         know(self, "account_wide", any(leaf.metric in ACCOUNT_WIDE for leaf in leaves))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """The leash on the guard, per account (interfaces.md 2.6)."""
 
     orders_per_minute: int = 30
@@ -368,7 +351,8 @@ def compares(condition: Condition) -> Iterator[Compare]:
                 yield from compares(part)
 
 
-_NOT_MEANING: Final = frozenset({"line", "source"})
+_NOT_MEANING: Final = frozenset({"line", "source", "kinds", "leaves", "delevers", "reduces", "account_wide"})
+"""Where it stands in the file, and what a rule reckons from its other fields."""
 
 
 def _plain(value: object) -> object:
@@ -381,12 +365,8 @@ def _plain(value: object) -> object:
             return value
         case tuple():
             return [_plain(each) for each in value]
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            named = {
-                each.name: _plain(getattr(value, each.name))
-                for each in fields(value)
-                if each.init and each.name not in _NOT_MEANING
-            }
+        case Struct():
+            named = {name: _plain(getattr(value, name)) for name in value.__struct_fields__ if name not in _NOT_MEANING}
             return {"is": type(value).__name__, **named}
         case _:
             raise TypeError(f"a policy holds no {type(value).__name__}")

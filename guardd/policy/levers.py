@@ -3,10 +3,11 @@
 Money is moved only where it is there and may go: the free balance, `at_most` of the rule, `top_up_per_day` of the account.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 from guardd.model.intent import FINISHED, Action, Intent, Stage
@@ -36,8 +37,7 @@ VERIFIED_WITHIN_S: Final = 2.0
 """A margin or leverage step that isn't verified by then counts as failed (interfaces.md 2.5)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lever:
+class Lever(Struct, frozen=True, kw_only=True):
     """One such step. `amount`: the leverage to set, or the money to move; `money`: what it puts behind the position."""
 
     action: Action

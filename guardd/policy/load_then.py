@@ -1,9 +1,10 @@
 """Reading `then`: the actions of a rule and their arguments."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec.structs import replace
 
 from guardd.model.decision import IfPassed, OnUnprotected
 from guardd.model.names import PriceType, Severity

@@ -4,9 +4,10 @@ Pure but for what it is handed to remember in: `Memory` (how long conditions hol
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.decision import (
     AddMargin,
@@ -44,8 +45,7 @@ GUARD: Final = RuleName("guardd")
 """In whose name the guard tells what no rule of the policy is about."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fired:
+class Fired(Struct, frozen=True, kw_only=True):
     """A rule began to act on a position: once for each stretch of being true."""
 
     key: PositionKey

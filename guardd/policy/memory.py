@@ -6,9 +6,11 @@ with the episode; the rest isn't needed to be safe then: a forgotten warning is 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, TypeAlias, assert_never
+
+from msgspec.structs import replace
 
 from guardd.model.footing import BestMark, FilledTranche, FixedMark, Footing, LatchedStop
 from guardd.model.instant import Instant

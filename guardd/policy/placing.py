@@ -1,8 +1,9 @@
 """Where a trigger means: its price, on tick, strictly between liquidation and the mark for a stop (interfaces.md 2.4, I4)."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, assert_never
+
+from msgspec import Struct
 
 from guardd.model.instrument import Instrument
 from guardd.model.names import RuleName
@@ -17,8 +18,7 @@ CLEAR_OF_LIQUIDATION: Final = Decimal("0.1")
 """A stop that would lie at or beyond liquidation is put this share of the way from there to the mark."""
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(Struct, frozen=True):
     """Everything that a trigger price is reckoned from."""
 
     state: AccountState

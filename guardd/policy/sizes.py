@@ -4,9 +4,10 @@
 the smallest number of steps that reaches the aim is found by halving.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from guardd.model.instrument import Instrument
 from guardd.model.names import MarginMode
@@ -31,8 +32,7 @@ CENT: Final = Decimal("0.01")
 SATOSHI: Final = Decimal("0.00000001")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sized:
+class Sized(Struct, frozen=True, kw_only=True):
     """Contracts to close, on step and not above the quantity; `after` is the risk that is left, unknown when all goes."""
 
     size: Decimal
@@ -40,8 +40,7 @@ class Sized:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoSize:
+class NoSize(Struct, frozen=True, kw_only=True):
     """No size does it; `why` for people."""
 
     why: str

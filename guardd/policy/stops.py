@@ -6,9 +6,11 @@ ever was, also when its rule is no longer true or no longer there (I23).
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.decision import IfPassed, OnUnprotected, Protect, WantedOrder, slot_name
 from guardd.model.footing import LatchedStop
@@ -32,8 +34,7 @@ PROFIT: Final = ProtectionKind.TAKE_PROFIT
 _STOPS: Final = (StopLoss, TrailStop)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassedStop:
+class PassedStop(Struct, frozen=True, kw_only=True):
     """A stop whose trigger the mark has passed, of a rule that says `if_passed: close`: close, once the mark is confirmed.
 
     `size` None: the position; else the share of a tranche that was never placed. `slot`: whose it is.
@@ -45,8 +46,7 @@ class PassedStop:
     size: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protection:
+class Protection(Struct, frozen=True, kw_only=True):
     """What shall rest, and what must be done or told because something can't."""
 
     protect: Protect
@@ -56,8 +56,7 @@ class Protection:
     """Why a part of the position has no stop although another part has; empty when none lacks."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """One ladder of stops as a rule asks for it: a stop alone is a ladder of one. `first`: the number of its first tranche."""
 
     rule: RuleName
@@ -73,8 +72,7 @@ class _Asked:
         return self.rule, self.first, self.shares
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """What became of one tranche: a rung, a passed trigger where it says close, or why there is none."""
 
     rung: Rung | None = None

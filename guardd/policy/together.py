@@ -6,10 +6,11 @@ hedge. The legs of one instrument go together, or the net side first.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 from guardd.model.names import MarginMode, Symbol
@@ -23,16 +24,14 @@ from guardd.risk.liquidation import Basis
 SHIFTS: Final = (Decimal(1), Decimal("0.9"), Decimal("1.1"))
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Badness:
+class Badness(Struct, frozen=True, order=True):
     """How bad the account stands: by its margin ratio, and where the balance is gone by what is missing."""
 
     broke: bool
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sums:
+class _Sums(Struct, frozen=True, kw_only=True):
     shift: Decimal
     balance: Decimal
     burden: Decimal

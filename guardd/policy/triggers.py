@@ -7,10 +7,12 @@ venue's has a price for each where the two differ. Stops and take-profits are li
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.decision import WantedOrder
 from guardd.model.instant import Instant
@@ -58,8 +60,7 @@ class When(StrEnum):
     """Figures are missing, and no mark makes up for them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleTrigger:
+class RuleTrigger(Struct, frozen=True, kw_only=True):
     """One rule's actions and the mark at which they are due. `at`: on tick; the present mark where `when` is NOW."""
 
     rule: RuleName
@@ -202,8 +203,7 @@ def _why_never(rule: PolicyRule, view: View, use: Use) -> str:
 # What holds a rule back that is true
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(Struct, frozen=True):
     memory: Memory | None
     state: AccountState | None
     now: Instant | None

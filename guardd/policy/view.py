@@ -1,7 +1,8 @@
 """One position as the rules see it: assessed, with the rules that are about it and what is too old to be believed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 from guardd.model.instrument import Instrument
@@ -16,8 +17,7 @@ from guardd.risk.backing import Backing, last_mark
 from guardd.risk.ground import Ground, ground, whole_account
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """`stale` says what is too old to decide anything escalating on, in words; `reads_stale`: only reads are, the mark is not."""
 
     held: Held

@@ -11,6 +11,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, assert_never
 
+from msgspec import Struct, structs
+
 from guardd.model.decision import (
     AddMargin,
     CancelEntries,
@@ -81,8 +83,7 @@ class Kind(StrEnum):
 ACTS: Final = frozenset({Kind.CUT, Kind.STRENGTHEN})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One thing that happens at a mark; figures are as after it, money in the settlement coin."""
 
     mark: Decimal
@@ -99,8 +100,7 @@ class Step:
     distance: Reading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
+class Walk(Struct, frozen=True, kw_only=True):
     """The whole way. `end`: the last mark that was looked at; `why`: what ended it."""
 
     way: Way
@@ -393,7 +393,7 @@ class _Walker:
         ):
             rest = equity - margin - lost
         step = self._step(Kind.END, VENUE, held.key, f"the venue liquidates {held.position.quantity:f} contracts")
-        return replace(step, mark=price, left=Decimal(0), equity=rest, distance=Decimal(0))
+        return structs.replace(step, mark=price, left=Decimal(0), equity=rest, distance=Decimal(0))
 
     def _step(
         self,

@@ -9,9 +9,12 @@ A watch is made from a state. Every event that changes figures, marks apart, ask
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.instant import Instant
 from guardd.model.names import MarginMode, PositionKey, Side, Symbol
@@ -48,8 +51,7 @@ class Bounds:
     spent: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Solved:
+class Solved(Struct, frozen=True, kw_only=True):
     """What one position was solved to, and from which figures: while these are the same and the mark is within, it holds.
 
     `answered`: what every comparison of its rules said there. With a `slack` it holds wherever the rest of the account goes within

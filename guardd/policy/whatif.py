@@ -7,9 +7,12 @@ frames, exactly as the daemon would see it.
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.account import Balance
 from guardd.model.event import BalanceRead, MarkSeen, PositionsPushed, PositionsRead
@@ -33,8 +36,7 @@ INSTANT_S: Final = 0.001
 MUTABLE: Final = (Held, Pending, RuleProgress, StreamState)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class Cut(Struct, frozen=True, kw_only=True):
     """What closing part of a position came to, in the settlement coin."""
 
     size: Decimal
@@ -208,8 +210,7 @@ def _copied(state: AccountState) -> AccountState:
 # Figures carried on
 
 
-@dataclass(frozen=True, slots=True)
-class _Figures:
+class _Figures(Struct, frozen=True):
     """What the model says at one moment."""
 
     marks: Mapping[Symbol, Decimal]

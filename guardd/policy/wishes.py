@@ -5,9 +5,12 @@ one follows once the one before was verified and the condition still holds, or a
 step that failed, or wasn't verified in two seconds, is followed by the next one as well (interfaces.md 2.5).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.instant import Instant
 from guardd.model.intent import LEVERS, Action
@@ -46,8 +49,7 @@ REDUCE_IN_FLIGHT_S: Final = 1.0
 ZERO: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(Struct, frozen=True, kw_only=True):
     """One rule's next step on one position. `size` None: all of it; zero for a step that puts more behind it (`lever`)."""
 
     view: View

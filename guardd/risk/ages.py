@@ -1,8 +1,9 @@
 """How old the figures are, and when that is blindness (interfaces.md 2.3 "Ages", I9)."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 from guardd.model.names import MarginMode
@@ -16,8 +17,7 @@ PLANS_AGE_S_MAX: Final = 60.0
 POSITION_MODE_AGE_S_MAX: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ages:
+class Ages(Struct, frozen=True, kw_only=True):
     """Seconds since each source last told the truth; None: never."""
 
     mark_s: float | None
@@ -34,8 +34,7 @@ class Ages:
         return max(known_s) if len(known_s) == len(judged_s) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgeLimits:
+class AgeLimits(Struct, frozen=True, kw_only=True):
     """Seconds each source may be old."""
 
     mark_s: float

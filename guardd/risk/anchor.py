@@ -9,9 +9,10 @@ guard. The careful number takes it only where it makes things worse; what may ju
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.account import Balance
 from guardd.model.reading import Reading, is_value
@@ -30,8 +31,7 @@ IMPLAUSIBLE_FROM: Final = 5
 Bitget reference, 19.22: no scale is documented)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchored:
+class Anchored(Struct, frozen=True, kw_only=True):
     """What the venue asks for beyond our sums, by two of the bases."""
 
     beyond_worse: Decimal
@@ -79,8 +79,7 @@ def anchored(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Asked(Struct, frozen=True, kw_only=True):
     """What the venue asked for when the balance was told."""
 
     near: Decimal

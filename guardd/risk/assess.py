@@ -9,9 +9,10 @@ position's own mark and quantity, `assess_on` does the rest. Plain assessments g
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple, assert_never
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 from guardd.model.names import MarginMode, PositionKey, Side, Symbol
@@ -29,8 +30,7 @@ FAR: Final = Decimal(1)
 """Further from the mark than the mark is from zero: only a short's can be (Bitget reference, 10)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionRisk:
+class PositionRisk(Struct, frozen=True, kw_only=True):
     """A position at a mark. Ratios are shares of one, money is in the settlement coin."""
 
     key: PositionKey
@@ -93,8 +93,7 @@ class PositionRisk:
         return self.liquidation if self.exposure is self.key.side else Absent.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountRisk:
+class AccountRisk(Struct, frozen=True, kw_only=True):
     """One cross account at given marks: what stands behind the positions of one settlement coin, or behind all of them."""
 
     currency: str

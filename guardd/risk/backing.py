@@ -13,9 +13,12 @@ Where the venue gives its own maintenance or ratio, `guardd.risk.anchor` ties th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.account import Balance
 from guardd.model.names import MarginMode, PositionKey, Symbol
@@ -38,16 +41,14 @@ class Share:
     burdens: dict[Basis, Decimal] = field(default_factory=lambda: dict.fromkeys(Basis, ZERO))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Burden:
+class Burden(Struct, frozen=True, kw_only=True):
     """Maintenance margin and closing fees by one basis; what the venue asks for beyond our sum included."""
 
     basis: Basis
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backing:
+class Backing(Struct, frozen=True, kw_only=True):
     """Sums of one cross account."""
 
     equity: Reading

@@ -1,9 +1,10 @@
 """Protection cover: which resting orders are adequate stops of a position (interfaces.md 2.4 "Adequate")."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.decision import WantedOrder
 from guardd.model.instant import Instant
@@ -22,8 +23,7 @@ MOVED_FROM: Final = Decimal("0.001")
 """A stop is moved from 0.1 % on (interfaces.md 2.4); what is looser by less is as good as wanted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cover:
+class Cover(Struct, frozen=True, kw_only=True):
     """What rests below a long, or above a short. Sizes in contracts."""
 
     protected: bool

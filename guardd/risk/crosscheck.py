@@ -7,10 +7,11 @@ account family and the environment are checked where they are known, when the ac
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.event import Source
 from guardd.model.instant import Instant
@@ -45,8 +46,7 @@ class Check(StrEnum):
     POSITION_MODE = "position_mode"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mismatch:
+class Mismatch(Struct, frozen=True, kw_only=True):
     """Something that doesn't agree (`proved`), or that no second witness has confirmed yet. `symbol` None: the account."""
 
     check: Check

@@ -5,9 +5,10 @@
 Between two account reads it stays what it is: no mark moves it.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.equity import venue_ms
 from guardd.model.highwater import DAY_MS
@@ -22,8 +23,7 @@ LEDGER_AGE_S_MAX: Final = 120.0
 ZERO: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawdown:
+class Drawdown(Struct, frozen=True, kw_only=True):
     """`why` says why `ratio` isn't known; empty when it is."""
 
     ratio: Reading

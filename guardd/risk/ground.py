@@ -5,8 +5,10 @@ the rest of the account don't change between them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from guardd.model.instant import MS_PER_S, Instant
 from guardd.model.names import MarginMode, Side, Symbol
@@ -20,16 +22,14 @@ from guardd.risk.liquidation import ZERO, Basis, Leg, exposure_of, liquidation_p
 from guardd.risk.reproduction import preferred, reproduced_bases
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
+class Number(Struct, frozen=True, kw_only=True):
     """One way to reckon: by `basis`, with what the rest of the account burdens the balance with."""
 
     basis: Basis
     burden_apart: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Ground(Struct, frozen=True, kw_only=True):
     """Made by `ground` from one state, asked by `guardd.risk.assess.assess_on`; a changed state needs a new one."""
 
     position: Position
@@ -54,15 +54,15 @@ class Ground:
     account_drawdown: Reading = Absent.UNKNOWN
     settle: str = ""
     """What its money is in; empty where the instrument isn't known."""
-    legs: tuple[Leg, ...] = field(init=False, repr=False, compare=False)
+    legs: tuple[Leg, ...] = ()
     """Its leg and the partners; empty where the leg isn't known."""
-    exposure: Side = field(init=False, repr=False, compare=False)
+    exposure: Side = Side.LONG
     """The side on which price hurts: its own; of hedge legs in cross that of the net exposure."""
 
     def __post_init__(self) -> None:
         legs = (self.leg, *self.partners) if self.leg is not None else ()
-        object.__setattr__(self, "legs", legs)
-        object.__setattr__(self, "exposure", exposure_of(legs) if self.partners else self.position.key.side)
+        force_setattr(self, "legs", legs)
+        force_setattr(self, "exposure", exposure_of(legs) if self.partners else self.position.key.side)
 
 
 def ground(

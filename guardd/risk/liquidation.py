@@ -19,10 +19,12 @@ position lives are one interval, and its ends are found exactly, piece by piece.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple, assert_never
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from guardd.model.instrument import Instrument
 from guardd.model.names import Side
@@ -41,27 +43,26 @@ class Basis(StrEnum):
     """Whichever asks for more: the careful reading, and the nearer liquidation price."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(Struct, frozen=True, kw_only=True):
     """A quantity (contracts, may be zero) of one instrument on one side. The instrument has a table of margin tiers."""
 
     instrument: Instrument
     side: Side
     quantity: Decimal
     entry: Decimal
-    worth: Decimal = field(init=False, repr=False, compare=False)
+    worth: Decimal = ZERO
     """What the quantity stands for: base coin of linear contracts, quote coin of inverse ones."""
-    lean: int = field(init=False, repr=False, compare=False)
+    lean: int = 1
     """The sign with which it gains `along` the price: of a long +1, of an inverse long −1."""
-    fee_rate: Decimal = field(init=False, repr=False, compare=False)
+    fee_rate: Decimal = ZERO
     """Taker fee of closing; a rebate isn't counted on."""
-    entry_notional: Decimal = field(init=False, repr=False, compare=False)
+    entry_notional: Decimal = ZERO
     """Value at entry, settlement coin."""
 
     def __post_init__(self) -> None:
         """What many questions are answered from, reckoned once: a search asks a leg at hundreds of prices."""
         instrument, sign = self.instrument, self.side.sign
-        know = object.__setattr__
+        know = force_setattr
         know(self, "worth", self.quantity * instrument.contract_size)
         know(self, "lean", -sign if instrument.inverse else sign)
         know(self, "fee_rate", max(instrument.taker_fee, ZERO))

@@ -1,7 +1,8 @@
 """A position as it would be with more behind it: what a margin addition, a top-up or a lower leverage would change."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from guardd.model.instrument import Instrument
 from guardd.model.position import Position

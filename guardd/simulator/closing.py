@@ -1,6 +1,6 @@
 """What a close does about resting closes of the same leg that hold what it wants."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from guardd.simulator.accounts import Account
 from guardd.simulator.orders import Order, OrderKind, OrderRequest, PositionMode, PositionSide

@@ -1,9 +1,10 @@
 """Coins that money is kept in: what one is worth in USD, and how much of that stands behind a pooled account's risk."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
+
+from msgspec import Struct
 
 DEFAULT_COIN = "USDT"
 POOL_COIN = "USD"  # the unit of a pool's sums
@@ -11,16 +12,14 @@ POOL_COIN = "USD"  # the unit of a pool's sums
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Haircut:
+class Haircut(Struct, frozen=True, kw_only=True):
     """From this value in USD on, this share of what is above it counts as collateral."""
 
     from_usd: Decimal
     ratio: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coin:
+class Coin(Struct, frozen=True, kw_only=True):
     """One coin. It is worth `price` USD, or, where that is None, the mark of the contract `follows`.
 
     The first haircut begins at zero and ratios never rise: the more of one coin, the less of it counts (UTA reference,

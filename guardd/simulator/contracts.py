@@ -5,10 +5,12 @@ contract of size 1 with a fractional step. All prices and money are in the quote
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 TAKER_FEE = Decimal("0.0006")
 MAKER_FEE = Decimal("0.0002")
@@ -20,8 +22,7 @@ class ContractStatus(StrEnum):
     DELISTED = "delisted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tier:
+class Tier(Struct, frozen=True, kw_only=True):
     """One margin tier. Maintenance margin of a notional n in it is n × rate − deduction; n in (floor, cap]."""
 
     number: int
@@ -32,8 +33,7 @@ class Tier:
     max_leverage: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
+class Contract(Struct, frozen=True, kw_only=True):
     """One linear perpetual. Sizes in contracts, prices and notionals in the quote coin, fees as fractions.
 
     `settle` is the margin coin ("": the quote coin); `group` names the product line, where the position mode is set for

@@ -12,10 +12,10 @@ A trader's actions here need no key and no rate limit: they are the other hand o
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 from aiohttp import web
+from msgspec import Struct
 
 from guardd.simulator import prices
 from guardd.simulator.contracts import ContractStatus
@@ -333,8 +333,7 @@ async def _add_account(server: SimulatorServer, request: web.Request) -> object:
     return {"uid": account.uid}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountSettings:
+class AccountSettings(Struct, frozen=True, kw_only=True):
     """An account of the simulator with the one key it begins with."""
 
     uid: str
@@ -348,8 +347,8 @@ class AccountSettings:
     passphrase: str
     may_trade: bool = True
     kind: AccountKind = AccountKind.CLASSIC
-    deposits: Mapping[str, Decimal] = field(default_factory=dict)  # of other coins than USDT
-    spots: Mapping[str, Decimal] = field(default_factory=dict)
+    deposits: Mapping[str, Decimal] = {}  # of other coins than USDT
+    spots: Mapping[str, Decimal] = {}
 
 
 def add_account(server: SimulatorServer, account: AccountSettings) -> None:

@@ -4,8 +4,9 @@ Every sum has one unit: the coin itself in a classic account, USD in a unified o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from guardd.simulator.accounts import ZERO, Account, Position
 from guardd.simulator.contracts import Contract
@@ -15,16 +16,14 @@ from guardd.simulator.terms import MaintenanceBasis, Terms
 from guardd.simulator.world import World
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class Load(Struct, frozen=True, kw_only=True):
     """A quantity in the base coin that needs maintenance margin, and what it cost."""
 
     quantity: Decimal
     cost: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Risk:
+class Risk(Struct, frozen=True, kw_only=True):
     """The cross account of one coin, or the pool. It is liquidated once `behind` is no more than `burden`."""
 
     behind: Decimal

@@ -8,9 +8,10 @@ and changes nothing but the ledger.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from decimal import Decimal
 from random import Random
+
+from msgspec.structs import replace
 
 from guardd.simulator import admission, cross, levers, liquidation, margin, matching, plans, telling
 from guardd.simulator.accounts import ZERO, Account, Position

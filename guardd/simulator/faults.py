@@ -6,9 +6,12 @@ fault, or the order in which faults were set, never changes its draws.
 
 import random
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.simulator.prices import FeedEffect, FeedEffectKind
 
@@ -53,8 +56,7 @@ class FaultKind(StrEnum):
     OTHER_FAMILY = "other-family"  # the owner has switched the account: this protocol isn't its own any more
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """One switch. A window end of None is open; `times` None is unlimited; globs match everything by default."""
 
     name: str
@@ -104,7 +106,7 @@ class Faults:
 
     def add(self, kind: FaultKind, **settings: object) -> Fault:
         """Switch on a fault named after its kind."""
-        fault = replace(Fault(name=str(kind), kind=kind), **settings)  # type: ignore[arg-type]
+        fault = replace(Fault(name=str(kind), kind=kind), **settings)
         self.set(fault)
         return fault
 

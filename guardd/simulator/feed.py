@@ -7,7 +7,8 @@ something that a read must confirm, and keeps everything else near enough to be 
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from guardd.simulator.dialects.bitget.dialect import BitgetDialect
 from guardd.simulator.records import Quote
@@ -18,8 +19,7 @@ TEXT_FRAME = 0x81
 _LEN_16, _LEN_64 = 126, 127
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(Struct, frozen=True, kw_only=True):
     """One ticker as it goes over the wire, with gaps where the venue's time stands (milliseconds, always of 13 digits)."""
 
     symbol: str

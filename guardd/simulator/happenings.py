@@ -1,9 +1,10 @@
 """What a listener hears, in the order in which it happened, each with the venue's sequence number and time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from guardd.simulator.contracts import Contract, ContractStatus
 from guardd.simulator.orders import MarginMode, Order, Plan
@@ -32,8 +33,7 @@ class PlanAction(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderChanged:
+class OrderChanged(Struct, frozen=True, kw_only=True):
     sequence: int
     at_ms: int
     uid: str
@@ -42,8 +42,7 @@ class OrderChanged:
     trade: Trade | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionChanged:
+class PositionChanged(Struct, frozen=True, kw_only=True):
     """A position was opened, enlarged, reduced, closed (`position.size` zero) or its margin or leverage changed."""
 
     sequence: int
@@ -52,8 +51,7 @@ class PositionChanged:
     position: PositionView
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceChanged:
+class BalanceChanged(Struct, frozen=True, kw_only=True):
     """One coin of an account changed; `pool` is the whole of a unified one."""
 
     sequence: int
@@ -63,8 +61,7 @@ class BalanceChanged:
     pool: Pool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanChanged:
+class PlanChanged(Struct, frozen=True, kw_only=True):
     sequence: int
     at_ms: int
     uid: str
@@ -72,16 +69,14 @@ class PlanChanged:
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkChanged:
+class MarkChanged(Struct, frozen=True, kw_only=True):
     sequence: int
     at_ms: int
     symbol: str
     quote: Quote
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Liquidated:
+class Liquidated(Struct, frozen=True, kw_only=True):
     """`loss` is what the account lost from entry to the end, clearance included, as a positive number, in `coin`."""
 
     sequence: int
@@ -94,8 +89,7 @@ class Liquidated:
     loss: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContractChanged:
+class ContractChanged(Struct, frozen=True, kw_only=True):
     sequence: int
     at_ms: int
     contract: Contract

@@ -5,9 +5,10 @@ one sequence shared with the happenings, so any order of events can be told apar
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from guardd.simulator.records import FlowKind
 
@@ -28,8 +29,7 @@ class RowKind(StrEnum):
     VENUE = "venue"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRow:
+class LedgerRow(Struct, frozen=True, kw_only=True):
     sequence: int
     at_ms: int
     kind: RowKind
@@ -56,14 +56,12 @@ class LedgerRow:
         return Decimal(cell)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EquitySample:
+class EquitySample(Struct, frozen=True, kw_only=True):
     at_ms: int
     equity: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """One account's story in figures. Money in USD, signed as the wallet felt it; `equity_low` is the lowest sample."""
 
     uid: str

@@ -1,7 +1,8 @@
 """What a client may change beside orders: leverage, margin mode, position mode, isolated margin, transfers."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from guardd.simulator import admission, cross, margin, telling
 from guardd.simulator.accounts import ZERO, Account, Position, money

@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 MS_PER_S = 1_000
 
 
@@ -20,8 +22,7 @@ class Scope(StrEnum):
     UID = "UID"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class Rate(Struct, frozen=True, kw_only=True):
     """`count` calls in `window_s` seconds, for each caller in `scope`."""
 
     count: int
@@ -29,8 +30,7 @@ class Rate:
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BanRule:
+class BanRule(Struct, frozen=True, kw_only=True):
     """An address that keeps calling through `refusals` answers 429 within `within_s` is shut out for `length_s`."""
 
     refusals: int = 20
@@ -44,8 +44,7 @@ class Verdict(StrEnum):
     BANNED = "banned"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
+class Charge(Struct, frozen=True, kw_only=True):
     """One call as the venue booked it: `used` of `rate.count` in this window, this call included."""
 
     verdict: Verdict

@@ -1,8 +1,9 @@
 """Orders meeting the book. Accounts trade against the outside market, never with each other."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
+
+from msgspec.structs import replace
 
 from guardd.simulator import admission, closing, settlement, telling
 from guardd.simulator.accounts import ZERO, Account, Slicing

@@ -4,9 +4,10 @@ One spelling serves both position modes: `side` and `reduce`. In hedge mode buy+
 opens it; in one-way mode the same flag is reduce-only on the net position.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from guardd.simulator.refusals import RefusalReason
 
@@ -110,8 +111,7 @@ class PlanStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
+class Preset(Struct, frozen=True, kw_only=True):
     """A take-profit or stop-loss that an opening order brings along. `limit_price` None = executes at market."""
 
     trigger_price: Decimal
@@ -119,8 +119,7 @@ class Preset:
     limit_price: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
+class OrderRequest(Struct, frozen=True, kw_only=True):
     """What a client asks for. `price` only with limit; `leverage` and `margin_mode` None = as configured."""
 
     symbol: str
@@ -141,8 +140,7 @@ class OrderRequest:
         return position_side(self.side, reduce=self.reduce)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """One order as it stands; a change is a new value. `price` None for market, `average_price` None while unfilled."""
 
     order_id: str
@@ -181,8 +179,7 @@ class Order:
         return position_side(self.side, reduce=self.reduce)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRequest:
+class PlanRequest(Struct, frozen=True, kw_only=True):
     """A conditional order. `size` None = whole position (TP/SL only); `limit_price` None = executes at market.
 
     Trailing: `callback_rate` as a fraction (0.01 = 1 %), `trigger_price` is the activation price.
@@ -213,8 +210,7 @@ class PlanRequest:
         return position_side(self.side, reduce=self.reduce)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """One plan order as it stands. `order_id` is the order its trigger made, "" before; `extreme` is for trailing.
 
     `pair_id` is its own id, or that of the plan with which a pair began; it outlives that plan.

@@ -6,6 +6,8 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TypeVar
 
+from msgspec import Struct
+
 Word = TypeVar("Word", bound=StrEnum)
 
 
@@ -14,11 +16,13 @@ class Malformed(ValueError):
 
 
 def as_json(value: object) -> object:
-    """Dataclasses become objects, decimals and enums strings; anything else must be JSON already."""
+    """Structs and dataclasses become objects, decimals and enums strings; anything else must be JSON already."""
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, Struct):
+        return {name: as_json(getattr(value, name)) for name in value.__struct_fields__}
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: as_json(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):

@@ -1,7 +1,8 @@
 """Plan orders: placing, changing, triggering. A triggered plan becomes an ordinary order that names it."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from guardd.simulator import admission, closing, matching, telling
 from guardd.simulator.accounts import ZERO, Account, Position

@@ -7,11 +7,13 @@ Randomness is integer arithmetic on a seeded generator, because libm differs bet
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from itertools import pairwise
 from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.simulator.records import Quote
 
@@ -20,15 +22,13 @@ HALF_SPREAD = Decimal("0.0001")
 MS_PER_S = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceTick:
+class PriceTick(Struct, frozen=True, kw_only=True):
     offset_ms: int
     symbol: str
     quote: Quote
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
+class Instrument(Struct, frozen=True, kw_only=True):
     """What a path must know of a contract: its name, its tick and the half spread as a fraction of the price."""
 
     symbol: str
@@ -46,8 +46,7 @@ class FeedEffectKind(StrEnum):
     LAG = "lag"  # sent, but late
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedEffect:
+class FeedEffect(Struct, frozen=True, kw_only=True):
     """What the public feed suffers from `start_ms` to `end_ms`: `share` of the frames, `delay_ms` late when lagging."""
 
     kind: FeedEffectKind

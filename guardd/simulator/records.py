@@ -1,8 +1,9 @@
 """Frozen values that leave the engine: prices, fills, positions, balances, flows, settings. Money in the quote coin."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 from guardd.simulator.orders import MarginMode, OrderKind, PositionMode, PositionSide, Side
 
@@ -12,8 +13,7 @@ class AccountKind(StrEnum):
     UNIFIED = "unified"  # every coin, at its collateral value, stands behind all cross positions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class Quote(Struct, frozen=True, kw_only=True):
     """All prices of one contract at one moment."""
 
     mark: Decimal
@@ -23,8 +23,7 @@ class Quote:
     ask: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trade:
+class Trade(Struct, frozen=True, kw_only=True):
     """One fill. `fee` is positive when paid; `realized_pnl` is before fees, zero for an opening fill."""
 
     trade_id: str
@@ -43,8 +42,7 @@ class Trade:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionView:
+class PositionView(Struct, frozen=True, kw_only=True):
     """A position at the present prices. Sizes in contracts and never negative; `side` tells the direction.
 
     Money in `coin`. `burden` is the maintenance margin with the closing fee, where the terms count it: `risk_ratio`, that
@@ -91,8 +89,7 @@ class PositionView:
         return self.size - self.frozen_size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
+class Balance(Struct, frozen=True, kw_only=True):
     """One coin's futures wallet: equity = wallet + unrealized; available = wallet − position_margin − frozen, at least 0.
 
     In a unified account `available` and `free` are bounded by the pool, and the cross figures are this coin's share of it.
@@ -122,8 +119,7 @@ class Balance:
         return self.cross_burden / self.cross_balance if self.cross_balance > 0 else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class Pool(Struct, frozen=True, kw_only=True):
     """A unified account's sums in USD. Isolated positions and their margin are in `equity` alone.
 
     `effective` is the collateral value of every coin with its cross profit; `maintenance` counts cross positions and
@@ -156,8 +152,7 @@ class FlowKind(StrEnum):
     CONVERSION = "conversion"  # one coin paid another's debt in a pool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
+class Flow(Struct, frozen=True, kw_only=True):
     """One change of a futures wallet; `amount` is signed, `symbol` "" for transfers."""
 
     flow_id: str
@@ -174,8 +169,7 @@ class TransferDirection(StrEnum):
     TO_SPOT = "to_spot"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
+class Transfer(Struct, frozen=True, kw_only=True):
     transfer_id: str
     uid: str
     coin: str
@@ -184,8 +178,7 @@ class Transfer:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """Leverage and margin mode of one contract in one account."""
 
     margin_mode: MarginMode

@@ -4,9 +4,11 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.clock import Clock
 from guardd.simulator import control, prices
@@ -56,8 +58,7 @@ DEFAULT_ACCOUNTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeSettings:
+class ServeSettings(Struct, frozen=True, kw_only=True):
     """What `serve` needs. `walk`: prices wander from the start; else they stand until told. Port 0: any free one."""
 
     venue: SimulatedVenue = SimulatedVenue.BITMART

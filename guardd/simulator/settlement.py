@@ -1,7 +1,9 @@
 """What a fill does to positions and money: it closes first, then opens what is left (a one-way flip does both)."""
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.simulator import boundary, margin, telling
 from guardd.simulator.accounts import ZERO, Account, Position, money
@@ -12,8 +14,7 @@ from guardd.simulator.records import FlowKind, Trade
 from guardd.simulator.world import World
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Booking:
+class Booking(Struct, frozen=True, kw_only=True):
     """How one fill is booked: the fee rate, and where its profit goes."""
 
     fee_rate: Decimal

@@ -1,13 +1,13 @@
 """When what passed the venue's door, on the machine's monotonic clock: the other side of a guard's reaction time."""
 
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _KEPT = 200_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestStamp:
+class RequestStamp(Struct, frozen=True, kw_only=True):
     """`mono_ns`: the request's last byte was readable. `sequence` counts requests from 1."""
 
     sequence: int
@@ -21,8 +21,7 @@ class RequestStamp:
     """What a refusal said."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TickerStamp:
+class TickerStamp(Struct, frozen=True, kw_only=True):
     """`mono_ns`: just before the frame was handed to the socket."""
 
     sequence: int

@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from msgspec import Struct
+
 from guardd.simulator.happenings import Happening, MarkChanged, OrderChanged
 from guardd.simulator.orders import Side
 from guardd.simulator.records import Quote
@@ -39,8 +41,7 @@ class Candle:
         self.volume += size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Print:
+class Print(Struct, frozen=True, kw_only=True):
     """One public trade; `size` in contracts."""
 
     trade_id: int
@@ -50,8 +51,7 @@ class Print:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(Struct, frozen=True, kw_only=True):
     rate: Decimal
     at_ms: int
 

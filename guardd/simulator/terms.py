@@ -1,8 +1,9 @@
 """The choices a venue makes where documentation is silent, and the shape of its order book. All switchable."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class VenueState(StrEnum):
@@ -42,8 +43,7 @@ class MaintenanceBasis(StrEnum):
     ENTRY = "entry"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Struct, frozen=True, kw_only=True):
     """Documented choices of this venue; the defaults are the stricter reading of the BitMart reference.
 
     - Liquidation: margin balance ≤ maintenance margin (ratio ≥ 100 %), plus the taker fee of the closing trade when
@@ -87,8 +87,7 @@ class Terms:
     max_trigger_distance: Decimal = Decimal("0.95")  # |trigger − price| ÷ price
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FillModel:
+class FillModel(Struct, frozen=True, kw_only=True):
     """How deep the book is and how fast it fills; deterministic.
 
     A taking order walks levels of `level_size` contracts, `level_gap_ticks` apart, starting at the best price; the

@@ -4,8 +4,9 @@ A dialect gets a `Request` whose body has been read to its last byte and gives a
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct
 
 from guardd.simulator.happenings import Happening
 
@@ -14,8 +15,7 @@ HTML_TYPE = "text/html; charset=UTF-8"
 TEXT_TYPE = "text/plain; charset=UTF-8"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """One HTTP request. Header names are in lower case; of a repeated query parameter the last one counts.
 
     `raw_query` is the query as it was sent, for venues whose signature covers it.
@@ -23,16 +23,15 @@ class Request:
 
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = {}
     raw_query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     body: bytes = b""
     peer_ip: str = "127.0.0.1"
     now_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(Struct, frozen=True, kw_only=True):
     """One HTTP answer."""
 
     status: int
@@ -40,24 +39,21 @@ class Response:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True):
     """What the shell does with a request: answer after `delay_ms`, or (`response` None) let the caller's time run out."""
 
     response: Response | None
     delay_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Close:
+class Close(Struct, frozen=True, kw_only=True):
     """The venue ends a socket."""
 
     code: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Push:
+class Push(Struct, frozen=True, kw_only=True):
     """One frame on its way to a socket; `ticker` names the symbol when it carries a price, for the reaction stamps."""
 
     text: str

@@ -4,9 +4,9 @@ Measured: ten thousand labelled gauges in one piece take 57 ms.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
@@ -36,8 +36,7 @@ async def exposition(
     return b"".join(parts), content_type
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
+class _Piece(Struct, frozen=True, kw_only=True):
     family: Metric
 
     def collect(self) -> Iterator[Metric]:

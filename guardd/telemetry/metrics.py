@@ -1,9 +1,9 @@
 """Facts as Prometheus metrics (interfaces.md section 5). A listener; the core never imports Prometheus."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from msgspec import Struct
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -58,8 +58,7 @@ HEARTBEAT_OUTCOMES: Final = ("sent", "failed", "withheld")
 RELOAD_OUTCOMES: Final = ("adopted", "unchanged", "refused")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokensLeft:
+class TokensLeft(Struct, frozen=True, kw_only=True):
     """Calls that a bucket would let through now; asked for at each scrape."""
 
     account: AccountName
@@ -68,8 +67,7 @@ class TokensLeft:
     tokens: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastFrame:
+class LastFrame(Struct, frozen=True, kw_only=True):
     """When a stream's last frame arrived, wall ms; asked for at each scrape."""
 
     account: AccountName
@@ -78,8 +76,7 @@ class LastFrame:
     wall_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownSince:
+class UnknownSince(Struct, frozen=True, kw_only=True):
     """Since when an account's oldest write of unknown outcome is so, wall ms; None: there is none. Asked for at each scrape."""
 
     account: AccountName

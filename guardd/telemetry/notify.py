@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import aiohttp
 import structlog
+from msgspec import Struct
 
 from guardd.model.facts import Fact, Said
 from guardd.model.instant import MS_PER_S, Instant
@@ -46,8 +47,7 @@ class Receiver:
     """Whether the summary of each day goes there, whatever `min_severity` says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class Trouble(Struct, frozen=True, kw_only=True):
     """Why a message didn't arrive. `for_good`: another try won't change it."""
 
     why: str

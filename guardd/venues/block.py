@@ -15,6 +15,8 @@ from random import Random
 from types import MappingProxyType
 from typing import Final, assert_never
 
+from msgspec import Struct
+
 from guardd.model.instant import NS_PER_S
 from guardd.venues import retry
 
@@ -89,8 +91,7 @@ _NEVER_NS: Final = 2**63
 """Later than any deadline: this errand isn't let through while the block stands."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class Errand(Struct, frozen=True, kw_only=True):
     """Who wants through: `subject` names what an emergency write is for, `closes` that it closes a position in breach."""
 
     lane: Lane
@@ -98,8 +99,7 @@ class Errand:
     closes: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
+class Admission(Struct, frozen=True, kw_only=True):
     """A leave to send: on what ground, and when it was given (monotonic ns)."""
 
     errand: Errand
@@ -107,8 +107,7 @@ class Admission:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Barred:
+class Barred(Struct, frozen=True, kw_only=True):
     """Not now; `until_ns` is when this errand may go, or, if the block itself must end first, when that is next tried."""
 
     block: Block

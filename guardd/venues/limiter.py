@@ -10,12 +10,13 @@ and the block that stands against our address (`guardd.venues.block`).
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 from math import floor
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.errors import ConfigurationError
@@ -61,8 +62,7 @@ class Scope(StrEnum):
     UID = "uid"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(Struct, frozen=True, kw_only=True):
     """One row of a venue's table: at most `calls` in any `window_s`."""
 
     endpoint: str
@@ -73,8 +73,7 @@ class Limit:
     """Endpoints that count towards this row besides their own; `endpoint` is only its name then."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Struct, frozen=True, kw_only=True):
     """What an answer's headers say of the bucket: calls *used* of `limit` in a window of `window_s`."""
 
     used: int
@@ -82,8 +81,7 @@ class Usage:
     window_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Left(Struct, frozen=True, kw_only=True):
     """What an answer's header says of the bucket where it counts down: calls left in the current window of the published limit."""
 
     calls: int
@@ -101,8 +99,7 @@ class How(StrEnum):
     """It may have arrived; nobody answered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(Struct, frozen=True, kw_only=True):
     """`retry_after_s` is what the venue asked for, 0 for nothing."""
 
     how: How
@@ -110,16 +107,14 @@ class Ending:
     usage: Usage | Left | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permit:
+class Permit(Struct, frozen=True, kw_only=True):
     """A leave for one call. Whoever holds it gives it back with `Limiter.settle`, whatever happened."""
 
     endpoint: str
     admission: Admission
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """No leave: `kind` None means only that the budget is used up until `until` (None: nobody can say)."""
 
     why: str
@@ -229,8 +224,7 @@ class _Books:
         """No bucket of this host rests beyond it: none is looked through for its pause before one has begun."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ticket:
+class _Ticket(Struct, frozen=True, kw_only=True):
     """A place in the queue."""
 
     number: int

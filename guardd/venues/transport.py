@@ -6,7 +6,6 @@ headers count. Queries, headers and bodies never reach a text (I26).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from random import Random
@@ -14,6 +13,8 @@ from typing import Final, TypeAlias, assert_never
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.clock import Clock
 from guardd.model.event import BlockKind, BlockMoved
@@ -22,7 +23,17 @@ from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.names import AccountName, VenueName
 from guardd.venues import retry
 from guardd.venues.limiter import Ending, Held, How, Lane, Left, Limiter, Permit, Usage
-from guardd.venues.wire import Ambiguous, KeepsSpares, NotSent, Wire, WireAnswer, WireReply, WireRequest
+from guardd.venues.wire import (
+    Ambiguous,
+    KeepsSpares,
+    NotSent,
+    Wire,
+    WireAnswer,
+    WireReply,
+    WireRequest,
+    shown,
+    shown_text,
+)
 
 __all__ = [
     "Ambiguous",
@@ -78,8 +89,7 @@ def no_usage(headers: Mapping[str, str]) -> Usage | Left | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class Dialect(Struct, frozen=True, kw_only=True):
     """The two words that differ from venue to venue. `judge` takes the HTTP status and the envelope's `code` as text."""
 
     judge: Callable[[int, str], Judgement]
@@ -87,8 +97,7 @@ class Dialect:
     """Reads lower-case header names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """One API call. `endpoint` is its name in limits and metrics; `deadline_s` covers everything, the wait for a token included.
 
     `sign` is asked for further headers after the token is granted, right before each send, so that a timestamp is never old.
@@ -100,11 +109,11 @@ class Call:
     method: str
     path: str
     deadline_s: float
-    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    body: str | None = field(default=None, repr=False)
+    query: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
     """The exact text that is signed and sent."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    sign: Callable[[], Mapping[str, str]] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = {}
+    sign: Callable[[], Mapping[str, str]] | None = None
     lane: Lane = Lane.ORDINARY
     subject: str | None = None
     closes: bool = False
@@ -116,22 +125,36 @@ class Call:
     expected: frozenset[str] = frozenset()
     """Codes that are an answer to what this call asks, and no failure of it."""
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Query, body, headers and signature may hold secrets (I26)."""
+        return shown(
+            self, "endpoint", "method", "path", "deadline_s", "lane", "subject", "closes", "base_url", "expected"
+        )
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+    def __repr__(self) -> str:
+        return shown_text(self)
+
+
+class Reply(Struct, frozen=True, kw_only=True):
     """The API's own JSON, whatever the HTTP status: the dialect judges its code. Header names are in lower case."""
 
     status: int
     code: str
     """The envelope's `code` as text."""
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
+    body: bytes
+    headers: Mapping[str, str]
     sent_ns: int
     received: Instant
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """The venue's words may hold secrets (I26)."""
+        return shown(self, "status", "code", "sent_ns", "received")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgePage:
+    def __repr__(self) -> str:
+        return shown_text(self)
+
+
+class EdgePage(Struct, frozen=True, kw_only=True):
     """Cloudflare spoke, not the API (403 or 503). A 403 certainly kept the request from the venue; after a 503 the outcome of a
     write is unknown (BitMart reference, 4.4)."""
 
@@ -143,24 +166,21 @@ class EdgePage:
         return self.status == 403
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimited:
+class RateLimited(Struct, frozen=True, kw_only=True):
     """Turned away, certainly not executed. `reply` is the API's own answer where it was one."""
 
     retry_after_s: float
     reply: Reply | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Banned:
+class Banned(Struct, frozen=True, kw_only=True):
     """The address is blocked for ignoring 429s; certainly not executed."""
 
     retry_after_s: float
     reply: Reply | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldBack:
+class HeldBack(Struct, frozen=True, kw_only=True):
     """Never sent: no token within the deadline (`kind` None), or a block holds it back until `until`."""
 
     why: str

@@ -5,8 +5,9 @@ Measured at one answer that tells it, carried on by the monotonic clock: an admi
 here, and delays no close (I24).
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.model.instant import NS_PER_MS, NS_PER_S
@@ -17,8 +18,7 @@ _DRIFT: Final = 200e-6
 """Seconds that a bad quartz may gain on the venue's clock in a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
+class _Sample(Struct, frozen=True):
     server_ms: int
     at_ns: int
     """Monotonic ns at which the venue's clock read `server_ms`: the middle of the round trip."""

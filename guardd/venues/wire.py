@@ -5,8 +5,9 @@ have arrived" decides whether an order may be sent again (invariant I7).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias, runtime_checkable
+
+from msgspec import Struct
 
 from guardd.model.instant import Instant
 
@@ -15,19 +16,33 @@ BODY_BYTES_MAX: Final = 16 * 2**20
 FRAME_BYTES_MAX: Final = 4 * 2**20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireRequest:
+def shown(value: Struct, *names: str) -> list[tuple[str, object]]:
+    """These fields and no others, for whoever prints a value whose parts may hold secrets (I26)."""
+    return [(name, getattr(value, name)) for name in names]
+
+
+def shown_text(value: Struct) -> str:
+    """As the text of any struct, by what its `__rich_repr__` lets out."""
+    return f"{type(value).__name__}({', '.join(f'{name}={each!r}' for name, each in value.__rich_repr__())})"
+
+
+class WireRequest(Struct, frozen=True, kw_only=True):
     """One HTTP request, byte for byte. Its parts may hold secrets, so it shows only its method (I26)."""
 
     method: str
-    url: str = field(repr=False)
+    url: str
     """Whole and already encoded: scheme, host, path, query."""
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return shown(self, "method")
+
+    def __repr__(self) -> str:
+        return shown_text(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireReply:
+class WireReply(Struct, frozen=True, kw_only=True):
     """The other side answered: whoever that is. Header names are in lower case."""
 
     status: int
@@ -38,16 +53,14 @@ class WireReply:
     received: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotSent:
+class NotSent(Struct, frozen=True, kw_only=True):
     """It certainly never left: refused, no such host, TLS failure, no connection within the deadline."""
 
     why: str
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ambiguous:
+class Ambiguous(Struct, frozen=True, kw_only=True):
     """It may have arrived: a timeout, a reset or a broken answer after the first byte was handed to the socket."""
 
     why: str
@@ -57,15 +70,13 @@ class Ambiguous:
 WireAnswer: TypeAlias = WireReply | NotSent | Ambiguous
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
+class Closed(Struct, frozen=True, kw_only=True):
     """The socket's last word."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unconnected:
+class Unconnected(Struct, frozen=True, kw_only=True):
     """No socket: `status` is the HTTP answer to the handshake, None if there was none."""
 
     why: str

@@ -4,11 +4,11 @@ The engine sums up a whole account after each order, so that opening n positions
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from guardd.simulator.orders import MarginMode, OrderRequest, PositionSide, Side
 from guardd.simulator.server import SimulatorServer
+from tests.changed import replace
 
 
 def hold_alike(

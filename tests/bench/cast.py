@@ -4,12 +4,13 @@ A cast is plain data, so that the exchange, guardd and the other clients can eac
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Final
 
 from guardd.simulator.contracts import Contract, synthetic_contracts
 from guardd.simulator.records import Quote
+from tests.changed import replace
 
 START: Final = Decimal(100)
 CROSSED: Final = Decimal(95)

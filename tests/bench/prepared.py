@@ -4,11 +4,11 @@ Only reads of positions: what they say hangs on the engine's state alone, and an
 """
 
 import re
-from dataclasses import replace
 from typing import Final
 
 from guardd.simulator.server import SimulatorServer
 from guardd.simulator.wire import Reply, Request
+from tests.changed import replace
 
 _READS: Final = ("/position/all-position",)
 _TIME: Final = re.compile(rb'"requestTime": *\d+')

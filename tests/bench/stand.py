@@ -7,7 +7,7 @@ import asyncio
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -44,6 +44,7 @@ from guardd.venues.wire import WireRequest
 from tests.bench.book import hold_alike
 from tests.bench.cast import LEVERAGE, START, Cast, contracts_of, key_of, quote_at, size_of_position
 from tests.bench.counter import Counter
+from tests.changed import replace
 from tests.live.places import PLACES, Place
 from tests.simulation.disk import DiskWorker
 from tests.simulation.loop import VirtualClock, VirtualLoop

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from tests.bench.counter import Counter, Work
 from tests.bench.guard import WATCHING
 from tests.bench.pieces import Figures, Play, counted
 from tests.bench.stand import Scene
+from tests.changed import replace
 
 TICK = "few: tick"
 FEW = Play(

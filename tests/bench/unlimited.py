@@ -2,12 +2,12 @@
 is the venue's side of it. Nothing of a reaction is measured this way: only how much it costs to hold so many positions.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from guardd.simulator.dialects.bitget import endpoints
 from guardd.simulator.dialects.bitget_common import gateway
 from guardd.venues import bitget
+from tests.changed import replace
 
 _TIMES: Final = 10_000
 

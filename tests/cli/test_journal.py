@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sqlite3
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from guardd.model.highwater import HighWater
 from guardd.model.intent import Intent, Stage
 from guardd.model.names import AccountName, OrderId, RuleName
 from guardd.model.outcome import Accepted
+from tests.changed import replace
 from tests.cli.stage import Desktop, flat
 from tests.journal.making import intent
 

@@ -1,13 +1,12 @@
 """What is looked at anew after a read: what changed other than the marks, of each balance by its own measure."""
 
-from dataclasses import replace
-
 from guardd.daemon.agenda import Agenda
 from guardd.model.account import Balance
 from guardd.model.event import BalanceRead, MarkSeen
 from guardd.model.fold import fold
 from guardd.model.names import MarginMode
 from guardd.model.state import AccountState
+from tests.changed import replace
 from tests.model.accounts import BTC, START, D, account, balance, key, later, row
 from tests.risk.test_pools import in_pool, pool
 

@@ -1,6 +1,5 @@
 """The rule that comes next is solved when its answer may have changed, and not by the clock."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from guardd.daemon.ahead import Ahead
@@ -9,6 +8,7 @@ from guardd.policy.explain import view_of
 from guardd.policy.language import Policy
 from guardd.policy.watch import Watch, watch
 from guardd.risk.assess import PositionRisk
+from tests.changed import replace
 from tests.model.accounts import BTC, D, key, row
 from tests.policy.guarded import Guarded, cross, guarded, policy_of, rule
 

@@ -1,7 +1,5 @@
 """When the guard may decide: what is missing is named, and a restart's open questions hold back all but stops."""
 
-from dataclasses import replace
-
 from guardd.daemon.gate import condition, waits_for
 from guardd.execution.closing import closing_steps
 from guardd.model.account import AccountCondition
@@ -21,6 +19,7 @@ from guardd.model.intent import Stage
 from guardd.model.names import PositionKey, Side, Symbol
 from guardd.model.reading import Absent
 from guardd.model.state import AccountState, Pending
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, EPISODE, INSTRUMENT, LONG, Bench, position
 from tests.execution.fake_venue import CAN_ALL
 from tests.model.intents import RULE

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +33,7 @@ from guardd.model.names import PositionKey, PositionMode, Side, Symbol, VenueNam
 from guardd.model.outcome import Reason
 from guardd.model.position import PositionUpdate
 from guardd.model.state import AccountState
+from tests.changed import replace
 from tests.execution.bench import ACCOUNT, BTC, CAN_ALL, INSTRUMENT, LONG, OPENED_MS, D, position
 from tests.execution.fake_venue import FakeVenue
 from tests.policy.guarded import policy_of, rule

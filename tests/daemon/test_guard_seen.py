@@ -1,13 +1,13 @@
 """What the guard does about what it sees of others and of its own feeds: another guardd's orders, a stream that comes back."""
 
 import asyncio
-from dataclasses import replace
 
 from guardd.model.event import OperatorSpoke, OperatorWord, Pulse, StreamMoved, StreamName
 from guardd.model.facts import SnapshotTaken
 from guardd.model.intent import CLIENT_ID_PREFIX
 from guardd.model.names import ClientId
 from guardd.model.order import PlanForm
+from tests.changed import replace
 from tests.daemon.test_guard import CLOSE, STOP, GuardBench
 from tests.execution.bench import D, plan
 

@@ -1,6 +1,6 @@
 """The hands: a stop that the guard keeps itself acts when the mark is past it, and one that rests is looked after then."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from guardd.model.intent import CloseAtMarket
 from guardd.model.names import EpisodeId
 from guardd.model.outcome import Reason
 from guardd.model.position import episode_id
+from tests.changed import replace
 from tests.execution.bench import EPISODE, LONG, OPENED_MS, Bench, D, plan, position, protect, wanted
 
 

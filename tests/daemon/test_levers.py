@@ -1,13 +1,13 @@
 """A margin step in a whole guard: what follows it, and when (interfaces.md 2.5)."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
 from guardd.model.event import Pulse
 from guardd.model.facts import RuleFired
 from guardd.model.intent import AddMargin as AddMarginWrite
+from tests.changed import replace
 from tests.daemon.test_guard import GuardBench
 from tests.execution.bench import LONG, D, balance, position
 from tests.execution.fake_venue import Answer

@@ -1,6 +1,5 @@
 """What is remembered from read to read says what a walk over everything would: laws over random reads of an account."""
 
-from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
@@ -15,6 +14,7 @@ from guardd.model.state import AccountState
 from guardd.policy.watch import watch
 from guardd.risk.agreement import Agreement
 from guardd.risk.crosscheck import cross_check
+from tests.changed import replace
 from tests.model.accounts import BTC, ETH, START, D, account, later, row, stop
 from tests.policy.guarded import policy_of, rule
 

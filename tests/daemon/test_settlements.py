@@ -1,7 +1,5 @@
 """Funding is settled at the venue's times, and what it changed is read at once."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.daemon.settlements import Settlements
@@ -9,6 +7,7 @@ from guardd.model.event import ClockRead, InstrumentsRead, PositionsRead
 from guardd.model.fold import fold
 from guardd.model.instant import Instant
 from guardd.model.state import AccountState
+from tests.changed import replace
 from tests.model.accounts import BTC, START, account, later, row
 
 HOUR_MS = 3_600_000

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -51,6 +50,7 @@ from guardd.model.outcome import Outcome, Reason, Rejected
 from guardd.model.position import Episode, Position, episode_id
 from guardd.model.reading import Absent
 from guardd.model.state import AccountState, News
+from tests.changed import replace
 from tests.execution.fake_venue import CAN_ALL, FakeVenue
 
 ACCOUNT = AccountName("main")

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import assert_never
@@ -35,6 +35,7 @@ from guardd.model.position import Position
 from guardd.model.reading import is_value
 from guardd.venues.base import Ear
 from guardd.venues.limiter import Lane
+from tests.changed import replace
 
 CAN_ALL = Capabilities(
     whole_position_protection=True,

@@ -1,6 +1,5 @@
 """What may be sent: modes, limits, sizes, prices, the order of replacement. Each invariant by its id."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +44,7 @@ from guardd.model.position import episode_id
 from guardd.model.reading import Absent
 from guardd.model.state import AccountState, Pushed
 from guardd.venues.limiter import Lane
+from tests.changed import replace
 from tests.execution.bench import (
     BOUNDS,
     EPISODE,

@@ -1,7 +1,5 @@
 """The edges of what may be sent: exactly as much as is free, another life's intents, orders of the wrong kind, prices off tick."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.execution.approve import ApprovedIntent, Verdict
@@ -14,6 +12,7 @@ from guardd.model.fold import fold
 from guardd.model.intent import Action, CancelKind, CloseAtMarket, Stage
 from guardd.model.names import OrderId, PositionKey, RuleName
 from guardd.model.position import episode_id
+from tests.changed import replace
 from tests.execution.bench import EPISODE, LONG, SHORT, D, balance, finish, plan, position, resting
 from tests.execution.test_approve import (
     CLOSE,

@@ -1,7 +1,6 @@
 """Waking up after a crash: unfinished intents are unknown, windows go on, a doubted clock frees no cap and delays no close."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from guardd.model.intent import FINISHED, Intent, Stage
 from guardd.model.names import OrderId, RuleName
 from guardd.model.outcome import Reason, Rejected
 from guardd.model.state import NewsKind
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, EMPTY_MEMORY, EPISODE, LONG, Bench, D, fresh_state, position, protect, wanted
 from tests.execution.fake_venue import Answer
 

@@ -1,7 +1,5 @@
 """After a restart a missing stop goes at once; everything else waits for the venue's word on what the last run left in flight."""
 
-from dataclasses import replace
-
 from guardd.execution.awaken import awaken
 from guardd.execution.closing import closing_steps
 from guardd.execution.reconcile import reconcile
@@ -10,6 +8,7 @@ from guardd.journal.base import Remembered
 from guardd.model.decision import Close, Reduce
 from guardd.model.intent import PlaceProtection, Stage
 from guardd.model.names import RuleName
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, EMPTY_MEMORY, EPISODE, LONG, Bench, D, fresh_state, position, protect, wanted
 from tests.execution.fake_venue import Answer
 

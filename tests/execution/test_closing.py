@@ -1,6 +1,5 @@
 """Closing steps: what holds the volume goes first, slices follow, entries end, leftovers are swept."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from guardd.model.names import AccountName, MarginMode, OrderId, PositionKey, Po
 from guardd.model.order import RestingKind
 from guardd.model.outcome import Reason
 from guardd.venues.limiter import Lane
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, EPISODE, INSTRUMENT, LONG, SHORT, Bench, D, plan, position, resting, wanted
 from tests.execution.fake_venue import Answer
 

@@ -1,7 +1,7 @@
 """Whatever the venue answers: closes in flight never exceed the position, and one decision is executed once (I1, I2, I7, I8)."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -13,6 +13,7 @@ from guardd.model.decision import Close, Reduce
 from guardd.model.intent import CloseAtMarket, Stage
 from guardd.model.names import RuleName
 from guardd.model.outcome import Reason
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, EPISODE, INSTRUMENT, LONG, Bench, D, position
 from tests.execution.fake_venue import Answer
 

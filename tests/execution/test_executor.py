@@ -1,7 +1,6 @@
 """One intent's life against a venue that accepts, rejects, stays silent and lies."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -16,6 +15,7 @@ from guardd.model.names import OrderId, RuleName, Severity
 from guardd.model.order import OrderAction, OrderUpdate, PlanForm, ProtectionKind, RestingKind
 from guardd.model.outcome import Reason
 from guardd.venues.limiter import Lane
+from tests.changed import replace
 from tests.execution.bench import (
     BOUNDS,
     EPISODE,

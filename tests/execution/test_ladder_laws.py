@@ -8,7 +8,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hypothesis import Phase, given, settings
@@ -27,6 +27,7 @@ from guardd.model.outcome import Reason
 from guardd.model.state import Held as HeldState
 from guardd.policy.ladders import Held, Ladder, Rung, done_places, joined
 from guardd.risk.tranches import filled_tranches
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, EPISODE, INSTRUMENT, LONG, Bench, D, position, protect
 from tests.execution.fake_venue import CAN_ALL, Answer
 

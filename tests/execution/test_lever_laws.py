@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -18,6 +17,7 @@ from guardd.model.intent import Stage, TransferToFutures
 from guardd.model.names import MarginMode, RuleName
 from guardd.model.outcome import Reason
 from guardd.model.position import episode_id
+from tests.changed import replace
 from tests.execution.bench import EMPTY_MEMORY, EPISODE, LONG, OPENED_MS, SHORT, Bench, D, balance, position
 from tests.execution.fake_venue import Answer
 from tests.execution.test_levers import hold, kept, restart

@@ -1,6 +1,5 @@
 """Leverage, margin and transfers on their way to the venue: what may be sent, and what became of it (I7, I16, I17, I20)."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from guardd.model.outcome import Reason
 from guardd.model.position import Position
 from guardd.model.reading import Absent
 from guardd.venues.limiter import Lane
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, EMPTY_MEMORY, EPISODE, LONG, SHORT, Bench, D, balance, fresh_state, position
 from tests.execution.fake_venue import CAN_ALL, Answer
 

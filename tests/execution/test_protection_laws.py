@@ -4,7 +4,7 @@ Invariants I3, I5 and I11 are checked inside the venue, after every change it ma
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -14,6 +14,7 @@ from guardd.execution.reconcile import reconcile
 from guardd.execution.resting import made_by_us
 from guardd.model.capabilities import Capabilities
 from guardd.model.outcome import Reason
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, LONG, Bench, D, position, protect, wanted
 from tests.execution.fake_venue import CAN_ALL, Answer
 

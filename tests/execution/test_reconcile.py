@@ -1,7 +1,5 @@
 """Protection of one position: the ladder, moves, replacement without a gap, strangers, and people who work against it."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.execution.closing import closing_steps
@@ -16,6 +14,7 @@ from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Reason
 from guardd.model.position import episode_id
 from guardd.model.reading import Absent
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, EPISODE, LONG, OPENED_MS, SHORT, Bench, D, plan, position, protect, wanted
 from tests.execution.fake_venue import CAN_ALL, Answer
 

@@ -1,7 +1,5 @@
 """Tranches at the venue, one case each: what the laws of `test_ladder_laws` hold in the mass."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.execution.fired import finish_fired
@@ -12,6 +10,7 @@ from guardd.model.intent import CancelOrder, ModifyProtection, PlaceProtection
 from guardd.model.names import OrderId, RuleName
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Reason
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, EPISODE, LONG, Bench, D, plan, position, protect, wanted
 from tests.execution.fake_venue import CAN_ALL
 

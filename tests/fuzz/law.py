@@ -22,6 +22,9 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from types import ModuleType
+from typing import Any, cast
+
+from msgspec import Struct
 
 from guardd.model.account import Balance
 from guardd.model.event import MarkSeen
@@ -62,11 +65,17 @@ def _walk(value: object) -> Iterator[object]:
     elif isinstance(value, MarkSeen):
         for price in (value.mark, value.index, value.last, value.bid, value.ask):
             yield from _walk(price)
-    elif is_dataclass(value):
-        for each in fields(value):
-            if each.name.endswith("_s"):
+    elif isinstance(value, Struct) or is_dataclass(value):
+        for name in _fields_of(value):
+            if name.endswith("_s"):
                 continue  # a duration: no money, price or size (I19)
-            yield from _walk(getattr(value, each.name))
+            yield from _walk(getattr(value, name))
+
+
+def _fields_of(value: object) -> tuple[str, ...]:
+    if isinstance(value, Struct):
+        return value.__struct_fields__
+    return tuple(each.name for each in fields(cast(Any, value)))
 
 
 def _sound_one(value: object) -> None:

@@ -31,6 +31,7 @@ MAY_NOT_IMPORT: Mapping[str, frozenset[str]] = {
 ROOMS = frozenset(MAY_IMPORT) | frozenset(MAY_NOT_IMPORT)
 
 STANDARD_LIBRARY_ONLY = frozenset({"model", "risk", "clock", "errors"})
+SHAPES_OF_VALUES = ("msgspec.Struct", "msgspec.structs")  # all of msgspec that the quiet rooms may know
 PROMETHEUS_LIVES_IN = "telemetry"
 
 
@@ -95,7 +96,7 @@ def _dialect(house: House, root: str, dotted: str, *, is_package: bool = False) 
 def _quiet_libraries(house: House, module: Module) -> Iterator[tuple[int, str]]:
     for imported in module.imports:
         foreign = imported.top not in sys.stdlib_module_names and imported.top != "guardd"
-        if module.room in STANDARD_LIBRARY_ONLY and foreign:
+        if module.room in STANDARD_LIBRARY_ONLY and foreign and not within(imported.target, *SHAPES_OF_VALUES):
             yield imported.line, f"`{module.room}` imports `{imported.top}`"
         elif imported.top == "prometheus_client" and module.room != PROMETHEUS_LIVES_IN:
             yield imported.line, f"`{module.room}` imports `prometheus_client`"
@@ -122,7 +123,7 @@ RULES = (
     ),
     Rule(
         name="quiet-libraries",
-        reason="`model` and `risk` need the standard library only, and instrumentation listens to facts",
+        reason="`model` and `risk` need the standard library and the shape of values only, and instrumentation listens to facts",
         remedy="use the standard library; let `telemetry` translate a fact into a metric",
         check=_quiet_libraries,
     ),

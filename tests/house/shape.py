@@ -61,6 +61,15 @@ def _composition(house: House, module: Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"class `{node.name}` inherits from `{dotted}`"
 
 
+def _frozen_values(house: House, module: Module) -> Iterator[tuple[int, str]]:
+    for node in module.nodes:
+        if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
+            continue  # a private one may be what a frame is decoded into
+        said = {ast.unparse(keyword) for keyword in node.keywords}
+        if any(module.resolve(base) == "msgspec.Struct" for base in node.bases) and "frozen=True" not in said:
+            yield node.lineno, f"struct `{node.name}` can be changed"
+
+
 def _base_name(module: Module, base: ast.expr) -> str | None:
     """The dotted origin of a base class: imported, builtin, or defined in the same file."""
     while isinstance(base, ast.Subscript):
@@ -145,6 +154,12 @@ RULES = (
         reason="behaviour inherited from our own classes grows out of sight; a seam is a small Protocol",
         remedy="hold the other object, or write a function over a Protocol (errors, enums, data models are free)",
         check=_composition,
+    ),
+    Rule(
+        name="frozen-values",
+        reason="a value that others hold must not change under them",
+        remedy="write `class Name(Struct, frozen=True, kw_only=True)`; what does change is a `@dataclass(slots=True)`",
+        check=_frozen_values,
     ),
     Rule(
         name="front-pages",

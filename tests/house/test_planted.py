@@ -114,6 +114,8 @@ PLANTS = (
     caught("no-dialect-imports-another", "guardd/simulator/dialects/bitget_common/r.py", "from ..bitget import rest\n"),
     # libraries
     caught("quiet-libraries", "guardd/model/event.py", "import msgspec\n"),
+    free("quiet-libraries", "guardd/model/event.py", "from msgspec import Struct\n"),
+    caught("quiet-libraries", "guardd/risk/tiers.py", "from msgspec import Struct, json\n"),
     caught("quiet-libraries", "guardd/risk/tiers.py", "from pydantic import BaseModel\n"),
     caught("quiet-libraries", "guardd/execution/executor.py", "import prometheus_client\n"),
     free("quiet-libraries", "guardd/telemetry/metrics.py", "from prometheus_client import Gauge\n"),
@@ -253,6 +255,20 @@ PLANTS = (
         "import msgspec\nclass A(msgspec.Struct):\n    pass\nclass B(A):\n    pass\n",
     ),
     free("composition", "guardd/cli/run.py", "import json\nclass B(json.JSONEncoder):\n    pass\n"),
+    # values
+    caught(
+        "frozen-values",
+        "guardd/model/event.py",
+        "from msgspec import Struct\nclass A(Struct, kw_only=True):\n    pass\n",
+        2,
+    ),
+    caught("frozen-values", "guardd/cli/run.py", "import msgspec\nclass A(msgspec.Struct):\n    pass\n", 2),
+    free(
+        "frozen-values",
+        "guardd/model/event.py",
+        "from msgspec import Struct\nclass A(Struct, frozen=True):\n    pass\n",
+    ),
+    free("frozen-values", "guardd/cli/run.py", "import msgspec\nclass _A(msgspec.Struct):\n    pass\n"),
     # front pages
     caught("front-pages", "guardd/risk/__init__.py", ""),
     free("front-pages", "guardd/risk/__init__.py", '"""How near is the end."""\n'),

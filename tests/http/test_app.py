@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from decimal import Decimal
 
 import aiohttp
@@ -22,6 +21,7 @@ from guardd.model.facts import AccountView, BlockChanged, RuleAhead, StreamChang
 from guardd.model.intent import Stage
 from guardd.model.names import AccountName, RuleName, Severity, Symbol
 from guardd.model.reading import Absent
+from tests.changed import replace
 from tests.telemetry.making import MAIN, START, WHO, balance_view, position, said, staged, unknown_position, view
 
 TOKEN = "canary-token-51ce"

@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from guardd.http.app import SHUTDOWN_S, Operator, Sources, make_app, serve
 from guardd.http.board import Board
 from guardd.http.feed import EVERY_S, READERS_MAX, REPEATED_S, Feed
 from guardd.model.names import Severity
+from tests.changed import replace
 from tests.telemetry.making import MAIN, position, said, view
 
 

@@ -1,7 +1,5 @@
 """What was decided lately, as the page tells it: one entry for one thing, the newest first, never more than so many."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.http.recent import KEPT, TEXT_LETTERS_MAX, Recent, What
@@ -9,6 +7,7 @@ from guardd.model.facts import IntentStaged, Refused, RuleFired
 from guardd.model.intent import Action, Stage
 from guardd.model.names import ClientId, OrderId, RuleName, Severity
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
+from tests.changed import replace
 from tests.telemetry.making import MAIN, START, WHO, intent, key, said, staged, view
 
 NOW_MS = 1_767_225_600_123

@@ -1,6 +1,5 @@
 """Intents, moves and episodes for the journal's tests."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from guardd.model.event import IntentMoved
@@ -29,6 +28,7 @@ from guardd.model.names import (
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Outcome
 from guardd.model.position import Episode
+from tests.changed import replace
 
 MAIN, HEDGE = AccountName("main"), AccountName("hedge")
 START_MS = 1_767_225_600_000

@@ -1,7 +1,6 @@
 """Values as text and back: exactly, for whatever the model can hold."""
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -26,6 +25,7 @@ from guardd.model.names import MarginMode, OrderId, PriceType, Symbol
 from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.model.reading import Absent
+from tests.changed import replace
 from tests.journal.making import intent, key, stop
 from tests.model.accounts import CAPABILITIES
 

@@ -1,7 +1,7 @@
 """The contract of every journal: the same suite runs against each."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from guardd.model.highwater import HighWater
 from guardd.model.intent import Stage
 from guardd.model.names import AccountName, EpisodeId, OrderId, RuleName
 from guardd.model.outcome import Accepted, Reason, Rejected, Unknown
+from tests.changed import replace
 from tests.journal.making import HEDGE, HOUR_S, MAIN, at, cancel, episode, intent, key, moved, stop
 
 

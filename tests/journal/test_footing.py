@@ -1,6 +1,5 @@
 """What a position's protection stands on comes back as it was, and a journal from before it was kept is read too."""
 
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from guardd.model.footing import NO_FOOTING, BestMark, FilledTranche, FixedMark,
 from guardd.model.names import PriceType, RuleName
 from guardd.model.order import ProtectionKind
 from guardd.model.position import Episode
+from tests.changed import replace
 from tests.journal.making import MAIN, at, episode
 
 FOOTING = Footing(

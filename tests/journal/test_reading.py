@@ -4,7 +4,6 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from guardd.journal.worker import InlineWorker
 from guardd.model.fill import Fill
 from guardd.model.intent import Stage
 from guardd.model.names import EpisodeId, OrderId, RuleName
+from tests.changed import replace
 from tests.journal.making import HEDGE, HOUR_S, MAIN, at, episode, intent, key, moved, stop
 
 DAY_S = 24 * HOUR_S

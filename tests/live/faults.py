@@ -9,13 +9,13 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from guardd.simulator.faults import Fault, FaultKind
 from guardd.simulator.run import SimulatedVenue
+from tests.changed import replace
 from tests.live.fall import NO_TRIM, ONLY_STOPS, Case, Story, did, live_through, verdict, wrongs
 from tests.live.places import PLACES, Place
 

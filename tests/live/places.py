@@ -1,7 +1,7 @@
 """What differs between the simulated venues for a test that looks on from outside: names of keys, paths, topics, codes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from guardd.simulator.dialects.bitget_unified.desk import Options as UnifiedOpti
 from guardd.simulator.dialects.bitmart.desk import Options as BitmartOptions
 from guardd.simulator.faults import Fault
 from guardd.simulator.run import SimulatedVenue
+from tests.changed import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

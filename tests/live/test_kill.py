@@ -1,6 +1,5 @@
 """A short run of the kill loop, and proof that its verdict can fail."""
 
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from guardd.model.names import AccountName, ClientId, EpisodeId, PositionKey, Ru
 from guardd.model.names import Side as PositionSide
 from guardd.simulator.faults import FaultKind
 from guardd.simulator.orders import OrderRequest, Side
+from tests.changed import replace
 from tests.live.desk import Desk, open_desk, until
 from tests.live.kill_loop import loop, summary
 from tests.live.kill_verdict import apart, judged, resting, wanted

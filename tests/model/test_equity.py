@@ -1,6 +1,5 @@
 """Which account reads can be held against the marks and the ledger (interfaces.md 2.2, account_drawdown)."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,6 +14,7 @@ from guardd.model.fold import fold
 from guardd.model.highwater import DAY_MS, LATE_MS, Book
 from guardd.model.reading import Absent
 from guardd.model.state import AccountState, NewsKind
+from tests.changed import replace
 from tests.model.accounts import BTC, START, D, account, balance, later, row
 
 LONG = row(mark="90000")

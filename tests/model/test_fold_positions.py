@@ -1,6 +1,5 @@
 """What is believed about positions: flat only when confirmed (I06), the newest by the venue's own time."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -25,6 +24,7 @@ from guardd.model.order import OrderAction, OrderUpdate, RestingKind, RestingOrd
 from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent, Reading
 from guardd.model.state import AccountState, Folded, News, NewsKind, RuleProgress
+from tests.changed import replace
 from tests.model.accounts import BTC, ETH, OPENED_MS, START, D, account, balance, key, later, row, stop
 from tests.model.intents import close_intent, moved_to
 

@@ -1,6 +1,5 @@
 """Prices on tick, sizes on step, by exact decimals (I18, I19)."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -8,6 +7,7 @@ from hypothesis import strategies as st
 
 from guardd.model.instrument import Instrument
 from guardd.model.reading import Absent, is_value
+from tests.changed import replace
 from tests.model.accounts import D, instrument
 
 grids = st.sampled_from([D("0.0001"), D("0.1"), D("0.5"), D("1"), D("5"), D("1E+1")])

@@ -1,7 +1,5 @@
 """The life of an intent runs along its table; ids are pure functions of what they are for."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +38,7 @@ from guardd.model.order import (
     RestingOrder,
 )
 from guardd.model.state import AccountState, NewsKind
+from tests.changed import replace
 from tests.model.accounts import START, D, account, key, later, row, stop
 from tests.model.intents import RULE, accepted, cancel_intent, close_intent, intent_of, moved_to
 

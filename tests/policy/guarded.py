@@ -1,7 +1,7 @@
 """An account under a policy, for tests of the decision: time passes, marks come, reads are repeated, outcomes are told."""
 
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from guardd.policy.decide import Decided, decide
 from guardd.policy.language import Policy
 from guardd.policy.load import load_policy
 from guardd.policy.memory import Memory
+from tests.changed import replace
 from tests.model.accounts import BTC, START, D, account, balance, row
 
 Found = TypeVar("Found")

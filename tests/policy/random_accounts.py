@@ -2,7 +2,6 @@
 legs, several coins, venues that tell little or much, and marks from fractions of a cent to a hundred thousand."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Context, Decimal
 from random import Random
 
@@ -35,6 +34,7 @@ from guardd.policy.language import (
 from guardd.risk.assess import assess_on
 from guardd.risk.ground import Ground
 from guardd.risk.liquidation import Basis, Leg, liquidation_price
+from tests.changed import replace
 from tests.model.accounts import MAIN, OPENED_MS, START, empty
 
 ZERO = Decimal(0)

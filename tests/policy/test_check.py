@@ -1,6 +1,5 @@
 """Sense, judged on model positions: what is found, what isn't, and that the models are what they say."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -16,6 +15,7 @@ from guardd.policy.sense.resting import stop_price
 from guardd.risk.assess import assess_on
 from guardd.venues.bitget.classic.venue import capabilities as classic
 from guardd.venues.bitget.unified.venue import CAPABILITIES as UNIFIED
+from tests.changed import replace
 from tests.model.accounts import D, account, row
 from tests.policy.guarded import policy_of, rule
 

@@ -1,6 +1,5 @@
 """Three-valued logic: a rule fires only on true."""
 
-from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 
@@ -13,6 +12,7 @@ from guardd.model.reading import Absent, Reading
 from guardd.policy.conditions import Truth, Use, compare, evaluate, metric_of
 from guardd.policy.language import AllOf, AnyOf, Compare, Condition, Metric, Not, Sense
 from guardd.risk.assess import PositionRisk, assess_position
+from tests.changed import replace
 from tests.model.accounts import START, D, account, key, row
 
 T, F, U = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN

@@ -1,6 +1,5 @@
 """The decision: which rule acts when, on what, how often, and what stops it."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,6 +12,7 @@ from guardd.model.names import OrderId, Severity, Side
 from guardd.model.order import RestingKind, RestingOrder
 from guardd.model.reading import Absent
 from guardd.policy.decide import decide
+from tests.changed import replace
 from tests.model.accounts import BTC, ETH, D, key, row
 from tests.policy.guarded import SENT, VERIFIED, acts, cross, every, guarded, only, policy_of, protect, rule
 

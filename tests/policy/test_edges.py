@@ -1,7 +1,5 @@
 """Edges of the language that a small mistake would move: aims, limits of zero, entries of others, frames with half a spread."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.model.decision import CancelEntries
@@ -19,6 +17,7 @@ from guardd.policy.sizes import is_there, leverage_until
 from guardd.policy.whatif import world
 from guardd.risk.assess import assess_on
 from guardd.risk.ground import ground
+from tests.changed import replace
 from tests.model.accounts import ETH, START, D, account, key, row
 from tests.policy.guarded import cross, every, guarded, policy_of, rule
 from tests.policy.test_confirm import frame, verdicts

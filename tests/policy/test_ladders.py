@@ -1,6 +1,5 @@
 """Ladders of stops and take-profits: what each tranche is for, and how several rules become one (interfaces.md 2.4, 2.5)."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -15,6 +14,7 @@ from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.state import Past
 from guardd.policy.ladders import Held, Ladder, Rung, joined
 from guardd.policy.memory import Memory
+from tests.changed import replace
 from tests.model.accounts import D, instrument, row, stop
 from tests.policy.guarded import VERIFIED, Guarded, acts, guarded, policy_of, protect
 

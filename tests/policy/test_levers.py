@@ -1,6 +1,5 @@
 """Steps that put more behind a position: how much, when not, and what follows where they fail (interfaces.md 2.4 to 2.6)."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -26,6 +25,7 @@ from guardd.policy.sizes import leverage_until, margin_until, reading_with
 from guardd.risk.assess import assess_on
 from guardd.risk.ground import ground
 from guardd.risk.strengthened import margin_for_leverage, with_more_behind
+from tests.changed import replace
 from tests.model.accounts import BTC, ETH, START, D, account, instrument, row
 from tests.policy.guarded import SENT, VERIFIED, Guarded, acts, cross, every, guarded, only, policy_of, rule
 

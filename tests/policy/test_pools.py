@@ -1,6 +1,5 @@
 """Decisions of accounts with several balances, or one pool behind everything: each by the figures of what stands behind it."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from guardd.model.account import Balance
@@ -11,6 +10,7 @@ from guardd.model.names import Side
 from guardd.model.reading import Absent, Reading
 from guardd.policy.explain import acts_at, view_of
 from guardd.policy.watch import watch
+from tests.changed import replace
 from tests.model.accounts import BTC, ETH, D, balance, instrument, key, row
 from tests.policy.guarded import Guarded, acts, cross, every, guarded, only, policy_of, rule
 

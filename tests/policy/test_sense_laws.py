@@ -1,6 +1,5 @@
 """What sense says holds by brute force: what can never fire is true at no mark, what fires at once is true at the entry."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -24,6 +23,7 @@ from guardd.policy.language import (
 from guardd.policy.sense.firing import FREE
 from guardd.policy.sense.models import ENTRY, Modelled, modelled
 from guardd.risk.assess import assess_on
+from tests.changed import replace
 from tests.policy.guarded import policy_of, rule
 
 BENCH = Bench(leverages=(Decimal(20),))

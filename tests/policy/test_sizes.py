@@ -1,6 +1,5 @@
 """How much a reduction takes."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,6 +14,7 @@ from guardd.policy.language import Metric, ReduceBy, ReduceUntil
 from guardd.policy.sizes import NoSize, Sized, SizeResult, reading_after, size_of
 from guardd.risk.assess import assess_on
 from guardd.risk.ground import ground
+from tests.changed import replace
 from tests.model.accounts import START, D, account, flat_tier, instrument, key, row
 from tests.policy.guarded import cross
 

@@ -1,6 +1,5 @@
 """Where a stop or take-profit shall rest, and what happens where it can't."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,6 +14,7 @@ from guardd.model.order import ProtectionKind
 from guardd.model.position import Position
 from guardd.model.reading import Absent
 from guardd.policy.decide import Decided
+from tests.changed import replace
 from tests.model.accounts import BTC, OPENED_MS, D, row, stop
 from tests.policy.guarded import Guarded, acts, cross, every, guarded, policy_of, protect
 

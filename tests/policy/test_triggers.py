@@ -1,6 +1,5 @@
 """The trigger solver: each answer it can give, and its law over random accounts (the long run: `tests.policy.trigger_law`)."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -17,6 +16,7 @@ from guardd.policy.explain import next_rule, view_of
 from guardd.policy.language import Policy
 from guardd.policy.memory import Memory
 from guardd.policy.triggers import RuleTrigger, When, triggers
+from tests.changed import replace
 from tests.model.accounts import START, D, account, instrument, key, later, row
 from tests.policy.guarded import VERIFIED, acts, cross, guarded, policy_of, rule
 from tests.policy.trigger_law import Tally, check_case, run

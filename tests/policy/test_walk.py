@@ -1,6 +1,5 @@
 """The way down and up on a copy of the account: what happens where, in which order, and what it comes to."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,6 +17,7 @@ from guardd.policy.triggers import triggers
 from guardd.policy.walk import Kind, Step, Walk, effect, walk
 from guardd.policy.whatif import world
 from guardd.risk.assess import assess_position
+from tests.changed import replace
 from tests.model.accounts import BTC, ETH, START, D, account, instrument, key, row, stop
 from tests.policy.guarded import cross, policy_of, rule
 

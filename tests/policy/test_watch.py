@@ -1,7 +1,6 @@
 """Prices computed ahead: exact to the tick, and no crossing is ever missed."""
 
 import timeit
-from dataclasses import replace
 from decimal import Decimal
 from time import process_time
 
@@ -21,6 +20,7 @@ from guardd.policy.explain import acts_at, view_of
 from guardd.policy.language import UNIT_OF, Metric, Policy, Unit
 from guardd.policy.view import View, views
 from guardd.policy.watch import RANGE, watch
+from tests.changed import replace
 from tests.model.accounts import BTC, ETH, SAMPLE_TIERS, START, D, account, instrument, key, row, stop
 from tests.policy.guarded import cross, policy_of, rule
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
 
@@ -26,6 +26,7 @@ from guardd.policy.language import Limits, Policy, PolicyRule
 from guardd.policy.triggers import FARTHEST_SHARE, FARTHEST_TIMES, When, triggers, uses_of
 from guardd.policy.view import View, views
 from guardd.risk.assess import PositionRisk, assess_position
+from tests.changed import replace
 from tests.model.accounts import START
 from tests.policy.random_accounts import random_account, random_rules
 

@@ -1,6 +1,5 @@
 """A position and an account at a mark, real or supposed."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,6 +14,7 @@ from guardd.model.reading import Absent, Reading, is_value
 from guardd.model.state import AccountState, Held
 from guardd.risk.assess import RATIO_MAX, PositionRisk, assess_account, assess_on, assess_position
 from guardd.risk.ground import ground
+from tests.changed import replace
 from tests.model.accounts import (
     BTC,
     ETH,

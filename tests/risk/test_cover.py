@@ -1,7 +1,5 @@
 """Which resting orders are stops that one may rely on."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.model.decision import OnUnprotected, WantedOrder
@@ -13,6 +11,7 @@ from guardd.model.reading import Absent
 from guardd.model.state import AccountState
 from guardd.risk.assess import assess_position
 from guardd.risk.cover import Cover, cover, protected_notional_ratio
+from tests.changed import replace
 from tests.model.accounts import START, D, account, instrument, key, later, row, stop
 
 

@@ -1,7 +1,5 @@
 """Two witnesses for everything that a reducing write rests on (I29)."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.model.event import InstrumentsRead, MarkSeen, PositionModeRead, PositionsPushed, PositionsRead, Source
@@ -12,6 +10,7 @@ from guardd.model.position import Position, PositionUpdate
 from guardd.model.reading import Absent
 from guardd.model.state import AccountState
 from guardd.risk.crosscheck import LAGS_S, Check, Mismatch, cross_check, lasting, standing
+from tests.changed import replace
 from tests.model.accounts import BTC, OPENED_MS, START, D, account, instrument, key, later, row
 
 

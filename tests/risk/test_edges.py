@@ -1,7 +1,5 @@
 """Edges that a small mistake would move: what a move of a stop excuses, what is judged when half of it is unknown, exact bounds."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.model.event import BalanceRead, IntentMoved, OrdersRead
@@ -16,6 +14,7 @@ from guardd.risk.assess import assess_on, assess_position
 from guardd.risk.cover import MOVE_PACE_S, Cover, cover
 from guardd.risk.ground import ground
 from guardd.risk.strengthened import with_more_behind
+from tests.changed import replace
 from tests.model.accounts import START, D, account, later, row, stop
 from tests.risk.test_cover import want
 

@@ -1,6 +1,5 @@
 """Our own liquidation price: the reference's worked numbers, and the laws that any such price obeys."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,6 +11,7 @@ from guardd.model.names import Side
 from guardd.model.reading import Absent, is_value
 from guardd.risk.liquidation import ZERO, Basis, Leg, exposure_of, liquidation_price
 from guardd.risk.tiers import maintenance_margin, maintenance_of, tier_of
+from tests.changed import replace
 from tests.model.accounts import SAMPLE_TIERS, D, flat_tier, instrument
 
 CENT = D("0.01")

@@ -1,6 +1,5 @@
 """Several balances in one account, and a pool whose venue gives its own maintenance: what is reckoned from which figure."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +23,7 @@ from guardd.risk.assess import (
     worst_ratio,
 )
 from guardd.risk.backing import backing
+from tests.changed import replace
 from tests.model.accounts import BTC, ETH, START, D, balance, empty, instrument, key, later, row
 
 CROSS = MarginMode.CROSS

@@ -12,11 +12,12 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from guardd.simulator.run import SimulatedVenue
+from tests.changed import replace
 from tests.simulation.ci import CI_S, FRESH_FROM, share_of_ci
 from tests.simulation.menu import NAMES
 from tests.simulation.shrink import shrunk

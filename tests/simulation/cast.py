@@ -1,6 +1,5 @@
 """One guarded account in a story: its owner, what is checked of it, and who has told and asked what in its name."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +9,7 @@ from guardd.simulator.control import AccountSettings
 from guardd.simulator.run import SimulatedVenue
 from guardd.simulator.stamps import RequestStamp
 from guardd.venues.wire import WireRequest
+from tests.changed import replace
 from tests.simulation.checks import Case, Checks, Span
 from tests.simulation.plot import Part
 from tests.simulation.process import Process

@@ -7,7 +7,6 @@ import argparse
 import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +14,7 @@ import structlog
 
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.run import SimulatedVenue
+from tests.changed import replace
 from tests.simulation.plot import Deed, Hand, Holding, Market, Move, Part, Plot, Site
 from tests.simulation.story import Told, tell
 

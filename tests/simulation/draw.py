@@ -1,7 +1,6 @@
 """What a seed decides before anything happens."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -10,6 +9,7 @@ from guardd.simulator.faults import Fault, FaultKind, feed_faults
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.prices import crash_feed_effects
 from guardd.simulator.run import SimulatedVenue
+from tests.changed import replace
 from tests.live.places import PLACES
 from tests.simulation import policies
 from tests.simulation.menu import KILL, MENU, NAMES, TWIN, Act, Kind

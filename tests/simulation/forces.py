@@ -1,7 +1,6 @@
 """What the strikes do: each begins, stands for its time, and ends. What it struck is counted."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -11,6 +10,7 @@ from guardd.simulator.contracts import ContractStatus
 from guardd.simulator.faults import FaultKind
 from guardd.simulator.refusals import Refused
 from guardd.simulator.terms import VenueState
+from tests.changed import replace
 from tests.simulation.loop import VirtualClock
 from tests.simulation.market import Prices
 from tests.simulation.menu import MENU, Act

@@ -8,7 +8,7 @@ several moments. A rule that was true of none of them didn't call for the close.
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -21,6 +21,7 @@ from guardd.simulator.ledger import Ledger, LedgerRow, RowKind
 from guardd.simulator.orders import PositionSide
 from guardd.simulator.records import PositionView, Quote
 from guardd.simulator.world import World
+from tests.changed import replace
 from tests.simulation.checks.ground import Ground, LegKey, told
 
 SNAPSHOT_EVERY_S: Final = 0.95

@@ -1,7 +1,7 @@
 """A story before it happens, as values: exchanges, accounts, policy, prices, a trader's hands, faults, kills (`draw` draws it)."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 from guardd.simulator.faults import Fault
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.run import SimulatedVenue
+from tests.changed import replace
 
 SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 MACHINE: Final = -1

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -19,6 +19,7 @@ from guardd.simulator.control import AccountSettings as Owner
 from guardd.simulator.run import DEFAULT_ACCOUNTS, ServeSettings
 from guardd.simulator.stamps import RequestStamp
 from guardd.venues.wire import WireRequest
+from tests.changed import replace
 from tests.live.places import PLACES
 from tests.simulation.cast import Cast
 from tests.simulation.checks import WELL_FOR_S

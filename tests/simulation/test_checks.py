@@ -1,7 +1,6 @@
 """Each checker fires on what it is there for: a violation is planted on a small exchange, and exactly its invariant is told."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +30,7 @@ from guardd.simulator.server import SimulatorServer
 from guardd.simulator.stamps import RequestStamp
 from guardd.simulator.terms import FillModel
 from guardd.venues.wire import WireRequest
+from tests.changed import replace
 from tests.simulation.checks import Case, Checks, Span
 
 MAIN: Final = AccountName("main")

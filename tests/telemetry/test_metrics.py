@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -33,6 +32,7 @@ from guardd.model.outcome import Accepted, Unknown
 from guardd.model.reading import Absent
 from guardd.telemetry.exposition import SLICE_SAMPLES
 from guardd.telemetry.metrics import LastFrame, Metrics, TokensLeft, UnknownSince
+from tests.changed import replace
 from tests.telemetry.making import (
     BITMART,
     MAIN,

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from aiohttp.test_utils import TestServer
 from guardd.clock import ManualClock
 from guardd.model.names import Severity
 from guardd.telemetry.notify import QUEUE_MAX, REPEAT_S, TRIES, Notifier, Receiver, message
+from tests.changed import replace
 from tests.telemetry.making import said, view
 
 TOKEN = "canary-91c2-token"

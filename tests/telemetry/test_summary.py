@@ -1,6 +1,5 @@
 """One message a day, from facts alone."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from guardd.model.event import BlockKind
@@ -9,6 +8,7 @@ from guardd.model.instant import Instant
 from guardd.model.intent import Stage
 from guardd.model.names import RuleName, Severity
 from guardd.telemetry.summary import POSITIONS_SHOWN_MAX, DailySummary
+from tests.changed import replace
 from tests.telemetry.making import MAIN, START, WHO, key, position, said, staged, view
 
 DAY = 86_400.0

@@ -4,7 +4,6 @@ rest on a fake one."""
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from unittest.mock import Mock
@@ -35,6 +34,7 @@ from guardd.venues.transport import (
     classify,
 )
 from guardd.venues.wire import Wire, WireAnswer, WireReply, WireRequest
+from tests.changed import replace
 from tests.venues.loopback import network, talking
 from tests.venues.wires import FakeWire, reply
 

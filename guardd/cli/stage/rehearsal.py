@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+
+from msgspec import Struct
 
 from guardd.cli.stage.play import play
 from guardd.model.names import RuleName
@@ -15,8 +16,7 @@ from guardd.policy.cases.probes import Crossings, Probe, probes_of
 from guardd.policy.language import Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
+class Probed(Struct, frozen=True, kw_only=True):
     """A probe and what came of it."""
 
     probe: Probe
@@ -24,8 +24,7 @@ class Probed:
     recording: Recording
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class Played(Struct, frozen=True, kw_only=True):
     """A case, what came of it, and the probes that it gave rise to; none where the case itself failed."""
 
     case: Case

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from msgspec import Struct
+
 from guardd.model.names import Severity, Side
 from guardd.policy.cases.language import FIGURES, Case, Expected, Telling
 
 _SEVERITIES: Final = tuple(Severity)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Struct, frozen=True, kw_only=True):
     """A decision that was made: an intent of the guard, a warning that a rule told, or a liquidation by the exchange."""
 
     at_s: Decimal
@@ -20,13 +21,12 @@ class Made:
     action: str
     symbol: str
     side: Side | None
-    figures: Mapping[str, Decimal] = field(default_factory=dict)
+    figures: Mapping[str, Decimal] = {}
     severity: Severity | None = None
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Heard(Struct, frozen=True, kw_only=True):
     """Something that people were told."""
 
     at_s: Decimal
@@ -45,8 +45,7 @@ class Recording:
     """Tasks of the guard that failed: what came says nothing then."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairing:
+class Pairing(Struct, frozen=True, kw_only=True):
     """One line of the comparison: what was expected, what came, and why they aren't the same; empty: they are."""
 
     at_s: Decimal
@@ -55,8 +54,7 @@ class Pairing:
     wrong: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     pairings: tuple[Pairing, ...]
 
     @property

@@ -1,15 +1,15 @@
 """Results as JUnit XML, as CI systems read it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from msgspec import Struct
 
 _PRINTABLE_FROM: Final = " "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """One test: a case, a probe or a mutant. `failure` empty: it passed."""
 
     suite: str

@@ -1,17 +1,17 @@
 """What a file of cases can say, as types. How it is read: `load`. Durations are Decimal seconds, money is in USDT."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.names import MarginMode, PositionMode, Severity, Side
 from guardd.policy.cases.notation import Gap, Sample
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bracket:
+class Bracket(Struct, frozen=True, kw_only=True):
     """A margin tier up to this notional: maintenance margin as a share of it, and the leverage it allows."""
 
     up_to: Decimal
@@ -19,8 +19,7 @@ class Bracket:
     max_leverage: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(Struct, frozen=True, kw_only=True):
     """An instrument of the case's exchange. Sizes in contracts of `contract_size` base coin, prices in the quote coin."""
 
     symbol: str
@@ -42,8 +41,7 @@ class VenueKind(StrEnum):
     BITGET_UNIFIED = "bitget-unified"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(Struct, frozen=True, kw_only=True):
     """The account. `equity`: at the first prices; `leverage` and `margin_mode` hold where a position says none."""
 
     name: str = "main"
@@ -55,8 +53,7 @@ class Owner:
     leverage: Decimal = Decimal(10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class Holding(Struct, frozen=True, kw_only=True):
     """A position that is held from the start, or opened (at `entry`) so many seconds after it."""
 
     symbol: str
@@ -70,8 +67,7 @@ class Holding:
     opens_s: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entering:
+class Entering(Struct, frozen=True, kw_only=True):
     """A limit order that would enlarge a position; it rests from the start, or is placed so many seconds after it."""
 
     symbol: str
@@ -116,8 +112,7 @@ class Trouble(StrEnum):
     """The operator said `halt`; 0 is `resume`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Track:
+class Track(Struct, frozen=True, kw_only=True):
     """One series. `of` is a symbol, a coin, or the name of a fault."""
 
     kind: TrackKind
@@ -140,8 +135,7 @@ class Track:
         return next(words, None) is Gap.STALE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class Expected(Struct, frozen=True, kw_only=True):
     """A decision that must be made within the step that begins at `at_s`. What is None may be anything."""
 
     at_s: Decimal
@@ -150,13 +144,12 @@ class Expected:
     action: str
     symbol: str | None = None
     side: Side | None = None
-    figures: Mapping[str, Decimal] = field(default_factory=dict)
+    figures: Mapping[str, Decimal] = {}
     """By name, of `FIGURES`."""
     severity: Severity | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class Telling(Struct, frozen=True, kw_only=True):
     """Something that people must be told within that step: the words must be in it. Other things may be told besides."""
 
     at_s: Decimal
@@ -169,8 +162,7 @@ FIGURES: Final = ("size", "price", "leverage", "amount")
 """What a decision can say in numbers: contracts, a trigger price, a leverage, money."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One course of things, and what must follow from it."""
 
     name: str
@@ -205,8 +197,7 @@ class Case:
         return next(each for each in self.listings if each.symbol == symbol)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFile:
+class CaseFile(Struct, frozen=True, kw_only=True):
     """A file of cases that was read and found whole. `policy` as the file names it, relative to itself."""
 
     policy: str | None

@@ -1,9 +1,10 @@
 """From a file of cases to a `CaseFile`, or to one error that names everything that is wrong with it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final, TypeVar
+
+from msgspec.structs import replace
 
 from guardd.model.intent import Action
 from guardd.model.names import MarginMode, PositionMode, Severity, Side

@@ -5,9 +5,11 @@ A file of cases that lets one of them pass doesn't hold that number, rule or act
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct, structs
 
 from guardd.errors import ConfigurationError
 from guardd.model.names import RuleName
@@ -33,8 +35,7 @@ _BEFORE: Final = re.compile(r"(&\S+\s+)?[\"']?")
 _DURATION_UNITS: Final = frozenset({"ms", "s", "m", "h"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
+class Mutant(Struct, frozen=True, kw_only=True):
     """A policy with one thing changed: where, and what in words. `rule` None: a limit."""
 
     place: Place
@@ -150,12 +151,12 @@ def _unwritten(policy: Policy, index: int, rule: PolicyRule, place: Place) -> It
     """The defaults that a rule goes by without saying so: no `for`, and half a minute between two steps."""
     written = {path[2] for path in policy.places if path[:2] == ("rules", index) and len(path) > 2}
     if "for" not in written and rule.when is not None:
-        yield _instead(policy, index, replace(rule, hold_s=LONGER_S), place, f"for: 0s → {LONGER_S:g}s")
+        yield _instead(policy, index, structs.replace(rule, hold_s=LONGER_S), place, f"for: 0s → {LONGER_S:g}s")
     steps = any(isinstance(action, DELEVERS) and not isinstance(action, CloseAll) for action in rule.then)
     if "cooldown" not in written and steps:
         for cooldown_s in (rule.cooldown_s / 2, rule.cooldown_s * 2):
             what = f"cooldown: {rule.cooldown_s:g}s → {cooldown_s:g}s"
-            yield _instead(policy, index, replace(rule, cooldown_s=cooldown_s), place, what)
+            yield _instead(policy, index, structs.replace(rule, cooldown_s=cooldown_s), place, what)
 
 
 def _instead(policy: Policy, index: int, rule: PolicyRule, place: Place, what: str) -> Mutant:
@@ -168,7 +169,7 @@ def _without_actions(policy: Policy, index: int, rule: PolicyRule, place: Place)
     if len(rule.then) < 2:
         return
     for number, action in enumerate(rule.then):
-        changed = replace(rule, then=(*rule.then[:number], *rule.then[number + 1 :]))
+        changed = structs.replace(rule, then=(*rule.then[:number], *rule.then[number + 1 :]))
         yield _instead(policy, index, changed, place, f"without its action {number + 1} ({action_text(action)})")
 
 

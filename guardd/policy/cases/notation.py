@@ -8,10 +8,11 @@ stale           the source is silent from here on, whoever asks, until the next 
 """
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 SAMPLES_MAX: Final = 10_000
 """Steps of one case: nearly three hours of seconds."""
@@ -33,8 +34,7 @@ class Gap(StrEnum):
 Sample: TypeAlias = Decimal | Gap
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Misread:
+class Misread(Struct, frozen=True, kw_only=True):
     """A word of a series that means nothing."""
 
     word: str

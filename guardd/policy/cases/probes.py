@@ -10,9 +10,12 @@ confirmation, sizes and limits.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.instant import Instant
 from guardd.model.intent import Action
@@ -33,8 +36,7 @@ STEPS_AFTER: Final = 2
 _PRICES: Final = (TrackKind.MARK, TrackKind.INDEX, TrackKind.LAST)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crossing:
+class Crossing(Struct, frozen=True, kw_only=True):
     """A rule came true with the price of this step. `short` is the last tick at which it is false, `past` the next one."""
 
     step: int
@@ -47,8 +49,7 @@ class Crossing:
     past: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(Struct, frozen=True, kw_only=True):
     """A replay with the price held at `price` from the crossing on. `case` expects nothing; `holds` says what must be."""
 
     case: Case

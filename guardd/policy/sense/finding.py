@@ -1,7 +1,8 @@
 """What looks wrong in a policy that is right by its grammar."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from guardd.model.names import RuleName
 from guardd.policy.language import Policy
@@ -37,8 +38,7 @@ class Kind(StrEnum):
     NO_MATCH = "matches-nothing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """`line` and `column` of the policy's file; `text` says what is wrong, `mend` what to do about it. `rule` None: the whole."""
 
     weight: Weight

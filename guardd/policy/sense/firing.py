@@ -5,9 +5,10 @@ age or a size or a drawdown, counts as unknown: it may be either, so "never" nee
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.policy.conditions import Truth, Use, evaluate
 from guardd.policy.crossings import CHANGES_MAX, UNMOVED_BY_MARK, Way, answers, leaves_of, reach
@@ -22,8 +23,7 @@ CAPS: Final = frozenset({Metric.EFFECTIVE_LEVERAGE})
 """What a rule may bound whatever the mark is: true at once is then what was meant."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
+class Firing(Struct, frozen=True, kw_only=True):
     """One rule on one model position. `against`, `favour`: the first mark on that way at which it is true; None: at none."""
 
     rule: PolicyRule

@@ -7,10 +7,11 @@ the fold, from the events that a venue's adapter would bring, and judged by the 
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.account import Balance
 from guardd.model.capabilities import Capabilities
@@ -66,8 +67,7 @@ _RATES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """Whose position it is: an account at a venue."""
 
     account: str = "main"
@@ -76,8 +76,7 @@ class Subject:
     """What it can, by the name of each kind of account that it may be; empty: nothing is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class Bench(Struct, frozen=True, kw_only=True):
     """What to judge on: which leverages, and whose accounts; no subjects: any that the policy's rules are about."""
 
     leverages: tuple[Decimal, ...] = LEVERAGES
@@ -98,8 +97,7 @@ def bench_of(states: Iterable[AccountState]) -> Bench:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One model position."""
 
     leverage: Decimal
@@ -113,8 +111,7 @@ class Case:
         return f"{self.leverage:f}× {self.margin_mode} {self.side}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Modelled:
+class Modelled(Struct, frozen=True, kw_only=True):
     """A model position under a policy."""
 
     case: Case

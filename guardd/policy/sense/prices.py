@@ -1,8 +1,9 @@
 """When each rule fires on the models: never, at once, behind a stop or another rule, or too late to matter."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from guardd.model.names import RuleName
 from guardd.policy.language import AllOf, CloseAll, Condition, Notify, Policy, PolicyRule, compares

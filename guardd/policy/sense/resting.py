@@ -1,7 +1,8 @@
 """Where the policy's resting orders would lie on a model position, by the daemon's own placing of them."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from guardd.model.order import ProtectionKind
 from guardd.model.reading import Absent

@@ -6,10 +6,11 @@ minutes apart, since addresses that keep knocking may be blocked (Bitget referen
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from guardd.errors import VenueError
 from guardd.model.names import Severity
@@ -34,8 +35,7 @@ class SocketAction(StrEnum):
     """A request of ours that can't be right."""
 
 
-@dataclass(frozen=True, slots=True)
-class SocketRefusal:
+class SocketRefusal(Struct, frozen=True):
     meaning: str
     action: SocketAction
 

@@ -6,10 +6,10 @@ family is told and never answered by another try.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
 import msgspec
+from msgspec import Struct
 
 from guardd import __version__
 from guardd.clock import Clock
@@ -60,8 +60,7 @@ CHANNEL_HEADER: Final = "X-CHANNEL-API-CODE"
 LEFT_HEADER: Final = "x-mbx-used-remain-limit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FamilyDenied:
+class FamilyDenied(Struct, frozen=True, kw_only=True):
     """The venue says that this account isn't of the family whose call was made (UTA reference, 2)."""
 
     at: Instant

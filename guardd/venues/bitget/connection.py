@@ -1,9 +1,10 @@
 """One account's way to Bitget, put together: what the daemon's adapter and the operator's share, whatever the family."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.model.facts import Listener, Said
@@ -18,8 +19,7 @@ from guardd.venues.wire import Wire
 VENUE: Final = VenueName("bitget")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True):
     """Everything that `wiring` hands in. `limiter` comes from `LimiterRegistry.limiter(host=hosts.rest, credential=credentials.key,
     limits=bitget.LIMITS, share=rate_limit_share)`, so that accounts with equal keys share it."""
 
@@ -41,8 +41,7 @@ class Access:
         self.listener(Said(account=self.account, severity=severity, edge=edge, text=text, at=self.clock.now()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class Connection(Struct, frozen=True, kw_only=True):
     transport: Transport
     api: Api
 

@@ -3,8 +3,9 @@
 The limits of a family's own calls stand beside them, in `classic/endpoints.py` and `unified/endpoints.py`.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.venues.limiter import EVERY_ENDPOINT, Limit, Scope
 
@@ -14,8 +15,7 @@ _PLACEMENTS: Final = frozenset(
 """The last words of the paths that place an order or a stop (3: the broker's code goes with these alone)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One call. `name` is its name in limits, metrics and errors; `path` begins at the host."""
 
     name: str

@@ -4,10 +4,10 @@ Judged by `code`, a text, whatever the HTTP status. `msg` is translated and para
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.names import OrderId
@@ -15,8 +15,7 @@ from guardd.venues.bitget.errors import SUCCESS
 from guardd.venues.rows import Row, as_row, json_value, shown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(Struct, frozen=True, kw_only=True):
     """One answer of the API; `data` is None where it is absent or null, as on a failure."""
 
     code: str
@@ -28,8 +27,7 @@ class Envelope:
         return self.code == SUCCESS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(Struct, frozen=True, kw_only=True):
     """One part of an answer to a call that names several orders or positions: refused though the whole was taken."""
 
     code: str

@@ -5,10 +5,10 @@ compared in one case. What a push's `data` holds is the family's own.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.venues.rows import Row, as_row, json_value, shown
@@ -20,8 +20,7 @@ _PONGS: Final = frozenset({"pong", b"pong"})
 _LOGIN_TAKEN: Final = "0"
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(Struct, frozen=True):
     """One argument of a subscription, in the very words that are sent."""
 
     fields: tuple[tuple[str, str], ...]
@@ -44,26 +43,22 @@ def topic(**fields: str) -> Topic:
     return Topic(tuple(fields.items()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pong:
+class Pong(Struct, frozen=True, kw_only=True):
     """The answer to our ping."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedIn:
+class LoggedIn(Struct, frozen=True, kw_only=True):
     """The login was taken."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledged:
+class Acknowledged(Struct, frozen=True, kw_only=True):
     """A subscription stands, or one was ended."""
 
     topic: Topic
     subscribed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """An error frame. `topic` None: the venue doesn't say what it is about."""
 
     code: str
@@ -71,8 +66,7 @@ class Refused:
     topic: Topic | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Push:
+class Push(Struct, frozen=True, kw_only=True):
     """Data of one topic. `channel` is V2's `channel` or V3's `topic`, `inst_type` in upper case, `selector` the symbol or coin."""
 
     channel: str
@@ -88,8 +82,7 @@ class Push:
         return f"push {self.channel}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
+class Noise(Struct, frozen=True, kw_only=True):
     """A frame that is none of these; `event` is what it calls itself."""
 
     event: str

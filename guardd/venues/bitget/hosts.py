@@ -4,9 +4,10 @@ Demo and live share the REST host and part at the header `paptrading` and at the
 the other would guard an account by another's positions.
 """
 
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from guardd.errors import ConfigurationError
 
@@ -16,8 +17,7 @@ UNIFIED_PUBLIC_SOCKET: Final = "/v3/ws/public"
 UNIFIED_PRIVATE_SOCKET: Final = "/v3/ws/private"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hosts:
+class Hosts(Struct, frozen=True, kw_only=True):
     """One environment: scheme and host of the REST calls and of the sockets."""
 
     rest: str

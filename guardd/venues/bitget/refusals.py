@@ -5,10 +5,11 @@ one entry a code. `certain` False: the write may have happened all the same, so 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.outcome import Reason
 
@@ -34,8 +35,7 @@ class GuardAction(StrEnum):
     """A human must know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """What one code means and what is done about it."""
 
     meaning: str
@@ -44,8 +44,7 @@ class Refusal:
     certain: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     """One row of the reference: codes apart by blanks, a span with a dash. Where the action is RETRY the outcome is open."""
 
     codes: str

@@ -1,8 +1,9 @@
 """One Bitget account, as the daemon sees it, whatever its family: that is found out when it is opened (UTA reference, 2)."""
 
 from collections.abc import AsyncGenerator, Collection
-from dataclasses import fields
 from typing import Final, assert_never
+
+from msgspec import structs
 
 from guardd.errors import CredentialsError, VenueBusy, VenueError, VenueUnreachable
 from guardd.model.account import Balance
@@ -35,8 +36,8 @@ def common_capabilities(one: Capabilities, other: Capabilities) -> Capabilities:
     """What both can do; what has to be kept for either (`close_sides_follow_mode`), and the longer delay."""
     both = {
         each.name: getattr(one, each.name) and getattr(other, each.name)
-        for each in fields(Capabilities)
-        if each.type in (bool, "bool")
+        for each in structs.fields(Capabilities)
+        if each.type is bool
     }
     follow = one.close_sides_follow_mode or other.close_sides_follow_mode
     delay_s = max(one.lookup_delay_s, other.lookup_delay_s)

@@ -1,9 +1,10 @@
 """What the daemon's adapter and the operator's share: one account's way to BitMart, put together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.model.event import Event
@@ -20,8 +21,7 @@ from guardd.venues.wire import Wire
 VENUE: Final = VenueName("bitmart")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Struct, frozen=True, kw_only=True):
     """Everything that `wiring` hands in. `limiter` comes from `LimiterRegistry.limiter(host=hosts.rest, credential=credentials.key,
     limits=endpoints.LIMITS, share=rate_limit_share)`, so that accounts with equal keys share it."""
 
@@ -40,8 +40,7 @@ class Access:
         self.listener(Said(account=self.account, severity=severity, edge=edge, text=text, at=self.clock.now()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class Connection(Struct, frozen=True, kw_only=True):
     transport: Transport
     api: Api
     reads: Reads

@@ -4,9 +4,10 @@ Not here, on purpose: `cancel-orders` and `cancel-all-after` (they may take stop
 symbol, no size, no client id: I30), and everything about depth, trades of others and affiliates.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.venues.limiter import Limit, Scope
 
@@ -25,8 +26,7 @@ class Host(StrEnum):
     """The spot host, where time and service notices live (2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One call: `limit` times in `window_s`, counted by `scope` (UID: the account, any other software on it included)."""
 
     name: str

@@ -3,10 +3,11 @@
 `judge_write` turns an answer to a write into an outcome: rejected only where certainly nothing happened, else unknown (I7).
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.outcome import Reason, Rejected, Unknown
 
@@ -38,8 +39,7 @@ class GuardAction(StrEnum):
     """The earlier send arrived: look it up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """One row of the table. `http` None: not published. `certain` False: the write may have happened all the same."""
 
     code: int

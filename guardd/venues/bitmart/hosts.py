@@ -4,9 +4,10 @@ Keys are the same in production and demo, so the host alone decides whose money 
 other would guard one account by the positions of another.
 """
 
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from guardd.errors import ConfigurationError
 
@@ -14,8 +15,7 @@ PUBLIC_SOCKET: Final = "/api?protocol=1.1"
 PRIVATE_SOCKET: Final = "/user?protocol=1.1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hosts:
+class Hosts(Struct, frozen=True, kw_only=True):
     """One environment. `system` is the host of time and notices where that is another one than `rest`."""
 
     rest: str

@@ -4,9 +4,10 @@ A second form is tried once, within the same deadline, and only after an answer 
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, assert_never
+
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.errors import VenueError
@@ -39,8 +40,7 @@ _FORM_REASONS: Final = frozenset({Reason.INVALID, Reason.LEVERAGE_CONFLICT, Reas
 _SAME_LEVERAGE_CODES: Final = frozenset({"40012", "40040"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Errand:
+class _Errand(Struct, frozen=True):
     """How one write goes out: its lane, what it is for (blocks count tries by it), and until when."""
 
     lane: Lane

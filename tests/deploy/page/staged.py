@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -18,6 +17,7 @@ from guardd.model.intent import Stage
 from guardd.model.names import AccountName, OrderId, RuleName, Severity, Side, Symbol, VenueName
 from guardd.model.outcome import Reason, Rejected
 from guardd.model.reading import Absent
+from tests.changed import replace
 from tests.telemetry.making import BITMART, balance_view, intent, position, said, staged, unknown_position, view
 
 HOSTILE: Final = "<img src=x onerror=alert(1)><script>alert(2)</script>"

@@ -1,6 +1,5 @@
 """Boundary probes: found where a case crosses a threshold, and wrong whenever the guard is a tick off."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,6 +11,7 @@ from guardd.policy.cases.language import TrackKind
 from guardd.policy.cases.probes import Crossings, Probe, probes_of
 from guardd.policy.conditions import Use
 from guardd.policy.language import Policy
+from tests.changed import replace
 from tests.policy.cases.scene import CLOSE, EASE, STOP, WARN, case, falling, policy
 
 D = Decimal

@@ -1,7 +1,5 @@
 """interfaces.md 2.1, the clauses that no other test holds: what ends with an episode."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.errors import ConfigurationError
@@ -9,6 +7,7 @@ from guardd.model.decision import Reduce
 from guardd.model.position import Position
 from guardd.policy.language import Compare
 from guardd.policy.load import load_policy
+from tests.changed import replace
 from tests.model.accounts import D, row
 from tests.policy.guarded import VERIFIED, Guarded, acts, guarded, only, policy_of, protect, rule
 

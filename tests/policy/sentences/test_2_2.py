@@ -1,6 +1,6 @@
 """interfaces.md 2.2, row by row: each metric by numbers that can be checked by hand, and whose number counts for what."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
@@ -22,6 +22,7 @@ from guardd.policy.language import Metric
 from guardd.policy.reasons import plain
 from guardd.policy.view import views
 from guardd.risk.assess import PositionRisk, assess_position
+from tests.changed import replace
 from tests.model.accounts import ETH, START, D, account, balance, key, later, row
 from tests.policy.guarded import acts, cross, every, guarded, only, policy_of, protect, rule
 

@@ -1,7 +1,6 @@
 """interfaces.md 2.3, the clauses that no other test holds: when a rule acts, on data of which age, on which price."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.intent import Stage
 from guardd.model.names import Side, Symbol
 from guardd.policy.view import views
+from tests.changed import replace
 from tests.model.accounts import ETH, D, key, row
 from tests.policy.guarded import SENT, Guarded, acts, cross, guarded, only, policy_of, protect, rule
 

@@ -1,7 +1,5 @@
 """interfaces.md 2.4, the clauses that no other test holds: what the actions do, and in which order."""
 
-from dataclasses import replace
-
 import pytest
 
 from guardd.daemon.hands import Hands
@@ -20,6 +18,7 @@ from guardd.model.outcome import Reason
 from guardd.model.position import Position
 from guardd.risk.assess import assess_position
 from guardd.risk.cover import Cover, cover
+from tests.changed import replace
 from tests.execution.bench import LONG as HELD
 from tests.execution.bench import Bench, position, wanted
 from tests.execution.bench import protect as wish

@@ -1,6 +1,5 @@
 """interfaces.md 2.4, `trail_stop` and **Ladders**: tranches, what they are shares of, and the best mark."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,6 +12,7 @@ from guardd.model.order import ProtectionKind
 from guardd.policy.decide import Decided
 from guardd.policy.language import TrailStop
 from guardd.policy.memory import Memory
+from tests.changed import replace
 from tests.daemon.test_guard import GuardBench, pushed
 from tests.execution.bench import LONG as HELD
 from tests.execution.bench import position

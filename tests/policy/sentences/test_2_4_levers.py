@@ -1,6 +1,6 @@
 """interfaces.md 2.4 and 2.5, what puts more behind a position: leverage, margin, transfers, and the cap on them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
@@ -12,6 +12,7 @@ from guardd.model.names import MarginMode
 from guardd.model.position import Position
 from guardd.policy.decide import Decided
 from guardd.policy.load import load_policy
+from tests.changed import replace
 from tests.model.accounts import CAPABILITIES, D, row
 from tests.policy.guarded import SENT, VERIFIED, Guarded, cross, every, guarded, policy_of, rule
 

@@ -1,7 +1,5 @@
 """interfaces.md 2.5, the clauses that no other test holds: several rules, positions, sides and lives."""
 
-from dataclasses import replace
-
 from guardd.daemon.telling import Teller
 from guardd.execution.closing import closing_steps
 from guardd.model.decision import Close, Reduce
@@ -10,6 +8,7 @@ from guardd.model.facts import Contested, Fact, Said
 from guardd.model.fold import fold
 from guardd.model.intent import Stage
 from guardd.model.names import RuleName, Severity, Side
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, OPENED_MS, Bench, finish, position
 from tests.execution.bench import LONG as HELD
 from tests.model.accounts import ETH, D, key, row

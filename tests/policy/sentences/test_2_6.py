@@ -1,7 +1,5 @@
 """interfaces.md 2.6, the clauses that no other test holds: whose leash it is."""
 
-from dataclasses import replace
-
 from guardd.execution.approve import ApprovedIntent
 from guardd.execution.closing import closing_steps
 from guardd.execution.refusal import Refusal, RefusalKind
@@ -11,6 +9,7 @@ from guardd.model.fold import fold
 from guardd.model.intent import Stage
 from guardd.model.names import PositionKey, RuleName
 from guardd.model.position import episode_id
+from tests.changed import replace
 from tests.execution.bench import BOUNDS, LONG, OPENED_MS, SHORT, Bench, D, finish, position
 
 SHORT_BOUNDS = replace(BOUNDS, liquidation_price=D(120))

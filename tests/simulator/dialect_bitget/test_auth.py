@@ -1,13 +1,13 @@
 """Keys, signatures, timestamps, and the account's family: reference, 3 and 16.1."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from guardd.simulator.dialects.bitget.endpoints import ENDPOINTS
 from guardd.simulator.dialects.bitget_common.auth import ApiKey, Family
+from tests.changed import replace
 from tests.simulator.dialect_bitget.bench import KEY, OPEN_LONG, READ_ONLY, USDT, Bench, full
 
 VECTORS = json.loads((Path(__file__).parents[2] / "samples" / "bitget" / "auth_test_vectors.json").read_text())

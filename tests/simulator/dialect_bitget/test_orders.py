@@ -1,7 +1,6 @@
 """Orders: reference, 5, 11 and 15.3."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from guardd.simulator.dialects.bitget_common.listing import bitget_terms
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.terms import FillModel
+from tests.changed import replace
 from tests.simulator.dialect_bitget.bench import BTC, CLOSE_LONG, LIMIT, OPEN_LONG, USDT, Bench
 from tests.simulator.dialect_bitget.test_samples import shape
 

@@ -1,6 +1,5 @@
 """TP/SL, trigger and trailing orders: reference, 12."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,6 +8,7 @@ from guardd.simulator.dialects.bitget.desk import Options
 from guardd.simulator.dialects.bitget_common.listing import bitget_terms
 from guardd.simulator.orders import PositionMode
 from guardd.simulator.refusals import RefusalReason
+from tests.changed import replace
 from tests.simulator.dialect_bitget.bench import BTC, OPEN_LONG, STOP, USDT, Bench
 from tests.simulator.dialect_bitget.test_samples import PLAN
 

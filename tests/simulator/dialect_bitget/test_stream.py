@@ -1,7 +1,6 @@
 """Sockets: reference, 13."""
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,6 +11,7 @@ from guardd.simulator.dialects.bitget_common.sockets import SocketRules
 from guardd.simulator.faults import FaultKind
 from guardd.simulator.orders import MarginMode, PositionSide
 from guardd.simulator.refusals import RefusalReason
+from tests.changed import replace
 from tests.simulator.dialect_bitget.bench import BTC, CLOSE_LONG, KEY, LIMIT, USDT, Bench, Socket, argument
 
 

@@ -1,7 +1,7 @@
 """An exchange with one quiet market, and short words to act on it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from guardd.simulator.contracts import Contract, default_contracts
@@ -23,6 +23,7 @@ from guardd.simulator.orders import (
 )
 from guardd.simulator.records import AccountKind, PositionView
 from guardd.simulator.terms import FillModel, Terms
+from tests.changed import replace
 
 BTC = "BTCUSDT"
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT

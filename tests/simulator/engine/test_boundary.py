@@ -1,7 +1,6 @@
 """Where a position ends, beside the worked figures of `test_margin`: Bitget's, and tiers without deductions."""
 
 from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,6 +12,7 @@ from guardd.simulator.orders import MarginMode, PositionSide, Side
 from guardd.simulator.records import PositionView
 from guardd.simulator.refusals import Refused
 from guardd.simulator.terms import Terms
+from tests.changed import replace
 from tests.simulator.engine.stage import BTC, LONG, SHORT, Stage, contracts, d, stage
 
 

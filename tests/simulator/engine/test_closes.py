@@ -1,6 +1,5 @@
 """Closes against resting closes, whole closes, and the smallest order value (Bitget reference, 11.2 and 11.7)."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,6 +8,7 @@ from guardd.simulator.happenings import OrderChanged
 from guardd.simulator.orders import CancelCause, OrderStatus, PlanStatus, PositionMode, PositionSide
 from guardd.simulator.refusals import RefusalReason, Refused
 from guardd.simulator.terms import RestingCloses, Terms
+from tests.changed import replace
 from tests.simulator.engine.stage import BTC, LONG, SHORT, Stage, d, stage
 
 DISPLACE = Terms(one_way_closes=RestingCloses.DISPLACE, hedge_closes=RestingCloses.DISPLACE)

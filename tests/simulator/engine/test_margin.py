@@ -1,6 +1,5 @@
 """The worked figures of the venue's reference, section 15, and the same boundary reached by moving the mark."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from guardd.simulator.happenings import Liquidated
 from guardd.simulator.orders import MarginMode, PositionSide
 from guardd.simulator.terms import MaintenanceBasis, Terms
+from tests.changed import replace
 from tests.simulator.engine.stage import BTC, LONG, SHORT, Stage, d, stage
 
 CENT = Decimal("0.01")

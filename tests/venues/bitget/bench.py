@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -16,6 +16,7 @@ from guardd.venues.bitget.api import Notice
 from guardd.venues.bitget.connection import Connection, connection
 from guardd.venues.limiter import LimiterRegistry
 from guardd.venues.wire import Ambiguous, NotSent, Socket, Unconnected, WireAnswer, WireReply, WireRequest
+from tests.changed import replace
 
 CREDENTIALS = Credentials(key="the-key", secret="the-secret", passphrase="the phrase")
 TIME = "/api/v2/public/time"

@@ -1,7 +1,6 @@
 """The place of Bitget's classic accounts in the contract suite, and what both families have in common."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -20,6 +19,7 @@ from guardd.simulator.wire import Dialect
 from guardd.venues.bitget import LIMITS, Access, BitgetVenue, Credentials, hosts_for
 from guardd.venues.bitget.operator import BitgetOperator
 from guardd.venues.limiter import LimiterRegistry
+from tests.changed import replace
 from tests.venues.contract.bench import Account, Adapter, Bench, Denial, Line, Trait, Wiring
 from tests.venues.contract.stand import UID
 

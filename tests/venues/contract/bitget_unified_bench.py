@@ -1,6 +1,5 @@
 """The place of Bitget's unified accounts in the contract suite."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +14,7 @@ from guardd.simulator.orders import PositionSide
 from guardd.simulator.records import AccountKind
 from guardd.simulator.terms import Terms
 from guardd.simulator.wire import Dialect
+from tests.changed import replace
 from tests.venues.contract import bitget_bench
 from tests.venues.contract.bench import Line, Trait
 from tests.venues.contract.stand import UID

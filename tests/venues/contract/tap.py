@@ -1,12 +1,13 @@
 """The real wire with a tap on it: every request is counted, and an answer may be spoilt on its way back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 from guardd.venues.wire import Ambiguous, Socket, Unconnected, Wire, WireAnswer, WireReply, WireRequest
+from tests.changed import replace
 
 
 class Spoilt(StrEnum):

@@ -1,6 +1,5 @@
 """C01-C19: what an adapter reads is what the exchange holds. Milestones "public reads" and "signed reads"."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -19,6 +18,7 @@ from guardd.simulator.orders import PlanKind, PlanRequest, PriceSource
 from guardd.simulator.orders import Side as OrderSide
 from guardd.simulator.records import PositionView
 from guardd.venues.base import Venue
+from tests.changed import replace
 from tests.venues.contract.bench import Bench, Keys, Trait
 from tests.venues.contract.stand import MAIN, UID, Stand, needs, stand
 

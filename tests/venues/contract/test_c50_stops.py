@@ -1,7 +1,6 @@
 """C50-C69: resting protection, from its placing to its trigger. Milestone "stops"."""
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -13,6 +12,7 @@ from guardd.model.order import PlanForm, ProtectionKind
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected
 from guardd.simulator.faults import FaultKind
 from guardd.simulator.orders import Plan, PlanKind, PlanStatus, PriceSource
+from tests.changed import replace
 from tests.venues.contract.bench import Bench, Denial, Trait
 from tests.venues.contract.stand import UID, Stand, able, accepted, needs, order_id_of, stand, until
 from tests.venues.contract.test_c01_snapshot import both_margins, both_modes

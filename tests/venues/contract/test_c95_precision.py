@@ -1,6 +1,5 @@
 """C95-C99: grids and bounds (I18). Milestone "closes"."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,6 +10,7 @@ from guardd.model.order import PlanForm
 from guardd.model.outcome import Reason, Rejected
 from guardd.simulator.orders import OrderKind, OrderRequest
 from guardd.simulator.orders import Side as OrderSide
+from tests.changed import replace
 from tests.venues.contract.bench import Bench, Denial
 from tests.venues.contract.stand import UID, Stand, accepted, stand
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
+from msgspec import Struct
+
 from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitget.products import COIN_SYMBOL, COINS, CoinPosition, Product, product_of
 from guardd.simulator.dialects.bitget_common.arguments import Fields
@@ -26,12 +28,11 @@ LEAST_VALUE = "5"  # minTradeUSDT, in the words of 45110
 Leg = tuple[str, str, PositionSide]  # account, symbol, side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """Where the reference leaves a choice, or documents an oddity that a client has to survive."""
 
     ticker_interval_ms: int = 300  # 13.4; 0: a frame for every price move
-    sockets: SocketRules = field(default_factory=SocketRules)
+    sockets: SocketRules = SocketRules()
     answers_numbers: bool = True  # leverages of account/account as JSON numbers, as observed (2)
     refuses_unknown_plans: bool = (
         True  # a cancel that finds none of its ids is 43020 or 43025, else they only fail (12.6)

@@ -4,8 +4,10 @@ In hedge mode `side` is the position's direction, for closes too: a long is clos
 """
 
 import re
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitget.checks import check_price, check_size
@@ -35,8 +37,7 @@ _AGAIN_AFTER_MS = 1_000  # 45129
 _STP_MODES = ("none", "cancel_taker", "cancel_maker", "cancel_both")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sense:
+class Sense(Struct, frozen=True, kw_only=True):
     """What `side`, `tradeSide` and `reduceOnly` mean in the present position mode."""
 
     side: Side

@@ -1,7 +1,8 @@
 """Product types and their margin coins, and the one Coin-M contract that is listed but not traded here."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from guardd.simulator.contracts import Contract
 
@@ -19,8 +20,7 @@ COIN_MARGIN = "BTC"
 COIN_TWIN = "BTCUSDT"  # whose prices the Coin-M contract shows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoinPosition:
+class CoinPosition(Struct, frozen=True, kw_only=True):
     """A position in the Coin-M contract as a test plants it: it stands still, whatever prices do. Figures in BTC."""
 
     side: str = "long"

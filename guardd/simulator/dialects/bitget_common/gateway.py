@@ -6,9 +6,11 @@ The order of judgement: the edge (Cloudflare), the path, the address's budget an
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from random import Random
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.simulator.dialects.bitget_common import envelope
 from guardd.simulator.dialects.bitget_common.arguments import Fields
@@ -36,8 +38,7 @@ _PAGES: dict[FaultKind, Callable[[str], Response]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """One admitted request. `uid` is "" on public calls; `now_ms` is the exchange's time, which never steps back."""
 
     request: Request
@@ -92,8 +93,7 @@ _OF_SWITCHED: dict[Family, dict[str, Callable[[str], Json]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counter:
+class Counter(Struct, frozen=True, kw_only=True):
     """What a family puts behind the gateway: its calls, and its words for the exchange's refusals.
 
     `other_prefix` are the paths of the other family; `seeks_risk` says what a closing venue refuses first.

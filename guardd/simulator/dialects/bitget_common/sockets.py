@@ -7,7 +7,8 @@ shows first waits in `welcomes` until the stream looks at the time: the acknowle
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from guardd.simulator.dialects.bitget_common.auth import Keyring, login_failure
 from guardd.simulator.dialects.bitget_common.envelope import Json, Row, dump
@@ -27,8 +28,7 @@ NO_CHANNEL, ILLEGAL, INVALID_OP, NOT_LOGGED_IN, LOGIN_FAILED, TOO_MANY, OVER_LIM
 _HOUR_MS = 3_600_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketRules:
+class SocketRules(Struct, frozen=True, kw_only=True):
     """13.1. None switches a rule off."""
 
     frame_bytes: int = 4_096
@@ -40,8 +40,7 @@ class SocketRules:
     connects_per_5_min: int = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
+class Topic(Struct, frozen=True, kw_only=True):
     """One channel as asked for. `arg` is echoed; `key` tells it from others; `private` needs a login.
 
     `instrument_type` is upper case, `selector` a symbol, a coin, `default`, or ""; `timed`: it has frames that go by the clock.
@@ -73,8 +72,7 @@ class UnknownTopic(Exception):
         self.text = text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketSide:
+class SocketSide(Struct, frozen=True, kw_only=True):
     """What every socket of a dialect shares.
 
     `read` raises UnknownTopic; `names_connection`: acknowledgements carry the connection's id, with an empty code (V3).

@@ -4,14 +4,14 @@ Orders there are in the quote coin, the new line takes no strategy orders (UTA r
 must show such a position and leave it alone. Every write to one of these symbols is refused.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from guardd.simulator.orders import MarginMode, PositionSide
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoinContract:
+class CoinContract(Struct, frozen=True, kw_only=True):
     """One inverse perpetual; `twin` is the linear contract whose prices it shows."""
 
     symbol: str
@@ -21,8 +21,7 @@ class CoinContract:
     max_leverage: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoinPosition:
+class CoinPosition(Struct, frozen=True, kw_only=True):
     """A planted position: its figures stand still. `size` as the venue prints it (base coin), money in the base coin."""
 
     symbol: str

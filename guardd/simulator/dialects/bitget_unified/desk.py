@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from random import Random
 
+from msgspec import Struct
+
 from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitget_common.auth import Keyring
 from guardd.simulator.dialects.bitget_common.envelope import Json
@@ -53,8 +55,7 @@ class SecondFull(StrEnum):
     REPLACE = "replace"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """Where the reference leaves a choice; the defaults are the stricter reading."""
 
     ticker_interval_ms: int = 300  # 0: a frame for every price move
@@ -69,11 +70,10 @@ class Options:
     ratio_places: int = 2  # mgnRatio is printed coarsely: cut off here (0, fact 4)
     account_level: str = "advanced"
     permissions: tuple[str, ...] = ("uta_mgt", "uta_trade")
-    rules: SocketRules = field(default_factory=SocketRules)
+    rules: SocketRules = SocketRules()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
+class Closed(Struct, frozen=True, kw_only=True):
     """A position's finished life."""
 
     position_id: str

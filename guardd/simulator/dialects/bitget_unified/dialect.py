@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from random import Random
+
+from msgspec.structs import replace
 
 from guardd.simulator.dialects.bitget_common.auth import ApiKey, Family, Keyring
 from guardd.simulator.dialects.bitget_common.envelope import dump

@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitget_common.arguments import Fields

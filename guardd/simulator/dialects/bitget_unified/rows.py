@@ -4,8 +4,9 @@ Numbers and times are strings. The socket's spelling of the same things is in `f
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
+
+from msgspec import Struct
 
 from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitget_common.envelope import Row
@@ -305,8 +306,7 @@ def risk_figures(pool: Pool, places: int) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitPrices:
+class UnitPrices(Struct, frozen=True, kw_only=True):
     """In USD: of the coins in which the whole is told as well."""
 
     tether: Decimal

@@ -6,8 +6,9 @@ legs that it leaves out, whether one-way mode takes `posSide`.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitget_common.arguments import Fields
@@ -36,8 +37,7 @@ _TYPES = ("tpsl", "trigger")
 _LEGS = ((PlanKind.STOP_LOSS, "stopLoss", "sl"), (PlanKind.TAKE_PROFIT, "takeProfit", "tp"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Leg:
+class _Leg(Struct, frozen=True, kw_only=True):
     kind: PlanKind
     trigger: Decimal
     source: PriceSource

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from msgspec import Struct
+
 from guardd.simulator.dialects.bitget_common.envelope import Row
 from guardd.simulator.dialects.bitget_unified.words import SOURCE_WORDS, STRATEGY_STATUS, client_oid, number
 from guardd.simulator.engine import Exchange
@@ -16,8 +18,7 @@ from guardd.simulator.orders import Plan, PlanKind, PlanStatus, PositionSide, Si
 _FIRED_WORDS = {PlanKind.TAKE_PROFIT: "takeProfit", PlanKind.STOP_LOSS: "stopLoss"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strategy:
+class Strategy(Struct, frozen=True, kw_only=True):
     """One strategy order as it stands; `size` None: the whole position."""
 
     order_id: str

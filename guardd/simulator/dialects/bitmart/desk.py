@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from msgspec import Struct
+
 from guardd.simulator.contracts import Contract
 from guardd.simulator.dialects.bitmart.arguments import Body, Query
 from guardd.simulator.dialects.bitmart.envelope import Success, VenueError
@@ -14,8 +16,7 @@ from guardd.simulator.tape import Tape
 from guardd.simulator.wire import Request
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """Where the reference leaves a choice, or documents an oddity that a client has to survive."""
 
     flat_position_amount: str = "5"  # position-v2's flat rows, as the document's own samples have it (quirk 3)
@@ -52,8 +53,7 @@ class Desk:
             raise VenueError(unknown, "SYMBOL_NOT_EXIST" if unknown == 40012 else None) from refusal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """One authenticated request. `uid` is "" on public calls; `now_ms` is the exchange's time, which never steps back."""
 
     request: Request

@@ -1,13 +1,12 @@
 """Every REST call that is served: path, what it must prove, how often it may be made. Reference 4.1."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from guardd.simulator.dialects.bitmart.auth import Level
 from guardd.simulator.limits import Rate, Scope
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True, kw_only=True):
     method: str
     path: str
     level: Level

@@ -5,9 +5,10 @@ gateway's use `msg` where everything else says `message`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from json import JSONEncoder
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from guardd.simulator.wire import HTML_TYPE, JSON_TYPE, TEXT_TYPE, Response
 
@@ -118,8 +119,7 @@ _WITH_NULL_DATA = (40035,)
 _WITH_MSG = (30000, 30030, 30031)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Success:
+class Success(Struct, frozen=True, kw_only=True):
     """What a handler answers; `message` in the letters of that call, `data` left out when `bare` (quirk 20)."""
 
     data: Json

@@ -1,8 +1,9 @@
 """Topic names: `futures/<group>[:SYMBOL][@speed]` (reference 14.2, 14.6)."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 DEPTH_DEFAULT_MS = 200
 _CANDLE_MINUTES = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1H": 60, "2H": 120, "4H": 240, "1D": 1440, "1W": 10080}
@@ -34,8 +35,7 @@ _PLAIN = {"position": Family.POSITION, "order": Family.ORDER}
 _NAMED = {str(each): each for each in (Family.FUNDING, Family.BOOK_TICKER, Family.TRADE)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
+class Topic(Struct, frozen=True, kw_only=True):
     """One topic as asked for. `symbol` is the currency for assets, "" for all; `levels` and `step_min` 0 elsewhere."""
 
     name: str

@@ -5,8 +5,9 @@ only then the call itself. A refused call carries the rate-limit headers like an
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from guardd.simulator.dialects.bitmart import account, envelope, orders, plans, public
 from guardd.simulator.dialects.bitmart.arguments import Body

@@ -4,10 +4,11 @@ Every value is a text. Nothing here opens a position: that is in `operator.py`, 
 """
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from guardd.errors import InvariantBroken
 from guardd.model.intent import AddMargin, CloseAtMarket, ModifyProtection, PlaceProtection, SetLeverage
@@ -31,16 +32,14 @@ POSITION_SIDE: Final = MappingProxyType({Side.LONG: "buy", Side.SHORT: "sell"})
 AGAINST: Final = MappingProxyType({Side.LONG: "sell", Side.SHORT: "buy"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """The product type and the margin coin of a symbol: what every request about it names."""
 
     product: Product
     margin_coin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(Struct, frozen=True, kw_only=True):
     """What an order for one symbol must repeat of how the account is set."""
 
     line: Line

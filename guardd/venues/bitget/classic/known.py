@@ -6,9 +6,11 @@ belong together; how it began before this process is read from the fills.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec.structs import replace
 
 from guardd.model.names import OrderId, PositionKey, PositionMode, Side, Symbol
 from guardd.model.order import Direction, PlanForm

@@ -1,9 +1,11 @@
 """Everything that a guard asks about a classic account, and in what order (Bitget reference, 7-12 and 18)."""
 
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.clock import Clock
 from guardd.errors import PayloadError, VenueError, VenueRefused
@@ -486,8 +488,7 @@ class Reads:
         return balance
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Asked(Struct, frozen=True, kw_only=True):
     """An order that is looked for, by its id or else by its client id."""
 
     symbol: Symbol

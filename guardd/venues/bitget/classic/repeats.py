@@ -4,8 +4,9 @@ An account with one position would else spend nine calls on each look at its pla
 reading back a stop lives on (Bitget reference, 4). Whatever stirs a product type, a push or a write of ours, makes all of it due.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.model.instant import NS_PER_S
@@ -20,8 +21,7 @@ UNGUARDED_S: Final = 10.0
 """How long any answer about a product type serves for which nothing is sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     data: object
     at_ns: int
 

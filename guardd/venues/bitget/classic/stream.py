@@ -6,9 +6,10 @@ product type. Pushes may be lost (fact 9), so whoever listens reads the account 
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final, TypeAlias, assert_never
+
+from msgspec.structs import replace
 
 from guardd.model.event import BalancePushed, Event, OrderPushed, PositionsPushed
 from guardd.model.instant import Instant

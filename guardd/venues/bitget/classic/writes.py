@@ -4,8 +4,9 @@ A second form is tried once, within the same deadline, and only after an answer 
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final, TypeVar, assert_never
+
+from msgspec import Struct
 
 from guardd.clock import Clock
 from guardd.errors import CredentialsError, VenueError
@@ -50,8 +51,7 @@ _UNCHANGED_CODES: Final = frozenset({"40814", "45054"})
 _Id = TypeVar("_Id")
 
 
-@dataclass(frozen=True, slots=True)
-class _Errand:
+class _Errand(Struct, frozen=True):
     """How one write goes out: its lane, what it is for (blocks count tries by it), and until when."""
 
     lane: Lane

@@ -6,15 +6,16 @@ and its heir tell of the same moments in an order of their own: of the rows of o
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.names import PositionKey
 from guardd.model.position import Position, PositionUpdate
 
 
-@dataclass(frozen=True, slots=True)
-class _Life:
+class _Life(Struct, frozen=True):
     opened_ms: int | None
     quantity: Decimal
     closed: Decimal

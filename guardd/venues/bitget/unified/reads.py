@@ -1,9 +1,10 @@
 """Everything that guardd asks of a unified account, and in what order (UTA reference, 6-10 and 12)."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final, TypeVar
+
+from msgspec.structs import replace
 
 from guardd.clock import Clock
 from guardd.errors import PayloadError, VenueError, VenueRefused

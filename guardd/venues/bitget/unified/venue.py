@@ -1,8 +1,9 @@
 """One unified account, as the daemon sees it: reads everything, and sends nothing that could open a position (I30)."""
 
 from collections.abc import AsyncGenerator, Collection
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from guardd.errors import CredentialsError, VenueError
 from guardd.model.account import Balance

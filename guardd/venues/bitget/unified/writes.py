@@ -7,9 +7,11 @@ again. So the changes of one position's strategy orders go one after another: of
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.clock import Clock
 from guardd.errors import VenueError
@@ -52,8 +54,7 @@ _WOULD_OPEN: Final = frozenset({"25230", "40762", "40715", "40921", "45120"})
 _Read = TypeVar("_Read")
 
 
-@dataclass(frozen=True, slots=True)
-class _Errand:
+class _Errand(Struct, frozen=True):
     """How one write goes out: its lane, what it is for (blocks count tries by it), and until when."""
 
     lane: Lane

@@ -1,9 +1,10 @@
 """Private answers about the account: balance, positions, mode, ledger, transfers (reference, sections 8 and 12)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.account import Balance
@@ -20,16 +21,14 @@ FINISHED_TRANSFER: Final = "FINISHED"
 ALIVE_TRANSFERS: Final = frozenset({"PROCESSING", FINISHED_TRANSFER})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionsV2:
+class PositionsV2(Struct, frozen=True, kw_only=True):
     """What position-v2 says: open positions, and the one-way symbols whose side it left open (8.3)."""
 
     positions: tuple[Position, ...]
     undirected: tuple[Symbol, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RiskRow:
+class RiskRow(Struct, frozen=True, kw_only=True):
     """One row of position-risk: for marks and liquidation prices only, its amounts have no sure unit (5.1; 8.4)."""
 
     symbol: Symbol
@@ -42,8 +41,7 @@ class RiskRow:
     venue_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRow:
+class LedgerRow(Struct, frozen=True, kw_only=True):
     """One row of the ledger. Ids repeat across rows (quirk 10), so the whole row is its key."""
 
     id: str
@@ -54,8 +52,7 @@ class LedgerRow:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferRow:
+class TransferRow(Struct, frozen=True, kw_only=True):
     id: str
     currency: str
     amount: Decimal

@@ -1,6 +1,6 @@
 """The wrapping of every REST answer (reference, section 2): judged by `code`, never by the HTTP status alone."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.names import OrderId
@@ -8,8 +8,7 @@ from guardd.venues.bitmart.errors import SUCCESS
 from guardd.venues.rows import Row, as_row, json_value, shown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(Struct, frozen=True, kw_only=True):
     """One answer of the API: `data` None where it is absent, null or (on a failure) empty. `trace` is what support asks for."""
 
     code: int

@@ -1,8 +1,9 @@
 """Frames of the two sockets: acknowledgements, pongs, pushes (reference, section 14). Prices have a file of their own."""
 
 import zlib
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.account import Balance
@@ -30,8 +31,7 @@ _INFLATED_BYTES_MAX: Final = 4 * 2**20
 _AUTO_HEADER: Final = 32 + zlib.MAX_WBITS  # zlib or gzip, found out from the first bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledgement:
+class Acknowledgement(Struct, frozen=True, kw_only=True):
     """The venue's word on one topic (one frame each), on the login (`group` empty), or on a frame that it didn't understand."""
 
     action: str
@@ -40,13 +40,11 @@ class Acknowledgement:
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pong:
+class Pong(Struct, frozen=True, kw_only=True):
     """The answer to our ping."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OtherPush:
+class OtherPush(Struct, frozen=True, kw_only=True):
     """A topic that nobody here asked for."""
 
     group: str

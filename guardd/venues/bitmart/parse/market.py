@@ -1,9 +1,10 @@
 """Public answers: time, announced maintenance, contracts, brackets, fees, mark fallbacks (reference, section 7)."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.instrument import Instrument, MarginTier
@@ -16,8 +17,7 @@ SETTLE: Final = "USDT"
 _PERPETUAL: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceNotice:
+class ServiceNotice(Struct, frozen=True, kw_only=True):
     """An announced maintenance; `status` 0 waiting, 1 working, 2 completed."""
 
     title: str
@@ -31,8 +31,7 @@ class ServiceNotice:
         return self.service == "contract" and self.status in (0, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
+class Contract(Struct, frozen=True, kw_only=True):
     """One row of the contract list: an `Instrument` but for its margin tiers and its fee."""
 
     symbol: Symbol

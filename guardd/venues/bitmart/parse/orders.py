@@ -1,9 +1,10 @@
 """Private answers about orders: resting, waiting for a trigger, finished, filled (reference, section 9)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.intent import is_ours, stop_direction
@@ -38,8 +39,7 @@ _WHOLE_POSITION: Final = 2
 _SIZED: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FillRow:
+class FillRow(Struct, frozen=True, kw_only=True):
     """One trade of ours; `vol` in contracts."""
 
     trade_id: str

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -30,6 +29,7 @@ from guardd.simulator.orders import PositionMode as SimulatedMode
 from guardd.simulator.orders import PositionSide
 from guardd.venues.base import OperatorVenue, Venue
 from guardd.venues.limiter import Lane
+from tests.changed import replace
 from tests.venues.bitget.unified.exchange import ACCOUNT, BTC, LONG_BTC, LONG_PERP, PERP, SHORT_BTC, Stand, stand
 
 dec = Decimal

@@ -1,6 +1,5 @@
 """What was closed of a position in its life, counted from the rows: V3 prints no such figure."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -10,6 +9,7 @@ from guardd.model.names import MarginMode
 from guardd.model.position import PositionUpdate
 from guardd.model.reading import Absent
 from guardd.venues.bitget.unified.closings import Closings
+from tests.changed import replace
 from tests.venues.bitget.unified.bench import LONG, opened, row
 
 dec = Decimal

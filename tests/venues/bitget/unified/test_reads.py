@@ -1,7 +1,6 @@
 """What is asked of a unified account, and what is made of the answers (UTA reference, 4-9 and 12)."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -14,6 +13,7 @@ from guardd.model.reading import Absent
 from guardd.venues.bitget.unified.parse.account import margin_ratio, pool, pushed_pool
 from guardd.venues.bitget.unified.parse.market import tiers
 from guardd.venues.rows import Row
+from tests.changed import replace
 from tests.venues.bitget.unified import samples
 from tests.venues.bitget.unified.bench import (
     ALL_CATEGORIES,

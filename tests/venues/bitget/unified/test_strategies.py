@@ -1,6 +1,5 @@
 """Stops and take-profits as legs of strategy orders: each is placed, moved and ended by itself (UTA reference, 10)."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,6 +8,7 @@ from guardd.model.intent import CancelKind, CancelOrder, ModifyProtection
 from guardd.model.names import OrderId, PositionMode, PriceType, Side
 from guardd.model.order import Direction, PlanForm, PlanOrder, ProtectionKind
 from guardd.model.outcome import Accepted, Reason, Rejected, Unknown
+from tests.changed import replace
 from tests.venues.bitget.unified.bench import (
     LONG,
     SHORT,

@@ -1,9 +1,10 @@
 """Private answers about the account: wallets, modes, leverage, transfers, the key's rights (Bitget reference, 3, 7, 8)."""
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.account import Balance
 from guardd.model.names import MarginMode, PositionMode, Side
@@ -26,8 +27,7 @@ _TRADE_WORDS: Final = ("trade", "contract")
 _WITHDRAW_WORD: Final = "withdraw"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """How one symbol, and its product type, are set: the only read that says so without an open position (7.1)."""
 
     mode: PositionMode
@@ -39,8 +39,7 @@ class Settings:
         return self.cross_leverage if margin_mode is MarginMode.CROSS else self.isolated_leverages[side]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rights:
+class Rights(Struct, frozen=True, kw_only=True):
     """What the key may do, in the venue's words (3)."""
 
     authorities: frozenset[str]
@@ -55,8 +54,7 @@ class Rights:
         return any(_WITHDRAW_WORD in each for each in self.authorities)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferRow:
+class TransferRow(Struct, frozen=True, kw_only=True):
     """One movement between the account's wallets; the venue's names for them."""
 
     id: str

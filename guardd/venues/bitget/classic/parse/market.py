@@ -1,8 +1,9 @@
 """Public answers: contracts, margin tiers, tickers (Bitget reference, 5 and 6)."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.event import MarkSeen, Source
 from guardd.model.instant import Instant
@@ -31,8 +32,7 @@ _STATUS_WORDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
+class Contract(Struct, frozen=True, kw_only=True):
     """One row of the contract list: an `Instrument` but for its margin tiers and its fee."""
 
     product: Product

@@ -1,9 +1,10 @@
 """Private answers about plain orders: resting, finished, filled (Bitget reference, 11)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from guardd.model.names import AccountName, OrderId, PositionKey, PositionMode, Side
 from guardd.model.order import OrderReport, RestingKind, RestingOrder
@@ -34,8 +35,7 @@ class Aim(NamedTuple):
     closes: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FillRow:
+class FillRow(Struct, frozen=True, kw_only=True):
     """One trade of ours, in base coin. In one-way mode it doesn't say whether it closed: a sale may have opened a short."""
 
     trade_id: str

@@ -1,9 +1,10 @@
 """Plan orders, of the three lists that they stand in: resting and ended (Bitget reference, 12)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.intent import stop_direction
@@ -30,26 +31,23 @@ _ENDED_WELL: Final = "executed"
 _NEVER_FILLED: Final = frozenset({"cancelled", "canceled", "fail_execute"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """What the meaning of a plan order hangs on beside itself: positions held in one-way mode, the last marks, and which way the
     price had to go to a trigger when its order was first seen or placed."""
 
     one_way: Mapping[Symbol, Side]
     marks: Mapping[Symbol, Decimal]
-    directions: Mapping[OrderId, Direction] = field(default_factory=dict)
+    directions: Mapping[OrderId, Direction] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRow:
+class PlanRow(Struct, frozen=True, kw_only=True):
     """A plan order and the venue's word for its type: without that it can't be ended (12.6)."""
 
     order: PlanOrder
     plan_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedPlan:
+class EndedPlan(Struct, frozen=True, kw_only=True):
     """A plan order of the history. `child` is the order that its trigger made."""
 
     order_id: OrderId

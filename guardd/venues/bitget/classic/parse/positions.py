@@ -1,12 +1,12 @@
 """Positions as the account's reads tell them (Bitget reference, 9), and where each of their fields goes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
 import msgspec
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.names import AccountName, MarginMode, PositionKey, PositionMode, Side, Symbol
@@ -70,8 +70,7 @@ UNUSED: Final = MappingProxyType(
 """Fields that nothing is done with, and why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRow:
+class HeldRow(Struct, frozen=True, kw_only=True):
     """One open position with what orders for it need to say."""
 
     product: Product

@@ -1,9 +1,10 @@
 """What the private V2 socket pushes: positions, orders, plan orders, wallets (Bitget reference, 13.5-13.8)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.account import Balance
@@ -46,8 +47,7 @@ _CHANNELS: Final = frozenset({POSITIONS, ORDERS, PLANS, WALLET})
 _FIRED: Final = frozenset({"executing", "executed", "fail_execute"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionList:
+class PositionList(Struct, frozen=True, kw_only=True):
     """Every open position of one product type, each time anew (13.5): what isn't in it is closed."""
 
     product: Product
@@ -56,14 +56,12 @@ class PositionList:
     pushed_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderUpdates:
+class OrderUpdates(Struct, frozen=True, kw_only=True):
     product: Product
     updates: tuple[OrderUpdate, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanUpdates:
+class PlanUpdates(Struct, frozen=True, kw_only=True):
     """What became of plan orders: `failed` are those whose trigger fired and which made no order."""
 
     product: Product
@@ -71,8 +69,7 @@ class PlanUpdates:
     failed: tuple[OrderId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletUpdates:
+class WalletUpdates(Struct, frozen=True, kw_only=True):
     product: Product
     balances: tuple[Balance, ...]
 

@@ -1,9 +1,10 @@
 """Private answers about the account: identity, settings, risk, positions, wallets, ledger (UTA reference, 4, 7 and 8)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.model.account import Balance, Wallet
 from guardd.model.names import AccountName, MarginMode, PositionKey, PositionMode, Symbol
@@ -35,8 +36,7 @@ _ODD_RATIO: Final = Decimal("1.5")
 _CALM_RATIO: Final = Decimal("0.5")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """Whose key this is and what it may do (7.3)."""
 
     user_id: str
@@ -45,8 +45,7 @@ class Identity:
     bound_to_addresses: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """How the whole account trades: its hold mode is one for every category (3)."""
 
     mode: AccountMode
@@ -56,8 +55,7 @@ class Settings:
     """Of configured symbols; whether all are listed isn't said, and a position's row wins (16.38)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class Pool(Struct, frozen=True, kw_only=True):
     """What account/assets or a push of the account says: the one balance behind every cross position, in USD."""
 
     balance: Balance
@@ -69,8 +67,7 @@ class Pool:
     """Coins that are owed, and how much of each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRow:
+class HeldRow(Struct, frozen=True, kw_only=True):
     """One position with what a close of it has to name."""
 
     category: Category
@@ -81,8 +78,7 @@ class HeldRow:
     """Two positions in one: held in cross and in isolated margin."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRow:
+class LedgerRow(Struct, frozen=True, kw_only=True):
     id: str
     kind: str
     coin: str

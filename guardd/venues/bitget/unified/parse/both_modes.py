@@ -5,9 +5,10 @@ Both are shown as one, which isn't guarded: a stop names no margin mode, so nobo
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec.structs import replace
 
 from guardd.errors import PayloadError
 from guardd.model.names import MarginMode, PositionKey, Side

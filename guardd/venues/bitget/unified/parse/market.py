@@ -1,8 +1,9 @@
 """Public answers: instruments, tiers, tickers, bars of the mark (UTA reference, 5 and 6)."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.event import MarkSeen, Source
@@ -25,8 +26,7 @@ _CLOSABLE: Final = frozenset({"online", "limit_open"})
 _BASE_IN_ONE_CONTRACT: Final = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
+class Contract(Struct, frozen=True, kw_only=True):
     """One row of the instrument list: an `Instrument` but for its margin tiers."""
 
     category: Category

@@ -1,7 +1,8 @@
 """Private answers about orders: resting, finished, filled (UTA reference, 9)."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.names import AccountName, OrderId, PositionKey, PositionMode, Side
@@ -22,8 +23,7 @@ from guardd.venues.rows import Row, as_row
 _BUYS = {"buy": True, "sell": False}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FillRow:
+class FillRow(Struct, frozen=True, kw_only=True):
     """One trade of ours. `fee` is what was paid, whatever its sign in the answer (5)."""
 
     exec_id: str

@@ -1,7 +1,8 @@
 """What the pushes of the private socket hold, topic by topic (UTA reference, 11). Prices have a file of their own."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from guardd.errors import PayloadError
 from guardd.model.names import AccountName, PositionKey, Symbol
@@ -24,8 +25,7 @@ from guardd.venues.bitget.unified.parse.words import (
 from guardd.venues.rows import Row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deleveraged:
+class Deleveraged(Struct, frozen=True, kw_only=True):
     """One auto-deleveraging. Whether `side` is that of the position or of the transaction isn't said."""
 
     symbol: Symbol

@@ -7,9 +7,11 @@ venue as `<client id>-<s|t><w|p>`.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from guardd.model.intent import CLIENT_ID_PREFIX, stop_direction
 from guardd.model.names import AccountName, ClientId, OrderId, PositionKey, PriceType, Side, Symbol
@@ -38,8 +40,7 @@ _TAGGED: Final = re.compile(rf"({CLIENT_ID_PREFIX}[0-9A-Za-z]+)-([st])([wp])", r
 _OVER: Final = frozenset({StrategyStatus.SUCCESS, StrategyStatus.FAILED, StrategyStatus.CANCELLED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(Struct, frozen=True, kw_only=True):
     """One trigger of an object. `limit_price` None: market."""
 
     kind: ProtectionKind
@@ -48,8 +49,7 @@ class Leg:
     limit_price: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tag:
+class Tag(Struct, frozen=True, kw_only=True):
     """What our client id says of the object that carries it."""
 
     client_id: ClientId
@@ -58,8 +58,7 @@ class Tag:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strategy:
+class Strategy(Struct, frozen=True, kw_only=True):
     """One object as the venue lists or pushes it. `side` None: the row says nothing of the position that it protects."""
 
     order_id: OrderId
