@@ -60,6 +60,8 @@ class AheadLog:
             self._round = self._round if found else number
             if magic != _MAGIC or number != self._round or len(text) != length or zlib.crc32(text) != check:
                 break
+            if not length:  # a head torn after its round: the zeros behind it are the length and the sum of nothing
+                break
             found.append(text)
             at += _HEAD.size + length
         return found

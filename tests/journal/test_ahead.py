@@ -87,3 +87,19 @@ def test_one_that_is_there_and_cannot_be_opened_is_an_error(tmp_path: Path) -> N
     (tmp_path / "log").mkdir()
     with pytest.raises(JournalError, match="it may hold what the last run was sending"):
         AheadLog.open(tmp_path / "log", sync=True)
+
+
+@pytest.mark.parametrize("written", range(4, 16))
+def test_a_head_that_was_torn_after_its_round_is_no_record_of_nothing(tmp_path: Path, written: int) -> None:
+    """The zeros behind it would be the length and the sum of an empty text, which nobody can read as an intent."""
+    file = tmp_path / "log"
+    log = opened(file)
+    log.append([b"promised"])
+    before = file.read_bytes()
+    log.append([b"torn"])
+    log.close()
+    at = len(b"promised") + 16 + written
+    file.write_bytes(file.read_bytes()[:at] + before[at:])
+    again = opened(file)
+    assert again.read() == [b"promised"]
+    again.close()
