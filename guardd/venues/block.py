@@ -87,6 +87,8 @@ GROUNDS: Final[Mapping[tuple[Block, Lane], Pass | None]] = MappingProxyType(
     }
 )
 
+_UNSENT_AGAIN_NS: Final = 10 * NS_PER_S
+"""A probe that couldn't be sent goes again after this."""
 _NEVER_NS: Final = 2**63
 """Later than any deadline: this errand isn't let through while the block stands."""
 
@@ -189,13 +191,20 @@ class Gate:
                 assert_never(admission.ground)
 
     def take_back(self, admission: Admission) -> None:
-        """It never left the machine: an emergency write may go again at once, since the venue saw nothing of it."""
+        """It never left the machine, so the venue saw nothing of it: an emergency write may go again at once, and a probe that
+        nobody answered makes the wait for the next no longer."""
         match admission.ground:
             case Pass.SUBJECT:
                 self._standing.next_by_subject.pop(admission.errand.subject, None)
             case Pass.CLOSE_WITH_PROBE:
                 self._standing.probe_of_close.pop(admission.errand.subject, None)
-            case Pass.OPEN | Pass.TRY | Pass.PROBE:
+            case Pass.PROBE:
+                standing = self._standing
+                standing.probes = max(standing.probes - 1, 0)
+                standing.next_probe_ns = admission.at_ns + _UNSENT_AGAIN_NS
+                went = standing.probe_of_close
+                standing.probe_of_close = {each: min(number, standing.probes) for each, number in went.items()}
+            case Pass.OPEN | Pass.TRY:
                 pass
             case _:
                 assert_never(admission.ground)

@@ -95,6 +95,31 @@ def test_a_close_that_never_left_the_machine_may_go_at_once_again() -> None:
     assert send(gate, CLOSE, 1.1)
 
 
+def test_a_probe_that_never_left_makes_a_ban_no_longer() -> None:
+    """The line was cut when the ban ended: each probe that nobody answered doubled the wait, to a quarter of an hour."""
+    gate = blocked(Sign.BAN)
+    went: list[int] = []
+    for second in range(1, 400):
+        leave = gate.ask(PROBE, at(second))
+        if isinstance(leave, Admission):
+            gate.admit(leave)
+            went.append(second)
+            if second < 100:
+                gate.take_back(leave)
+            else:
+                gate.learn(Sign.BAN, leave, at(second))
+    assert went == [61, 71, 81, 91, 101, 221]
+    gate = blocked(Sign.BAN)
+    leave = gate.ask(PROBE, at(61))
+    assert isinstance(leave, Admission)
+    gate.admit(leave)
+    assert send(gate, CLOSE, 61.1)
+    gate.take_back(leave)
+    assert not send(gate, CLOSE, 62)
+    assert send(gate, PROBE, 71, Sign.BAN)
+    assert send(gate, CLOSE, 71.1)
+
+
 @pytest.mark.parametrize("errand", [ORDINARY, STOP])
 def test_during_a_ban_nothing_ordinary_and_no_stop_goes_at_all(errand: Errand) -> None:
     gate = blocked(Sign.BAN)
