@@ -75,11 +75,11 @@ def decide(
         ask_rest=frozenset(look.ask_rest),
         read_first=frozenset(look.wishes.read_first),
         risks=tuple(view.risk for view in seen),
-        turns_in_s=turns_in_s(seen, memory, now, stale_after_s=limit_s),
+        turns_in_s=turns_in_s(seen, state, memory, now, stale_after_s=limit_s),
         footings=tuple(look.footings),
         at_rest=rests,
         views=seen,
-        ripens_in_s=turns_in_s(seen, memory, now, stale_after_s=None) if rests else None,
+        ripens_in_s=turns_in_s(seen, state, memory, now, stale_after_s=None) if rests else None,
     )
 
 

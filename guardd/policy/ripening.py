@@ -1,10 +1,11 @@
 """When time alone changes an answer: an age reaches what a rule compares it with, a `for` is over, a figure grows too old, a step
-is late."""
+is late, a cooldown ends."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from guardd.model.instant import Instant
+from guardd.model.state import AccountState
 from guardd.policy.conditions import USES, Use
 from guardd.policy.language import STRENGTHENS, Metric
 from guardd.policy.levers import VERIFIED_WITHIN_S
@@ -16,7 +17,9 @@ PAST_S: Final = 0.001
 """Comparisons are strict: an age that equals the threshold is not above it yet."""
 
 
-def turns_in_s(views: Iterable[View], memory: Memory, now: Instant, *, stale_after_s: float | None) -> float | None:
+def turns_in_s(
+    views: Iterable[View], state: AccountState, memory: Memory, now: Instant, *, stale_after_s: float | None
+) -> float | None:
     """Seconds until the first of these positions' rules may answer otherwise without anything having happened; None: never.
 
     Without `stale_after_s`: as long as the figures keep coming.
@@ -28,6 +31,7 @@ def turns_in_s(views: Iterable[View], memory: Memory, now: Instant, *, stale_aft
             *_ages_turn_s(view),
             *_holding_turns_s(view, memory, now),
             *_levers_late_s(view, memory, now),
+            *_cooldowns_end_s(view, state, now),
             *(() if stale_after_s is None else _growing_old_turns_s(view, stale_after_s)),
         )
         if waits_s >= 0
@@ -62,6 +66,14 @@ def _levers_late_s(view: View, memory: Memory, now: Instant) -> Iterator[float]:
             remembered = known.get((rule.name, Use.CLOSE))
             if remembered is not None and remembered.acted is not None:
                 yield VERIFIED_WITHIN_S - now.seconds_since(remembered.acted)
+
+
+def _cooldowns_end_s(view: View, state: AccountState, now: Instant) -> Iterator[float]:
+    """A rule that is still true goes on with its next step then."""
+    for rule in view.rules:
+        progress = state.progress.get((view.held.episode.id, rule.name)) if rule.delevers else None
+        if progress is not None and progress.verified is not None:
+            yield rule.cooldown_s - now.seconds_since(progress.verified)
 
 
 def _growing_old_turns_s(view: View, stale_after_s: float) -> Iterator[float]:

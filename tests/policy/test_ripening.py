@@ -2,6 +2,8 @@
 
 import pytest
 
+from guardd.model.names import RuleName
+from guardd.model.state import RuleProgress
 from guardd.policy.memory import Memory
 from guardd.policy.ripening import turns_in_s
 from guardd.policy.view import views
@@ -13,7 +15,8 @@ FAR = "89900"
 
 
 def turns(here: Guarded, stale_after_s: float = 60) -> float | None:
-    return turns_in_s(views(here.policy, here.state, here.now), here.memory, here.now, stale_after_s=stale_after_s)
+    seen = views(here.policy, here.state, here.now)
+    return turns_in_s(seen, here.state, here.memory, here.now, stale_after_s=stale_after_s)
 
 
 def watched(*conditions: str, more: str = "") -> Guarded:
@@ -55,4 +58,17 @@ def test_what_is_past_turns_no_more() -> None:
 
 
 def test_of_no_position_nothing_turns() -> None:
-    assert turns_in_s((), Memory(), watched("{data_age: {above: 2s}}").now, stale_after_s=1) is None
+    here = watched("{data_age: {above: 2s}}")
+    assert turns_in_s((), here.state, Memory(), here.now, stale_after_s=1) is None
+
+
+def test_a_cooldown_turns_when_it_ends_and_only_that_of_a_rule_that_reduces() -> None:
+    cooled = rule("{distance_to_liquidation: {above: 1%}}", "reduce: {by: 10%}", name="trim", more="cooldown: 20s")
+    here = guarded(policy_of(cooled), LONG)
+    here.mark(FAR)
+    episode = next(iter(here.state.held.values())).episode.id
+    here.state.progress[episode, RuleName("trim")] = RuleProgress(steps=1, verified=here.now)
+    here.wait(18.8)
+    assert turns(here) == pytest.approx(1.2, abs=0.01)
+    here.wait(5)
+    assert turns(here) == pytest.approx(3.0, abs=0.5), "it is over: only the figures' age is left"
