@@ -153,8 +153,8 @@ async def test_a_fill_is_told_as_an_order_and_as_a_trade(side: Side) -> None:
 @BOTH
 async def test_a_position_is_told_when_it_opens(side: Side) -> None:
     async with side.trading() as trader:
-        if side is CLASSIC:  # shows everything first, which is nothing; the other shows what is there, if there is any
-            assert await trader.hears(side.positions, trader.client.watch_positions(), lambda: None) == []
+        before = await trader.hears(side.positions, trader.client.watch_positions(), lambda: None)
+        assert before == []  # everything is shown first, and that is nothing
 
         [told] = await trader.hears(side.positions, trader.client.watch_positions(), lambda: trader.sells_short("0.1"))
 
