@@ -192,10 +192,10 @@ class Oracle:
             return
         states = [state for state in self._states if state.at > opened]
         present = self._state(now)
-        best = self._extremes(present, opened, worst=False)
         seen = [view for state in (*states, present) for view in _seen(self.ground, state, key, state.quotes)]
-        kindest = list(_seen(self.ground, present, key, best))
-        if len(seen) < 2 or any(truth(rule.when, each) is not True for each in (*seen, *kindest)):
+        ends = [self._extremes(present, opened, worst=worst) for worst in (False, True)]  # a rule may be of a profit
+        between = [view for end in ends for view in _seen(self.ground, present, key, end)]
+        if len(seen) < 2 or any(truth(rule.when, each) is not True for each in (*seen, *between)):
             return
         first, last = (_figure(Metric.DISTANCE_TO_LIQUIDATION, each) for each in (seen[0], seen[-1]))
         if first is not None and last is not None and last > first * STILL:

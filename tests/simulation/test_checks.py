@@ -67,6 +67,13 @@ rules:
     when: {notional: {above: 1000 USDT}}
     then: [reduce: {by: 25%}]
 """
+HARVEST: Final = """\
+version: 1
+rules:
+  - name: trim
+    when: {profit_from_entry: {above: 10%}}
+    then: [reduce: {by: 25%}]
+"""
 
 
 class Desk:
@@ -575,6 +582,22 @@ def test_a_rule_that_is_true_at_first_sight_and_acts_at_once_is_told() -> None:
     desk.checks.heard(staged(intent(rule="trim", action=Action.REDUCE)), desk.now, "life")
     assert "oracle" in desk.told
     assert any("true ever since" in line for line in desk.checks.breaches)
+
+
+def test_a_profit_that_was_not_there_at_the_opening_calls_for_its_harvest_however_soon_it_came() -> None:
+    desk = Desk()
+    desk.stop("50000")
+    desk.checks.begun("life", desk.now)
+    policy = load_policy(HARVEST, source="policy.yaml")
+    desk.checks.case = Case(account="main", venue=SimulatedVenue.BITMART, policy=policy, acts=True)
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(100), reduce=True), desk.ms)
+    desk.wait(30)
+    desk.asked("/contract/private/position-v2", method="GET")
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(100)), desk.ms)
+    desk.price(60_000)
+    desk.wait(3, mark=70_000)
+    desk.checks.heard(staged(intent(rule="trim", action=Action.REDUCE)), desk.now, "life")
+    assert "oracle" not in desk.told
 
 
 def test_I07_what_the_venue_refused_by_its_code_may_go_again_at_once() -> None:
