@@ -593,7 +593,7 @@ def test_a_profit_that_was_not_there_at_the_opening_calls_for_its_harvest_howeve
     desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(100), reduce=True), desk.ms)
     desk.wait(30)
     desk.asked("/contract/private/position-v2", method="GET")
-    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(100)), desk.ms)
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(1_500)), desk.ms)
     desk.price(60_000)
     desk.wait(3, mark=70_000)
     desk.checks.heard(staged(intent(rule="trim", action=Action.REDUCE)), desk.now, "life")
