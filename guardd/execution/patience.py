@@ -6,7 +6,7 @@ id, so that a replay waits as long as the run did.
 
 from typing import Final, assert_never
 
-from guardd.execution.windows import reason_of, tries
+from guardd.execution.windows import never_left, reason_of, tries
 from guardd.model.event import BlockKind
 from guardd.model.instant import Instant
 from guardd.model.intent import CloseAtMarket, Intent, PlaceProtection, Stage, Write
@@ -67,8 +67,11 @@ def _same_shape(tried: Write, write: Write) -> bool:
 
 
 def _wait_s(failed: list[Finished]) -> float:
-    last, count = failed[-1], len(failed)
+    last = failed[-1]
     reason = reason_of(last)
+    count = sum(
+        1 for each in failed if never_left(each) is never_left(last)
+    )  # what never left made the venue no wearier
     if (held_s := _held_back_s(last)) is not None:
         return max(held_s, QUICK_S)
     if reason is None:
@@ -90,10 +93,9 @@ def _missing_stop(intent: Intent) -> bool:
 
 def _held_back_s(last: Finished) -> float | None:
     """For a write that never left: when the limiter lets it through, which keeps the venue's waits itself."""
-    outcome = last.outcome
-    if last.stage is not Stage.REJECTED or not isinstance(outcome, Rejected) or outcome.code:
+    if not isinstance(last.outcome, Rejected) or not never_left(last):
         return None
-    return outcome.retry_after_s
+    return last.outcome.retry_after_s
 
 
 def _rejected_wait_s(reason: Reason, count: int, intent: Intent) -> float:

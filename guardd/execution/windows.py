@@ -37,6 +37,11 @@ def reason_of(finished: Finished) -> Reason | None:
     return None
 
 
+def never_left(finished: Finished) -> bool:
+    """Turned away on this machine: by the limiter, by what is known of the account. No code of the venue's stands behind it."""
+    return finished.stage is Stage.REJECTED and isinstance(finished.outcome, Rejected) and not finished.outcome.code
+
+
 def next_step(state: AccountState, key: PositionKey, episode: EpisodeId, rule: RuleName) -> int:
     """The number of the next intent of `rule` in this episode.
 
@@ -81,13 +86,15 @@ def last_closing(state: AccountState, key: PositionKey, episode: EpisodeId, rule
 
 
 def orders_sent(state: AccountState, now: Instant, within_s: float = MINUTE_S) -> int:
-    """How many writes of this account were decided within the window and weren't proved to have never arrived.
+    """How many writes of this account were decided within the window and weren't proved to have never left or arrived.
 
     What the limit doesn't bind doesn't use it up either: a start that places thirty stops must not keep a reduction waiting.
     """
     intents = [p.intent for p in state.pending.values() if now.seconds_since(p.intent.decided) <= within_s]
     intents += [
-        each.intent for each in _recent(state.finished, now, within_s) if each.stage not in (Stage.VOID, Stage.REFUSED)
+        each.intent
+        for each in _recent(state.finished, now, within_s)
+        if each.stage not in (Stage.VOID, Stage.REFUSED) and not never_left(each)
     ]
     return sum(1 for intent in intents if not _is_exempt(intent))
 

@@ -665,6 +665,40 @@ def test_a_close_that_never_left_waits_only_until_the_limiter_lets_it_through() 
     assert isinstance(judge(CLOSE, state, now=NOW.later_by(1.6)), ApprovedIntent)
 
 
+def _turned_away(asked: Proposal, state: AccountState, outcome: Rejected, at: Instant) -> None:
+    state.held[LONG].read = at
+    intent = intent_of(judge(asked, state, now=at))
+    for stage in (Stage.DECIDED, Stage.JOURNALLED, Stage.SENT):
+        fold(state, IntentMoved(at=at, intent=intent, stage=stage))
+    fold(state, IntentMoved(at=at, intent=intent, stage=Stage.REJECTED, outcome=outcome))
+
+
+def test_I10_what_never_left_makes_no_later_wait_longer_and_is_told_when_to_come_again() -> None:
+    """An account that is being converted: one refusal of the venue's, and for its time guardd keeps everything back itself."""
+    state, now = account(), NOW
+    kept = Rejected(reason=Reason.PERMISSION, code="", text="not sent: not unified any more", retry_after_s=30.0)
+    for _ in range(4):
+        _turned_away(stop(), state, kept, now)
+        now = now.later_by(30.1)
+    heard = Rejected(reason=Reason.PERMISSION, code="25245", text="Account is not unified")
+    _turned_away(stop(), state, heard, now)
+    assert isinstance(
+        judge(stop(), state, now=now.later_by(10.1)), ApprovedIntent
+    )  # the first of its kind: ten seconds
+
+
+@pytest.mark.parametrize(("code", "approved"), [("", True), ("40012", False)], ids=["never left", "refused"])
+def test_a_write_that_never_left_is_none_of_those_sent_in_a_minute(code: str, approved: bool) -> None:
+    """Else a block that kept back what could wait kept back a reduction for a minute more."""
+    state, at = account(), NOW
+    profit = replace(stop("120", kind=ProtectionKind.TAKE_PROFIT), action=Action.TAKE_PROFIT)
+    for _ in range(30):
+        _turned_away(profit, state, Rejected(reason=Reason.NOT_SENT, code=code, text=""), at)
+        at = at.later_by(2)
+    state.held[LONG].read = at
+    assert isinstance(judge(reduce_by(10), state, now=at), ApprovedIntent) is approved
+
+
 @pytest.mark.parametrize("reason", sorted(set(Reason) - SHUT_OUT))
 def test_I10_a_close_goes_again_within_five_seconds_whatever_was_refused_before(reason: Reason) -> None:
     state, now = account(), NOW

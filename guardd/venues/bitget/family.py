@@ -114,11 +114,12 @@ class FamilyWatch:
         )
 
     def refusal(self) -> Rejected | None:
-        """Why a write isn't sent, None where it may be."""
+        """Why a write isn't sent, and when the venue is asked again; None where it may be sent."""
         if self._denied is None:
             return None
-        text = f"not sent: Bitget said at {self._denied.endpoint} that this account isn't {self.family} any more; restart guardd"
-        return Rejected(reason=reason_for(self._denied.code), code=self._denied.code, text=text)
+        said = f"Bitget said {self._denied.code} at {self._denied.endpoint}"
+        text = f"not sent: {said}: this account isn't {self.family} any more; restart guardd"
+        return Rejected(reason=reason_for(self._denied.code), code="", text=text, retry_after_s=self._asks_in_s())
 
     async def certain(self) -> None:
         """Returns while the family is known. Raises `VenueRefused` while it isn't, after asking again where that is due."""
@@ -152,5 +153,9 @@ class FamilyWatch:
             self._asking = False
 
     def _due(self) -> bool:
-        asked_ns = self._asked_ns
-        return asked_ns is None or self._clock.monotonic_ns() - asked_ns >= ASKED_EVERY_S * NS_PER_S
+        return self._asks_in_s() == 0.0
+
+    def _asks_in_s(self) -> float:
+        if self._asked_ns is None:
+            return 0.0
+        return max(0.0, ASKED_EVERY_S - (self._clock.monotonic_ns() - self._asked_ns) / NS_PER_S)

@@ -280,8 +280,11 @@ async def test_a_unified_account_that_turns_classic_is_told_once_and_nothing_is_
     assert await reads(on, 5) == [code] * 5
     outcome = await send(on)
     assert isinstance(outcome, Rejected)
-    assert (outcome.reason, outcome.code) == (Reason.PERMISSION, code)
+    assert (outcome.reason, outcome.code) == (Reason.PERMISSION, "")  # no code of the venue's: it never left
+    assert code in outcome.text
     assert "restart guardd" in outcome.text
+    assert outcome.retry_after_s is not None
+    assert ASKED_EVERY_S - 5 <= outcome.retry_after_s <= ASKED_EVERY_S  # when the venue is asked again
     assert on.network.writes == []
     (told,) = [fact for fact in on.said("family") if fact.severity is Severity.CRITICAL]
     assert "Restart guardd" in told.text
