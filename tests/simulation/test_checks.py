@@ -14,8 +14,10 @@ from guardd.journal.store import open_store
 from guardd.model.account import AccountCondition
 from guardd.model.facts import AccountView, IntentStaged, PositionView, Said
 from guardd.model.instant import Instant
-from guardd.model.intent import Action, CloseAtMarket, Intent, Stage, client_id
+from guardd.model.intent import Action, CloseAtMarket, Intent, PlaceProtection, Stage, client_id
 from guardd.model.names import AccountName, EpisodeId, PositionKey, RuleName, Severity, Side, Symbol, VenueName
+from guardd.model.order import PlanForm, PriceType, ProtectionKind
+from guardd.model.position import MarginMode as HeldIn
 from guardd.model.reading import Absent
 from guardd.policy.load import load_policy
 from guardd.simulator.contracts import default_contracts
@@ -131,7 +133,7 @@ class Desk:
         assert case is not None
         self.checks.case = replace(case, venue=venue)
 
-    def stop(self, trigger: str, *, step: int = 0, size: int | None = 100) -> str:
+    def stop(self, trigger: str, *, step: int = 0, size: int | None = 100, client: str = "") -> str:
         """The guard places one."""
         request = PlanRequest(
             symbol=BTC,
@@ -140,7 +142,7 @@ class Desk:
             reduce=True,
             trigger_price=Decimal(trigger),
             size=None if size is None else Decimal(size),
-            client_id=ours(f"stop/{step}"),
+            client_id=client or ours(f"stop/{step}"),
         )
         plan = self.exchange.place_plan("main", request, self.ms)
         self.asked("/contract/private/submit-tp-sl-order")
@@ -649,6 +651,52 @@ def test_I11_a_tranche_may_be_resized_beside_one_that_a_hand_cancelled_and_not_b
         desk.exchange.modify_plan("main", far, desk.ms, trigger_price=Decimal(56_000), size=Decimal(100))
         desk.asked("/contract/private/modify-tp-sl-order")
         assert desk.told == (set() if by_hand else {"I11"})
+
+
+@pytest.mark.parametrize(
+    ("tranche", "trigger", "size", "by_hand", "told"),
+    [
+        (1, "56000", 70, True, set()),
+        (1, "56100", 70, True, set()),
+        (1, "55900", 70, True, {"I11"}),
+        (0, "58000", 25, True, set()),
+        (0, "57900", 25, True, {"I11"}),
+        (1, "56000", 70, False, {"I11"}),
+    ],
+)
+def test_I11_beside_one_that_a_hand_cancelled_a_tranche_is_held_against_where_it_lay_itself(
+    tranche: int, trigger: str, size: int, *, by_hand: bool, told: set[str]
+) -> None:
+    """Where an order can't be re-sized, another is placed before it ends; a user's may stand in for the one that was cancelled."""
+    desk = Desk()
+    desk.checks.orders.tranches = 2
+    near = _means_stop(desk, 0, "58000", size=25)
+    _means_stop(desk, 1, "56000", size=75)
+    if by_hand:
+        desk.exchange.cancel_plan("main", near, desk.ms)
+        desk.price(60_000)
+    else:
+        desk.cancel(near)
+    _means_stop(desk, tranche, trigger, size=size, step=1)
+    assert desk.told == told
+
+
+def _means_stop(desk: Desk, tranche: int, trigger: str, *, size: int, step: int = 0) -> str:
+    """The guard tells what it means, then places it."""
+    meant = intent(rule=f"resting-protection/stop_loss/{tranche}", action=Action.STOP_LOSS, step=step)
+    write = PlaceProtection(
+        key=meant.key,
+        kind=ProtectionKind.STOP_LOSS,
+        form=PlanForm.SIZED,
+        trigger_price=Decimal(trigger),
+        price_type=PriceType.MARK,
+        size=Decimal(size),
+        position_size=Decimal(100),
+        leverage=None,
+        margin_mode=HeldIn.CROSS,
+    )
+    desk.checks.heard(staged(replace(meant, write=write)), desk.now, "life")
+    return desk.stop(trigger, size=size, client=f"{meant.id}-sp")
 
 
 def test_I28_a_close_of_what_has_just_ended_is_judged_by_the_marks_that_went_on() -> None:

@@ -17,7 +17,7 @@ found. Safety is asked after every event; liveness only when nothing has struck 
 | I8  | `crash_points` | what stands at the end with a kill at each await, against none |
 | I9  | `Oracle.judge_close` | a close is called for by a state no older than `stale_after` |
 | I10 | `Standing._breach_of`, `_bare`, `unexplained_s` | a breach undisturbed for 6 s and still held; a position bare for 5 s |
-| I11 | `Orders._ratchet` | each placed or moved stop against the tightest of its episode |
+| I11 | `Orders._ratchet` | each placed or moved stop against the tightest of its episode, or its tranche's where a hand took that |
 | I12 | `Requests._budget`, `_blocked` | arrivals by one life: 95 % of each published rate; rest after a 429; behind blocks |
 | I13 | `Orders._changed`, `_plan` | cancels and changes by requests of the guard of what isn't its own |
 | I14 | `Telling._second_instance`; with I1, I2 | what the later of two guards decides |
@@ -47,7 +47,7 @@ from pathlib import Path
 from typing import Final
 
 from guardd.model.facts import Fact
-from guardd.model.intent import Action, CancelOrder, Intent
+from guardd.model.intent import Action, CancelOrder, Intent, PlaceProtection
 from guardd.simulator.engine import Exchange
 from guardd.simulator.ledger import LedgerRow, RowKind
 from guardd.simulator.orders import PositionSide
@@ -262,6 +262,8 @@ class Checks:
         self.requests.means(intent, now, life)
         if intent.action is Action.FREE_VOLUME and isinstance(intent.write, CancelOrder):
             self.orders.freed.add(intent.write.order_id)
+        if isinstance(intent.write, PlaceProtection):
+            self.orders.slots[intent.id] = intent.episode, intent.rule
         if intent.action not in {Action.REDUCE, Action.CLOSE}:
             return
         self.orders.closing_at[str(intent.key.symbol), PositionSide(intent.key.side.value)] = now

@@ -56,6 +56,8 @@ class Orders:
     """When the guard last meant to make a leg smaller."""
     freed: set[str] = field(default_factory=set)
     """Orders that the guard told it would cancel for the volume that they hold."""
+    slots: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By intent of a protective order: the episode and the tranche that the guard means it for."""
     _plans_owner: dict[str, str] = field(default_factory=dict)
     _foreign: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Of plans that aren't ours: trigger and size."""
@@ -301,14 +303,14 @@ class Orders:
     def _ratchet(self, row: LedgerRow, key: LegKey, opened_ms: int, trigger: Decimal, now: float) -> None:
         """I11. Of a ladder the tranches stand apart: there only the tightest of all is asked about."""
         plan_id, episode = str(row.details["plan_id"]), (*key, opened_ms)
-        given, self._given[plan_id] = self._given.get(plan_id), trigger
+        sign, lay = key[1].sign, self._lay(plan_id, key[1])
+        self._given[plan_id] = trigger
         known = self._tightest.get(episode)
-        if self.tranches > 1 and given == trigger and known in self._given.values():
-            return  # only re-sized, where the guard had put it; if a tighter one is gone beside it, a hand took that
+        if self.tranches > 1 and lay is not None and sign * (trigger - lay) >= 0 and known in self._given.values():
+            return  # no further off than its own tranche lay; if another's tighter one is gone beside it, a hand took that
         others = [each.trigger for each in self.ground.stops(key, ours=True) if each.plan_id != plan_id]
         tightest = max([trigger, *others]) if key[1] is PositionSide.LONG else min([trigger, *others])
         new = tightest if self.tranches > 1 else trigger
-        sign = key[1].sign
         if known is not None and not others and sign * (row.decimal("mark") - known) <= 0:
             self._fired[key] = (
                 now,
@@ -319,6 +321,19 @@ class Orders:
             self.ground.breach("I11", now, f"a stop moved from {known} to {new}: {told(row)}")
         else:
             self._tightest[episode] = new
+
+    def _lay(self, plan_id: str, side: PositionSide) -> Decimal | None:
+        """The tightest that the guard gave this plan, or another of the same tranche, and didn't take back itself."""
+        slot = self._slot_of(plan_id)
+        same = [
+            trigger
+            for each, trigger in self._given.items()
+            if each == plan_id or (slot is not None and self._slot_of(each) == slot)
+        ]
+        return max(same, key=lambda each: each * side.sign, default=None)
+
+    def _slot_of(self, plan_id: str) -> tuple[str, str] | None:
+        return self.slots.get(self._plans_owner.get(plan_id, "").partition("-")[0])
 
     # Grids, levers, money
 
