@@ -86,8 +86,8 @@ class Oracle:
     _last_held: dict[LegKey, State] = field(default_factory=dict)
     """Of each leg: what a guard goes on to see that can read nothing."""
     _fired: dict[LegKey, float] = field(default_factory=dict)
-    _cancelled: dict[LegKey, tuple[float, Decimal]] = field(default_factory=dict)
-    """When a stop was cancelled, and where: one that is gone when the mark is through it has fired, as far as a guard sees."""
+    _cancelled: dict[LegKey, list[tuple[float, Decimal]]] = field(default_factory=dict)
+    """When each stop was cancelled, and where: one that is gone when the mark is through it has fired, as far as a guard sees."""
     _bare_since: dict[LegKey, float] = field(default_factory=dict)
     _decisions: set[str] = field(default_factory=set)
     _bad: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=400))
@@ -122,7 +122,7 @@ class Oracle:
             self._fired[row.symbol, PositionSide(str(row.details["position_side"]))] = now
         if row.kind is RowKind.PLAN and row.details["action"] == "cancelled" and row.details["protects"]:
             key = (row.symbol, PositionSide(str(row.details["position_side"])))
-            self._cancelled[key] = (now, row.decimal("trigger_price"))
+            self._cancelled.setdefault(key, []).append((now, row.decimal("trigger_price")))
 
     # Closes
 
@@ -208,10 +208,9 @@ class Oracle:
             return True
         if now - self._bare_since.get(key, now) > UNPROTECTED_FOR_S:
             return True
-        at, price = self._cancelled.get(key, (-1e9, Decimal(0)))
-        if now - at < FIRED_WITHIN_S:
-            passed = [key[1].sign * (mark - price) <= 0 for mark in self.ground.marks_since(key[0], at)]
-            if any(passed):
+        for at, price in self._cancelled.get(key, ()):
+            marks = self.ground.marks_since(key[0], at) if now - at < FIRED_WITHIN_S else ()
+            if any(key[1].sign * (mark - price) <= 0 for mark in marks):
                 return True
         marks = self.ground.marks_since(key[0], now - self.window_s)
         return trigger is not None and any(key[1].sign * (mark - trigger) <= 0 for mark in marks)

@@ -653,6 +653,24 @@ def test_I11_a_tranche_may_be_resized_beside_one_that_a_hand_cancelled_and_not_b
         assert desk.told == (set() if by_hand else {"I11"})
 
 
+@pytest.mark.parametrize(("mark", "told"), [(57_900, set()), (58_100, {"oracle"})], ids=["passed", "not reached"])
+def test_a_stop_that_a_hand_cancelled_has_fired_for_a_guard_also_when_another_ended_since(
+    mark: int, told: set[str]
+) -> None:
+    desk = Desk()
+    desk.checks.orders.tranches = 2
+    near, far = desk.stop("58000", size=50), desk.stop("56000", step=1, size=50)
+    desk.exchange.cancel_plan("main", near, desk.ms)
+    desk.price(60_000)
+    desk.exchange.cancel_plan("main", far, desk.ms)
+    desk.price(mark)
+    reduces = intent(
+        rule="rest/stop_loss/0/finish", action=Action.REDUCE, reason="stop 1 fired 1.5 s ago and left a rest"
+    )
+    desk.checks.heard(staged(reduces), desk.now, "life")
+    assert desk.told == told
+
+
 @pytest.mark.parametrize(
     ("tranche", "trigger", "size", "by_hand", "told"),
     [
