@@ -277,11 +277,18 @@ class Oracle:
     def liquidated(self, row: LedgerRow, now: float, *, due_s: float, well: bool, gapped: bool) -> Verdict:
         """`due_s`: for how long, undisturbed, a rule had called for a close and nobody was kept from it."""
         symbols = str(row.details["symbols"]).split(",")
-        stopped = [each for symbol in symbols for side in PositionSide for each in self.ground.stops((symbol, side))]
+        legs = [(symbol, side) for symbol in symbols for side in PositionSide]
+        stopped = [each for leg in legs for each in self.ground.stops(leg)]
+        fired_s = now - max(self._fired.get(leg, -1e9) for leg in legs)
         if due_s >= WAY_S:
             avoidable, why = True, f"a close was due for {due_s:.1f} s"
         elif gapped:
             avoidable, why = False, "the price jumped over every stop"
+        elif fired_s < WAY_S:
+            avoidable, why = (
+                False,
+                f"its stop fired {fired_s:.1f} s before, and what others' orders held of it was left",
+            )
         elif not well:
             avoidable, why = False, "a fault stood, or the guard was down or just up"
         else:

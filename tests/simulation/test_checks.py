@@ -653,6 +653,25 @@ def test_I11_a_tranche_may_be_resized_beside_one_that_a_hand_cancelled_and_not_b
         assert desk.told == (set() if by_hand else {"I11"})
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(1, False), (20, True)])
+def test_what_others_orders_kept_of_a_stop_is_liquidated_unavoidably_only_before_it_can_be_finished(
+    seconds: int, *, told: bool
+) -> None:
+    desk = Desk()
+    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(1_500)), desk.ms)
+    desk.stop("58000", size=None)
+    asked = OrderRequest(
+        symbol=BTC, side=Way.SELL, size=Decimal(1_400), reduce=True, kind=OrderKind.LIMIT, price=Decimal(70_000)
+    )
+    desk.exchange.place("main", asked, desk.ms)
+    desk.wait(20)
+    desk.wait(1, mark=57_900)
+    desk.wait(seconds, mark=30_000 if seconds == 1 else 57_900)
+    desk.price(30_000)
+    assert desk.checks.liquidations
+    assert any("avoidable" in line for line in desk.checks.breaches) is told
+
+
 @pytest.mark.parametrize(("mark", "told"), [(57_900, set()), (58_100, {"oracle"})], ids=["passed", "not reached"])
 def test_a_stop_that_a_hand_cancelled_has_fired_for_a_guard_also_when_another_ended_since(
     mark: int, told: set[str]
