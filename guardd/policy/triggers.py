@@ -41,7 +41,7 @@ from guardd.policy.memory import FIRST_SIGHT_RELEASE, EpisodeMemory, Memory, Rul
 from guardd.policy.reasons import condition_text, leaf_text, plain, threshold_text
 from guardd.policy.stops import wanted_protection
 from guardd.policy.view import View, views
-from guardd.policy.wishes import deciding_distance
+from guardd.policy.wishes import came_unseen, deciding_distance
 
 FARTHEST_SHARE: Final = Decimal("0.05")
 FARTHEST_TIMES: Final = Decimal(10)
@@ -242,7 +242,8 @@ class _Held(Struct, frozen=True):
         if remembered is not None and remembered.seen:
             at = remembered.held_at
         else:
-            at = None if episode is not None and episode.shown else deciding_distance(view)
+            shown = (episode is not None and episode.shown) or came_unseen(rule, view)
+            at = None if shown else deciding_distance(view)
         if at is None:
             return "", None
         why = "true at first sight of the position: until it has been false or the distance fell by a further quarter"

@@ -1,6 +1,7 @@
 """One position as the rules see it: assessed, with the rules that are about it and what is too old to be believed."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -41,6 +42,10 @@ class View(Struct, frozen=True, kw_only=True):
     def truth_on_last_values(self, rule: PolicyRule, use: Use) -> Truth:
         """The same as if nothing were too old: what a read might confirm."""
         return evaluate(rule.when, self.risk, use)
+
+    def truth_at(self, rule: PolicyRule, use: Use, mark: Decimal) -> Truth:
+        """The same with the mark elsewhere and everything else as it is."""
+        return evaluate(rule.when, assess_on(self.on, mark=mark), use)
 
     def own_reason(self, rule: PolicyRule, use: Use) -> bool:
         """True when the position's own figures make the rule true, without the account's."""

@@ -43,6 +43,7 @@ from guardd.policy.levers import (
 from guardd.policy.memory import Memory, RuleMemory, cooling, held_at_first_sight, observe, ripe, verified_since
 from guardd.policy.sizes import NoSize, Sized, size_of
 from guardd.policy.view import View
+from guardd.risk.ages import READ_AGE_NEAR_S_MAX
 
 REDUCE_IN_FLIGHT_S: Final = 1.0
 """How long a close waits for the verdict on a reduction in flight; then it goes for what that leaves."""
@@ -101,6 +102,8 @@ def wishes_of(view: View, state: AccountState, memory: Memory, now: Instant, int
         truth = view.truth(rule, Use.CLOSE)
         observe(remembered, truth, now)
         shown = memory.of(view.held.episode.id).shown
+        if truth is Truth.TRUE and not remembered.seen:
+            shown = shown or came_unseen(rule, view)
         waiting = held_at_first_sight(remembered, truth, deciding_distance(view), shown=shown)
         if truth is Truth.UNKNOWN and view.reads_stale:
             if view.truth_on_last_values(rule, Use.CLOSE) is Truth.TRUE:
@@ -212,6 +215,18 @@ def deciding_distance(view: View) -> Reading:
     """The distance to liquidation by the number that may close, else by the nearer one."""
     closing = view.risk.closing_distance_to_liquidation
     return closing if is_value(closing) else view.risk.distance_to_liquidation
+
+
+def came_unseen(rule: PolicyRule, view: View) -> bool:
+    """True when the rule was false at the position's opening, which came too long ago for this look to be its first sight.
+
+    While reads fail, or its contract isn't known yet, a position falls unseen: what came of it since is what the rule is for
+    (interfaces.md 2.3: held "until it has been false"). Where the mark was at the opening the entry price says.
+    """
+    risk = view.risk
+    if risk.position_age_s <= READ_AGE_NEAR_S_MAX or risk.entry <= 0:
+        return False
+    return view.truth_at(rule, Use.CLOSE, risk.entry) is Truth.FALSE
 
 
 def _wish(view: View, rule: PolicyRule, size: Decimal | None, note: str) -> Wish:

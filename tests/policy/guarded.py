@@ -135,8 +135,12 @@ SENT = (Stage.DECIDED, Stage.JOURNALLED, Stage.SENT)
 VERIFIED = (*SENT, Stage.ACCEPTED, Stage.VERIFIED)
 
 
-def guarded(policy: Policy, *rows: Position, wallet: str = "2000", shown: bool = True) -> Guarded:
-    """The account as after CONFIRM; `shown=False`: these positions appeared later."""
+def guarded(
+    policy: Policy, *rows: Position, wallet: str = "2000", shown: bool = True, open_for_s: float = 0.0
+) -> Guarded:
+    """The account as after CONFIRM; `shown=False`: these positions were opened later, and seen when they had been so long."""
+    if not shown:
+        rows = tuple(replace(each, opened_ms=START.wall_ms - round(open_for_s * 1000)) for each in rows)
     state = account(*rows, wallet=wallet)
     made = Guarded(policy=policy, state=state, rows=rows, wallet=wallet)
     if shown:

@@ -139,6 +139,21 @@ def test_it_is_held_until_it_has_been_false() -> None:
     assert len(acts(here.mark(NEAR))) == 1
 
 
+@pytest.mark.parametrize(("open_for_s", "acted"), [(2.9, 0), (3.1, 1), (600.0, 1)])
+def test_I10_what_a_position_lost_before_anybody_could_look_calls_for_its_close(open_for_s: float, acted: int) -> None:
+    """Its reads failed for that long: at its entry the rule was false, and no stop could be placed since."""
+    here = guarded(policy_of(CLOSE), LONG, shown=False, open_for_s=open_for_s)
+    assert len(acts(here.mark(NEAR))) == acted
+
+
+def test_a_rule_that_was_true_at_the_opening_is_held_however_late_it_is_seen() -> None:
+    near_from_the_start = rule("{distance_to_liquidation: {below: 15%}}", "close: {}")
+    here = guarded(policy_of(near_from_the_start), LONG, shown=False, open_for_s=10)
+    decided = here.mark("89000")
+    assert acts(decided) == []
+    assert ["first sight" in tell.text for tell in decided.told] == [True]
+
+
 def test_positions_shown_at_confirm_act_at_once() -> None:
     here = guarded(policy_of(CLOSE), LONG, shown=False)
     here.mark(NEAR)

@@ -146,13 +146,19 @@ def test_old_figures_are_unknown_not_now() -> None:
 def test_first_sight_holds_a_reduction_until_the_distance_fell_by_a_quarter() -> None:
     """89000 is 8.99 % from 81000; three quarters of that are 6.74 %, at 86855.4…"""
     policy = policy_of(rule("{profit_from_entry: {below: -1%}}", "close: {}"))
-    each = only(policy, account(LONG), Memory())
+    there = guarded(policy, LONG, shown=False)
+    each = only(policy, there.state, Memory())
     assert (each.when, each.at, each.way) == (When.HELD, D("86855.4"), Way.DOWN)
     assert "first sight" in each.why
-    there = guarded(policy, LONG, shown=False)
     there.look()
     assert not acts(there.mark("86855.5"))
     assert acts(there.mark("86855.4"))
+
+
+def test_what_came_while_nobody_could_look_is_not_held() -> None:
+    there = guarded(policy_of(rule("{profit_from_entry: {below: -1%}}", "close: {}")), LONG, shown=False, open_for_s=10)
+    assert only(there.policy, there.state, Memory(), there.now).when is When.NOW
+    assert acts(there.mark("89000"))
 
 
 def test_what_was_shown_at_confirm_is_not_held() -> None:

@@ -50,4 +50,10 @@ REGRESSIONS: Final = (
         only=("s0",),
         found="a unified account's reads broke each other off: their 429s rested no bucket",
     ),
+    Regression(
+        seed=160774,
+        hours=0.05,
+        only=("s1", "d2"),
+        found="what was opened while reads failed, and had lost by the time of its first read, was held as lost at first sight",
+    ),
 )

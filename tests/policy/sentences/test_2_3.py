@@ -97,7 +97,7 @@ def test_a_reducing_rule_of_either_kind_is_held_at_first_sight(action: str) -> N
 
 def test_a_position_that_appears_in_a_run_is_at_first_sight_though_others_were_shown() -> None:
     here = guarded(policy_of(CLOSE), LONG)
-    other = row(symbol=ETH, venue_liquidation=D(81000))
+    other = row(symbol=ETH, venue_liquidation=D(81000), opened_ms=here.now.wall_ms)
     fold(here.state, MarkSeen(ETH, D(NEAR), here.now))
     here.state.instruments[ETH] = replace(here.state.instruments[LONG.key.symbol], symbol=ETH)
     here.read(LONG, other)
