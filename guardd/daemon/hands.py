@@ -167,6 +167,7 @@ class Hands:
         if steps.lists_first:
             self._reader.want(ReadKind.ORDERS)
         if steps.position_first:
+            self.waits_for_read.add(decision.key.symbol)
             self._reader.want(ReadKind.POSITIONS)
         for stop in steps.fired:
             self._fired.setdefault((stop.key, stop.order_id), stop)

@@ -40,6 +40,7 @@ from tests.policy.guarded import policy_of, rule
 
 CLOSE = rule("{distance_to_liquidation: {below: 5%}}", "close: {}", name="last-resort")
 STOP = "name: rest\nthen: [stop_loss: {trigger: {price: 90}}]"
+LADDER = "name: rest\nthen: [stop_loss: [{trigger: {price: 95}, size: 30%}, {trigger: {price: 90}, size: 70%}]]"
 
 
 class GuardBench:
@@ -153,6 +154,25 @@ async def test_a_closing_move_asks_for_one_read_of_its_own_and_goes_with_it() ->
     await bench.settle(0.05)
     assert bench.closes() == [D(100)]
     await bench.end()
+
+
+async def test_a_tranche_that_somebody_cancelled_is_back_with_the_read_that_shows_it_did_not_fill() -> None:
+    bench = GuardBench(LADDER)
+    await bench.begin()
+    near = next(plan for plan in bench.venue.plans.values() if plan.trigger_price == 95)
+    await bench.settle(1)
+    del bench.venue.plans[near.order_id]
+    bench.guard.inbox.post(await bench.venue.orders())
+    await bench.settle(0.15)
+    assert stops(bench) == [D(90)], "it may have filled since the position was read"
+    await bench.read()
+    await bench.settle(0.05)
+    assert stops(bench) == [D(90), D(95)]
+    await bench.end()
+
+
+def stops(bench: GuardBench) -> list[Decimal]:
+    return sorted(plan.trigger_price for plan in bench.venue.plans.values())
 
 
 async def test_funding_that_is_settled_is_read_at_once() -> None:
