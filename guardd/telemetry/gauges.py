@@ -13,6 +13,7 @@ from guardd.model.account import AccountCondition
 from guardd.model.facts import AccountView, PositionView
 from guardd.model.names import AccountName, VenueName
 from guardd.model.reading import Reading, is_value
+from guardd.telemetry.exposition import Row, Table
 
 ACCOUNT_LABELS: Final = ("account", "venue")
 POSITION_LABELS: Final = (*ACCOUNT_LABELS, "symbol", "side")
@@ -20,21 +21,39 @@ MODES: Final = ("observe", "enforce")
 
 _PositionFigure: TypeAlias = tuple[str, str, Callable[[PositionView], Reading]]
 _POSITION_FIGURES: Final[Sequence[_PositionFigure]] = (
-    ("quantity", "Size of the position in contracts, above zero for both sides.", lambda seen: seen.quantity),
-    ("mark_price", "Mark price that the position was last judged by.", lambda seen: seen.mark_price),
-    ("entry_price", "Average entry price.", lambda seen: seen.entry_price),
     (
-        "liquidation_price",
+        "guardd_position_quantity",
+        "Size of the position in contracts, above zero for both sides.",
+        lambda seen: seen.quantity,
+    ),
+    ("guardd_position_mark_price", "Mark price that the position was last judged by.", lambda seen: seen.mark_price),
+    ("guardd_position_entry_price", "Average entry price.", lambda seen: seen.entry_price),
+    (
+        "guardd_position_liquidation_price",
         "Liquidation price, the nearer to the mark of the venue's and our own.",
         lambda seen: seen.liquidation_price,
     ),
-    ("notional", "Value at the mark price, in the settlement coin.", lambda seen: seen.notional),
-    ("unrealized_pnl", "Unrealised profit and loss, in the settlement coin.", lambda seen: seen.unrealized_pnl),
+    ("guardd_position_notional", "Value at the mark price, in the settlement coin.", lambda seen: seen.notional),
     (
-        "distance_to_liquidation_ratio",
+        "guardd_position_unrealized_pnl",
+        "Unrealised profit and loss, in the settlement coin.",
+        lambda seen: seen.unrealized_pnl,
+    ),
+    (
+        "guardd_position_distance_to_liquidation_ratio",
         "Distance from the mark to the liquidation price, as a part of the mark.",
         lambda seen: seen.distance_to_liquidation,
     ),
+    (
+        "guardd_liquidation_price_drift_ratio",
+        "Our own liquidation price against the venue's.",
+        lambda seen: seen.liquidation_drift,
+    ),
+)
+_POSITION_FAMILIES: Final = (
+    *(GaugeMetricFamily(name, text) for name, text, _ in _POSITION_FIGURES),
+    GaugeMetricFamily("guardd_position_protected", "1 when a verified stop covers all of the position."),
+    CounterMetricFamily("guardd_position_unprotected_seconds", "Seconds in which no verified stop covered all of it."),
 )
 _AccountFigure: TypeAlias = tuple[str, str, Callable[[AccountView], Reading]]
 _ACCOUNT_FIGURES: Final[Sequence[_AccountFigure]] = (
@@ -77,7 +96,12 @@ class ViewCollector:
             ]
         )
         yield from _account_families(views)
-        yield from _position_families(views)
+
+    def positions(self) -> Table:
+        """Of the views as they are now, whatever comes while it is being rendered."""
+        views = [view for _, view in sorted(self._views.items())]
+        rows = (_position_row(view, seen) for view in views for seen in view.positions)
+        return Table(families=_POSITION_FAMILIES, labels=POSITION_LABELS, rows=rows)
 
     def describe(self) -> Iterator[Metric]:
         """The names alone: registering asks for them, and there are no views yet."""
@@ -130,35 +154,12 @@ def _equities(view: AccountView) -> Sequence[tuple[str, Reading]]:
     return [(each.currency, each.equity) for each in view.balances] or [(view.currency, view.equity)]
 
 
-def _position_families(views: Sequence[AccountView]) -> Iterator[Metric]:
-    rows = [
-        ((view.account, view.venue, seen.key.symbol, seen.key.side), seen) for view in views for seen in view.positions
-    ]
-    for name, text, figure in _POSITION_FIGURES:
-        family = GaugeMetricFamily(f"guardd_position_{name}", text, labels=POSITION_LABELS)
-        for labels, seen in rows:
-            if is_value(number := figure(seen)):
-                family.add_metric(labels, _number(number))
-        yield family
-    drift = GaugeMetricFamily(
-        "guardd_liquidation_price_drift_ratio", "Our own liquidation price against the venue's.", labels=POSITION_LABELS
+def _position_row(view: AccountView, seen: PositionView) -> Row:
+    figures = [_number(number) if is_value(number := figure(seen)) else None for _, _, figure in _POSITION_FIGURES]
+    return (
+        (view.account, view.venue, seen.key.symbol, seen.key.side),
+        (*figures, float(seen.protected), seen.unprotected_s),
     )
-    for labels, seen in rows:
-        if is_value(seen.liquidation_drift):
-            drift.add_metric(labels, _number(seen.liquidation_drift))
-    yield drift
-    protected = GaugeMetricFamily(
-        "guardd_position_protected", "1 when a verified stop covers all of the position.", labels=POSITION_LABELS
-    )
-    unprotected = CounterMetricFamily(
-        "guardd_position_unprotected_seconds",
-        "Seconds in which no verified stop covered all of it.",
-        labels=POSITION_LABELS,
-    )
-    for labels, seen in rows:
-        protected.add_metric(labels, int(seen.protected))
-        unprotected.add_metric(labels, seen.unprotected_s)
-    yield from (protected, unprotected)
 
 
 def _number(value: Decimal) -> float:

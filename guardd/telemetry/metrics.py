@@ -198,7 +198,7 @@ class Metrics:
 
     async def exposition(self, accept: str, *, rest: Callable[[], Awaitable[None]]) -> tuple[bytes, str]:
         """Body and content type of /metrics. `rest` (a clock's `sleep(0)`) is awaited after each slice."""
-        return await exposition(self.registry, accept, rest=rest)
+        return await exposition(self.registry, self._views.positions(), accept, rest=rest)
 
     def notification(self, outcome: str) -> None:
         """Count one message: `sent`, `failed` or `dropped`."""
