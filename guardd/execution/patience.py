@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from guardd.execution.windows import never_left, reason_of, tries
 from guardd.model.event import BlockKind
 from guardd.model.instant import Instant
-from guardd.model.intent import CloseAtMarket, Intent, PlaceProtection, Stage, Write
+from guardd.model.intent import Action, CloseAtMarket, Intent, PlaceProtection, Stage, Write
 from guardd.model.names import EpisodeId, PositionKey, RuleName
 from guardd.model.order import ProtectionKind
 from guardd.model.outcome import Reason, Rejected
@@ -30,7 +30,7 @@ SHUT_OUT: Final = frozenset(
 )
 """The venue takes nothing from this address or key, and counts what is sent all the same: these waits are never cut short."""
 CLOSED: Final = frozenset({Reason.MAINTENANCE, Reason.VENUE_CLOSING, Reason.INSTRUMENT_PAUSED})
-"""It opens again without a word: a stop is tried each ten seconds, so that a position isn't bare for a minute after that (I10)."""
+"""It opens again without a word: what would do harm for a minute after that is tried each ten seconds."""
 HELD_BY_BLOCK: Final = frozenset({Reason.EDGE_BLOCKED, Reason.BANNED})
 QUICK_S: Final = 0.25
 QUICK_S_MAX: Final = 2.0
@@ -80,15 +80,20 @@ def _wait_s(failed: list[Finished]) -> float:
     wait_s = _rejected_wait_s(reason, count, last.intent)
     if isinstance(last.intent.write, CloseAtMarket) and reason not in SHUT_OUT:
         return min(wait_s, CLOSE_S_MAX)
-    if _missing_stop(last.intent) and reason in CLOSED:
+    if reason in CLOSED and (_missing_stop(last.intent) or _left_over(last.intent)):
         wait_s = min(wait_s, SLOW_STEPS_S[0])
     asked_s = last.outcome.retry_after_s if isinstance(last.outcome, Rejected) else None
     return max(wait_s, asked_s) if asked_s is not None else wait_s
 
 
 def _missing_stop(intent: Intent) -> bool:
-    """Until it is placed nothing of ours rests at the venue."""
+    """Until it is placed nothing of ours rests at the venue (I10)."""
     return isinstance(intent.write, PlaceProtection) and intent.write.kind is ProtectionKind.STOP_LOSS
+
+
+def _left_over(intent: Intent) -> bool:
+    """Until it ends, what outlived its position may close the user's next one, and so may what was replaced (I6)."""
+    return intent.action is Action.CANCEL_PROTECTION
 
 
 def _held_back_s(last: Finished) -> float | None:

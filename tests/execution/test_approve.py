@@ -717,6 +717,16 @@ def test_I10_a_missing_stop_is_tried_each_ten_seconds_for_as_long_as_the_venue_i
         now = now.later_by(10.1)
 
 
+@pytest.mark.parametrize("reason", sorted(CLOSED))
+def test_I06_what_outlived_its_position_is_ended_within_ten_seconds_of_the_venues_opening(reason: Reason) -> None:
+    """After three refusals it waited a minute: a position that was opened meanwhile met a dead one's stop."""
+    state, now = ours(plan("old", "90")), NOW
+    state.held.clear()
+    for _ in range(8):
+        finish(state, intent_of(judge(cancel("old"), state, now=now)), Stage.REJECTED, now, reason=reason)
+        now = now.later_by(10.1)
+
+
 @pytest.mark.parametrize("stage", [Stage.FAILED, Stage.REFUSED])
 def test_I10_a_close_that_came_to_nothing_or_met_a_journal_that_failed_goes_again_as_soon(stage: Stage) -> None:
     state, now = account(), NOW
