@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib import import_module
@@ -210,8 +210,8 @@ class Service:
             token=token,
         )
 
-        async def metrics(accept: str) -> tuple[bytes, str]:
-            return await self._metrics.exposition(accept, rest=lambda: self._clock.sleep(0))
+        def metrics(accept: str) -> tuple[AsyncIterator[bytes], str]:
+            return self._metrics.exposition(accept, rest=lambda: self._clock.sleep(0))
 
         sources = Sources(board=self._board, metrics=metrics, silent=self._silent, wait=self._clock.wait)
         app = make_app(sources=sources, operator=operator, loopback=is_loopback(settings.host))

@@ -5,7 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -40,8 +40,8 @@ class Sources(Struct, frozen=True, kw_only=True):
     """Where the answers come from."""
 
     board: Board
-    metrics: Callable[[str], Awaitable[tuple[bytes, str]]]
-    """The `Accept` header gives body and content type of /metrics."""
+    metrics: Callable[[str], tuple[AsyncIterator[bytes], str]]
+    """The `Accept` header gives body, in pieces, and content type of /metrics."""
     silent: Callable[[], str | None]
     """None while the guard's pulse beats; else why it counts as dead."""
     wait: Wait
@@ -89,8 +89,8 @@ class _Asked:
         self._feed = Feed(board=sources.board, picture=self._picture, wait=sources.wait)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        body, content_type = await self._sources.metrics(request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        pieces, content_type = self._sources.metrics(request.headers.get("Accept", ""))
+        return web.Response(body=pieces, headers={"Content-Type": content_type})
 
     async def livez(self, _: web.Request) -> web.Response:
         why = self._sources.silent()

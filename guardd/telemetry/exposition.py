@@ -4,8 +4,8 @@ The library's encoder takes 40 µs for a labelled gauge: four seconds for ten th
 rows, each with its labels and its values, and its lines are written here; headers and everything else are the library's.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
@@ -32,26 +32,37 @@ class Table(Struct, frozen=True, kw_only=True):
     rows: Iterable[Row]
 
 
-async def exposition(
+def exposition(
     registry: CollectorRegistry, table: Table, accept: str, *, rest: Callable[[], Awaitable[None]]
-) -> tuple[bytes, str]:
-    """The text of all metrics and its content type, in the form that the `Accept` header asks for.
+) -> tuple[AsyncIterator[bytes], str]:
+    """The text of all metrics, in pieces to be written one after another, and its content type, as the `Accept` header asks.
 
     `rest` gives other tasks a turn; it is awaited after each slice.
     """
     encode, content_type = choose_encoder(accept)
-    parts: list[bytes] = []
+    end = _END if content_type.startswith("application/openmetrics-text") else b""
+    return _pieces(registry, table, encode, end, rest), content_type
+
+
+async def _pieces(
+    registry: CollectorRegistry,
+    table: Table,
+    encode: Callable[[Any], bytes],  # what has `collect`; the library wants its own class
+    end: bytes,
+    rest: Callable[[], Awaitable[None]],
+) -> AsyncIterator[bytes]:
     for family in registry.collect():
         for number, samples in enumerate(_slices(family)):
-            text = encode(_Piece(family=_with(family, samples)))
-            parts.append(_without_frame(text, first=number == 0))
+            yield _without_frame(encode(_Piece(family=_with(family, samples))), first=number == 0)
             await rest()
     columns = await _columns(table, rest)
     for family, column in zip(table.families, columns, strict=True):
-        parts += [_without_frame(encode(_Piece(family=family)), first=True), *column]
-    if content_type.startswith("application/openmetrics-text"):
-        parts.append(_END)
-    return b"".join(parts), content_type
+        yield _without_frame(encode(_Piece(family=family)), first=True)
+        for piece in column:
+            yield piece
+            await rest()
+    if end:
+        yield end
 
 
 async def _columns(table: Table, rest: Callable[[], Awaitable[None]]) -> list[list[bytes]]:

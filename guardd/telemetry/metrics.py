@@ -1,6 +1,6 @@
 """Facts as Prometheus metrics (interfaces.md section 5). A listener; the core never imports Prometheus."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
@@ -196,9 +196,9 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(name, text, (*ACCOUNT_LABELS, *labels), buckets=buckets, registry=self.registry)
 
-    async def exposition(self, accept: str, *, rest: Callable[[], Awaitable[None]]) -> tuple[bytes, str]:
-        """Body and content type of /metrics. `rest` (a clock's `sleep(0)`) is awaited after each slice."""
-        return await exposition(self.registry, self._views.positions(), accept, rest=rest)
+    def exposition(self, accept: str, *, rest: Callable[[], Awaitable[None]]) -> tuple[AsyncIterator[bytes], str]:
+        """Body, in pieces, and content type of /metrics. `rest` (a clock's `sleep(0)`) is awaited after each slice."""
+        return exposition(self.registry, self._views.positions(), accept, rest=rest)
 
     def notification(self, outcome: str) -> None:
         """Count one message: `sent`, `failed` or `dropped`."""

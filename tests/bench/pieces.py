@@ -163,7 +163,9 @@ async def _together(stand: Stand) -> Work:
 async def _scrape(stand: Stand) -> Work:
     before = stand.counter.so_far
     with stand.counter.on():
-        await stand.metrics.exposition("text/plain", rest=lambda: asyncio.sleep(0))
+        pieces, _ = stand.metrics.exposition("text/plain", rest=lambda: asyncio.sleep(0))
+        async for _ in pieces:
+            pass
     return stand.counter.so_far - before
 
 

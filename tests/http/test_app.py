@@ -56,8 +56,12 @@ class Heard:
         )
 
     def sources(self) -> Sources:
-        async def metrics(accept: str) -> tuple[bytes, str]:
-            return f"for {accept}".encode(), "text/plain; version=0.0.4; charset=utf-8"
+        async def pieces(accept: str) -> AsyncIterator[bytes]:
+            yield b"for "
+            yield accept.encode()
+
+        def metrics(accept: str) -> tuple[AsyncIterator[bytes], str]:
+            return pieces(accept), "text/plain; version=0.0.4; charset=utf-8"
 
         return Sources(board=self.board, metrics=metrics, silent=lambda: self.silent, wait=self.clock.wait)
 

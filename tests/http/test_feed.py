@@ -33,8 +33,11 @@ class Stage:
         )
 
     def app(self) -> web.Application:
-        async def metrics(_: str) -> tuple[bytes, str]:
-            return b"", "text/plain"
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b""
+
+        def metrics(_: str) -> tuple[AsyncIterator[bytes], str]:
+            return pieces(), "text/plain"
 
         sources = Sources(board=self.board, metrics=metrics, silent=lambda: None, wait=self.clock.wait)
         operator = Operator(halt=lambda _: None, resume=lambda _: None, flatten=lambda _: None)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
 import pytest
@@ -59,9 +59,14 @@ async def no_rest() -> None:
     await asyncio.sleep(0)
 
 
+async def scraped(told: tuple[AsyncIterator[bytes], str]) -> tuple[bytes, str]:
+    pieces, content_type = told
+    return b"".join([piece async for piece in pieces]), content_type
+
+
 async def scrape(metrics: Metrics) -> dict[str, float]:
     """Every series as `name{label="value",…}` without account and venue, which are the same everywhere here."""
-    body, _ = await metrics.exposition("", rest=no_rest)
+    body, _ = await scraped(metrics.exposition("", rest=no_rest))
     found = {}
     for family in parse(body.decode()):
         for sample in family.samples:
@@ -264,7 +269,7 @@ async def test_an_unknown_outcome_and_a_journal_that_fails_are_asked_for_at_each
 
 
 async def test_the_process_and_the_platform_are_told_too() -> None:
-    body, _ = await Metrics(version="1").exposition("", rest=no_rest)
+    body, _ = await scraped(Metrics(version="1").exposition("", rest=no_rest))
     assert b"process_resident_memory_bytes" in body
     assert b"python_info" in body
     assert b"python_gc_collections_total" in body
@@ -273,18 +278,18 @@ async def test_the_process_and_the_platform_are_told_too() -> None:
 async def test_two_registries_live_side_by_side() -> None:
     first, second = Metrics(version="1"), Metrics(version="2")
     first(view(position()))
-    assert b"BTCUSDT" not in (await second.exposition("", rest=no_rest))[0]
+    assert b"BTCUSDT" not in (await scraped(second.exposition("", rest=no_rest)))[0]
 
 
 async def test_openmetrics_is_given_to_who_asks_for_it(metrics: Metrics) -> None:
     metrics(view(position()))
-    body, content_type = await metrics.exposition(OPENMETRICS, rest=no_rest)
+    body, content_type = await scraped(metrics.exposition(OPENMETRICS, rest=no_rest))
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
     assert body.endswith(b"# EOF\n")
     assert body.count(b"# EOF") == 1
     names = {family.name for family in parse_openmetrics(body.decode())}
     assert {"guardd_position_mark_price", "guardd_actions", "guardd_reaction_seconds"} <= names
-    plain, plain_type = await metrics.exposition("text/plain", rest=no_rest)
+    plain, plain_type = await scraped(metrics.exposition("text/plain", rest=no_rest))
     assert plain_type.startswith("text/plain; version=0.0.4")
     assert b"# EOF" not in plain
     assert b"_created" not in plain + body
@@ -300,7 +305,7 @@ async def test_a_scrape_of_many_positions_gives_other_tasks_their_turn(metrics: 
 
     for accept, reader in (("", parse), (OPENMETRICS, parse_openmetrics)):
         rests = 0
-        body, _ = await metrics.exposition(accept, rest=counted)
+        body, _ = await scraped(metrics.exposition(accept, rest=counted))
         assert rests > 2000 / SLICE_ROWS
         families = {family.name: family for family in reader(body.decode())}
         assert len(families["guardd_position_mark_price"].samples) == 2000
@@ -332,8 +337,8 @@ async def test_rows_are_written_as_the_library_writes_them(accept: str, rows: li
     empty = Table(families=(), labels=(), rows=())
     bare = (GaugeMetricFamily("mark", "Of it."), CounterMetricFamily("seconds", "So long."))
     table = Table(families=bare, labels=labels, rows=rows)
-    theirs, _ = await exposition(registry, empty, accept, rest=no_rest)
-    ours, _ = await exposition(CollectorRegistry(), table, accept, rest=no_rest)
+    theirs, _ = await scraped(exposition(registry, empty, accept, rest=no_rest))
+    ours, _ = await scraped(exposition(CollectorRegistry(), table, accept, rest=no_rest))
     assert ours.decode() == theirs.decode()
 
 
@@ -351,7 +356,7 @@ async def test_a_view_that_comes_between_two_slices_does_not_mix_into_the_scrape
     async def meanwhile() -> None:
         metrics(view(position("NEWUSDT")))
 
-    body, _ = await metrics.exposition("", rest=meanwhile)
+    body, _ = await scraped(metrics.exposition("", rest=meanwhile))
     symbols = {
         sample.labels["symbol"]
         for family in parse(body.decode())
@@ -375,7 +380,7 @@ async def test_promtool_finds_nothing_to_say_about_the_metrics() -> None:
     await test_every_other_fact_moves_its_metric(metrics)
     metrics(view(*(position(f"S{number}USDT") for number in range(SLICE_SAMPLES * 2 + 1))))
     metrics(staged(Stage.ACCEPTED, reaction_s=0.1))
-    body, _ = await metrics.exposition("", rest=no_rest)
+    body, _ = await scraped(metrics.exposition("", rest=no_rest))
     done = await asyncio.to_thread(
         subprocess.run, [promtool, "check", "metrics"], input=body, capture_output=True, timeout=30
     )
