@@ -23,6 +23,7 @@ from guardd.model.event import (
     SnapshotFinished,
 )
 from guardd.model.instant import Instant
+from guardd.model.instrument import Instrument
 from guardd.model.names import Symbol
 from guardd.venues.base import Venue
 
@@ -124,6 +125,10 @@ class Reader:
         self._post = post
         self._clock = clock
         self._symbols: frozenset[Symbol] = frozenset()
+        self._detailed: frozenset[Symbol] = frozenset()
+        """Those whose contract details were read while they were followed."""
+        self._told: set[Symbol] = set()
+        """Those that were told with all that there is."""
         self._full_asked: Instant | None = None
         self._marks_wanted: dict[Symbol, None] = {}
         """In the order in which they were asked for: one that is asked for again and again keeps no other waiting."""
@@ -142,7 +147,8 @@ class Reader:
             ReadKind.LEDGER: self._ledger,
         }
         self._polls = {kind: Poll(kind, read, clock) for kind, read in reads.items()}
-        self._polls[ReadKind.LEDGER].use(False)
+        for kind in (ReadKind.LEDGER, ReadKind.INSTRUMENTS):
+            self._polls[kind].use(False)
 
     def tasks(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """Name and body of every task that this reader needs, for the supervisor."""
@@ -193,8 +199,11 @@ class Reader:
         if symbols == self._symbols:
             return
         self._symbols = symbols
+        self._detailed &= symbols
         self._venue.watch(sorted(symbols))
-        self._polls[ReadKind.INSTRUMENTS].want()
+        self._polls[ReadKind.INSTRUMENTS].use(bool(symbols))
+        if symbols - self._detailed:
+            self._polls[ReadKind.INSTRUMENTS].want()
         for symbol in sorted(symbols):
             if symbol not in marked:
                 self.want_mark(symbol)
@@ -254,13 +263,21 @@ class Reader:
         return ClockRead(at=self._clock.now(), offset_ms=offset_ms)
 
     async def _instruments(self) -> Event | None:
-        asked = self._symbols
-        if not asked:
+        """Of what is new if anything is, else of all. A stop needs no margin tiers, and those of fifty contracts take seconds."""
+        if not self._symbols:
             return None
-        instruments = await self._venue.instruments(sorted(asked))
+        asked = (self._symbols - self._detailed) or self._symbols
+        instruments = await self._venue.instruments(sorted(asked), early=self._early)
+        self._told.update(each.symbol for each in instruments)
+        self._detailed |= asked & self._symbols
         lacking = any(not each.tiers and not each.unguarded for each in instruments)
         self._polls[ReadKind.INSTRUMENTS].every_s = PARTIAL_EVERY_S if lacking else EVERY_S[ReadKind.INSTRUMENTS]
         return InstrumentsRead(at=self._clock.now(), instruments=instruments, asked=asked)
+
+    def _early(self, found: tuple[Instrument, ...]) -> None:
+        fresh = tuple(each for each in found if each.symbol not in self._told)
+        if fresh:
+            self._post(InstrumentsRead(at=self._clock.now(), instruments=fresh))
 
     async def _read_at_once(self) -> None:
         """One after the other, each within its deadline; what it is for is decided anew when it is in."""

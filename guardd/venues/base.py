@@ -32,6 +32,12 @@ class Heard(Enum):
 
 
 Ear: TypeAlias = Callable[[Event], Heard]
+Early: TypeAlias = Callable[[tuple[Instrument, ...]], None]
+"""Given contracts of which not everything is known yet."""
+
+
+def nobody(_: tuple[Instrument, ...], /) -> None:
+    """Waits until all is known."""
 
 
 class Venue(Protocol):
@@ -69,8 +75,11 @@ class Venue(Protocol):
         """Venue time minus local wall time, measured now; the adapter signs with it from here on."""
         ...
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
         """Contract details, fees and margin tiers of these symbols.
+
+        Tiers may take a call for each symbol: `early` is given all of them without tiers, and with the listed fees, as soon as the
+        contracts are known.
 
         One that the adapter knows and can't guard (inverse) is given with its reason (`Instrument.unguarded`), or left out.
         """

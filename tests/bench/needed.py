@@ -5,9 +5,6 @@ from typing import Final
 from guardd.venues import bitget
 from guardd.venues.limiter import EMERGENCY_SHARE, EVERY_ENDPOINT, Limit
 
-ORDINARY_SHARE: Final = 0.7
-"""`rate_limit_share` as it is shipped: of a limit, what reads and stops may use; orders that reduce use `EMERGENCY_SHARE`."""
-
 
 def seconds(endpoint: str, calls: int, share: float = EMERGENCY_SHARE) -> float:
     """Until the last of so many calls may leave, all asked for at once: whole windows, the first one's worth at once.

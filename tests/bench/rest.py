@@ -45,10 +45,7 @@ async def standing(terms: Terms) -> Section:
 async def start(terms: Terms) -> Section:
     """From the process's begin over its first request to the last position told as protected, less what limits and venue take."""
     cast = Cast(positions=5 if terms.quick else 50)
-    limits_s = max(
-        needed.seconds("query-position-lever", cast.positions, needed.ORDINARY_SHARE),
-        needed.seconds("place-tpsl-order", cast.positions),
-    )
+    limits_s = needed.seconds("place-tpsl-order", cast.positions)
     section = Section(
         title=f"Start with {cast.positions} positions",
         head=("to the first request s", "from there to all protected s", "limits s", "venue's answers s", "beyond s"),
@@ -72,7 +69,7 @@ async def start(terms: Terms) -> Section:
     )
     section.goals.append(Goal(text=text, value=quantile(beyond, 0.5), limit=0.5, unit="s"))
     section.notes.append(
-        "Limits: whole windows of the tier reads and of the stops, by guardd's own table, side by side. Before the first "
+        "Limits: whole windows of the stops, by guardd's own table. Before the first "
         "request stands the interpreter with its imports; the answers are all that the venue gave until three seconds after."
     )
     return section

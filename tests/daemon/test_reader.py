@@ -5,10 +5,22 @@ from typing import Any
 
 from guardd.clock import ManualClock
 from guardd.daemon.reader import Reader, ReadKind
-from guardd.model.event import Event, LedgerRead, MarkSeen, OrdersRead, PositionsRead, ReadFailed, Source
+from guardd.model.event import (
+    Event,
+    InstrumentsRead,
+    LedgerRead,
+    MarkSeen,
+    OrdersRead,
+    PositionsRead,
+    ReadFailed,
+    Source,
+)
 from guardd.model.flow import Flow
+from guardd.model.instrument import Instrument
 from guardd.model.names import Symbol
+from guardd.venues.base import Early
 from tests.execution.bench import D
+from tests.model.accounts import instrument
 
 BTC, ETH, SOL = Symbol("BTCUSDT"), Symbol("ETHUSDT"), Symbol("SOLUSDT")
 
@@ -154,6 +166,70 @@ async def test_positions_are_read_as_seldom_as_the_venue_asks_while_nothing_is_n
     await clock.advance(6.0)
     task.cancel()
     assert (each_second, at_rest, len(read) - each_second - at_rest) == (4, 4, 6)
+
+
+class Listing:
+    """A venue that tells contract details: the contracts after 0.1 s, their margin tiers a second after that."""
+
+    positions = balances = orders = position_mode = clock_offset_ms = None
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def watch(self, symbols: list[Symbol]) -> None: ...
+
+    async def instruments(self, symbols: list[Symbol], *, early: Early) -> tuple[Instrument, ...]:
+        await self._clock.sleep(0.1)
+        early(tuple(instrument(symbol, tiers=()) for symbol in symbols))
+        await self._clock.sleep(1.0)
+        return tuple(instrument(symbol) for symbol in symbols)
+
+
+def listing() -> tuple[ManualClock, Reader, list[InstrumentsRead]]:
+    clock = ManualClock()
+    venue: Any = Listing(clock)
+    events: list[Any] = []
+    return clock, Reader(venue=venue, post=events.append, clock=clock), events
+
+
+def told(events: list[InstrumentsRead]) -> list[tuple[list[Symbol], bool]]:
+    found = [
+        ([each.symbol for each in event.instruments], all(each.tiers for each in event.instruments)) for event in events
+    ]
+    events.clear()
+    return found
+
+
+async def test_I10_contract_details_are_told_before_their_tiers_as_soon_as_anything_is_held() -> None:
+    clock, reader, events = listing()
+    [task] = await running(reader, "read-instruments")
+    await clock.advance(0.1)
+    reader.follow(frozenset({BTC, ETH}))
+    await clock.advance(0.15)
+    assert told(events) == [([BTC, ETH], False)]
+    await clock.advance(1.0)
+    assert told(events) == [([BTC, ETH], True)]
+    task.cancel()
+
+
+async def test_what_is_opened_beside_others_is_asked_for_alone_and_nothing_that_is_known_is_told_with_less() -> None:
+    clock, reader, events = listing()
+    [task] = await running(reader, "read-instruments")
+    reader.follow(frozenset({BTC, ETH}))
+    await clock.advance(2.0)
+    told(events)
+    reader.follow(frozenset({BTC, ETH, SOL}))
+    await clock.advance(2.0)
+    assert told(events) == [([SOL], False), ([SOL], True)]
+    reader.follow(frozenset({BTC}))
+    await clock.advance(2.0)
+    assert told(events) == []
+    reader.follow(frozenset({BTC, ETH}))
+    await clock.advance(2.0)
+    assert told(events) == [([ETH], True)]
+    await clock.advance(3610.0)
+    assert told(events) == [([BTC, ETH], True)]
+    task.cancel()
 
 
 async def test_the_ledger_rests_while_nobody_asks_for_it_and_then_has_its_pace() -> None:

@@ -33,7 +33,7 @@ from guardd.model.order import OrderReport, PlanForm, PlanOrder, RestingOrder
 from guardd.model.outcome import Accepted, Outcome, Reason, Rejected, Unknown
 from guardd.model.position import Position
 from guardd.model.reading import is_value
-from guardd.venues.base import Ear
+from guardd.venues.base import Ear, Early, nobody
 from guardd.venues.limiter import Lane
 from tests.changed import replace
 
@@ -161,7 +161,7 @@ class FakeVenue:
         await self._read("find_order")
         return self.reports.get(client_id) if client_id is not None else None
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
         await self._read("instruments")
         return tuple(each for each in self.instrument_list if each.symbol in symbols)
 

@@ -51,7 +51,7 @@ from guardd.simulator.engine import Exchange
 from guardd.simulator.happenings import Happening, OrderChanged, PositionChanged
 from guardd.simulator.records import TransferDirection
 from guardd.simulator.refusals import RefusalReason, Refused
-from guardd.venues.base import Ear
+from guardd.venues.base import Ear, Early, nobody
 from guardd.venues.limiter import Lane
 
 CAN_ALL: Final = Capabilities(
@@ -162,7 +162,7 @@ class StageVenue:
 
     # Reads
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
         self._read(None)
         listed = self._exchange.query.contracts()
         return tuple(rows.instrument(contract) for contract in listed if contract.symbol in symbols)

@@ -17,7 +17,7 @@ from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome, Reason, Rejected
-from guardd.venues.base import Ear, Venue
+from guardd.venues.base import Ear, Early, Venue, nobody
 from guardd.venues.bitget.api import READ_DEADLINE_S, FamilyDenied, Notice
 from guardd.venues.bitget.classic.venue import ClassicVenue
 from guardd.venues.bitget.classic.venue import capabilities as classic_capabilities
@@ -107,8 +107,8 @@ class BitgetVenue:
         self._access.listener(ClockOffsetRead(account=self._access.account, venue=VENUE, offset_ms=offset_ms))
         return offset_ms
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
-        return await (await self._certain()).instruments(symbols)
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
+        return await (await self._certain()).instruments(symbols, early=early)
 
     async def positions(self) -> PositionsRead:
         return await (await self._certain()).positions()

@@ -14,6 +14,7 @@ from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import AccountName, ClientId, MarginMode, OrderId, PositionMode, Side, Symbol
 from guardd.model.order import OrderReport, PlanOrder, RestingOrder
 from guardd.model.reading import is_value
+from guardd.venues.base import Early, nobody
 from guardd.venues.bitmart import endpoints
 from guardd.venues.bitmart.api import READ_DEADLINE_S, Api, Query
 from guardd.venues.bitmart.endpoints import Endpoint
@@ -132,7 +133,7 @@ class Reads:
         finished = await self._history((*of_symbol, *by_client))
         return order_answers.matching_report(finished, client_id=client_id, order_id=order_id)
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
         """Contract, margin tiers and fee of each symbol. Inverse, dated and unknown ones are left out and told."""
         wanted = sorted(set(symbols))
         listed = {each.symbol: each for each in await self._contracts(wanted)}
@@ -142,15 +143,17 @@ class Reads:
                 self._tell(
                     f"unguardable-{symbol}", f"{symbol} isn't a linear USDT perpetual of this venue: not guarded"
                 )
+        early(tuple(contract.instrument(tiers=(), taker_fee=self._fee(contract.symbol)) for contract in found))
         tiers = await self._tiers([contract.symbol for contract in found])
         await self._learn_fees([contract.symbol for contract in found])
         self._tell_endings(found)
         return tuple(
-            contract.instrument(
-                tiers=tiers.get(contract.symbol, ()), taker_fee=self._fees.get(contract.symbol, REGULAR_TAKER_FEE)
-            )
+            contract.instrument(tiers=tiers.get(contract.symbol, ()), taker_fee=self._fee(contract.symbol))
             for contract in found
         )
+
+    def _fee(self, symbol: Symbol) -> Decimal:
+        return self._fees.get(symbol, REGULAR_TAKER_FEE)
 
     async def live_leverage(self, symbol: Symbol, deadline_s: float) -> tuple[Decimal, MarginMode] | None:
         """Leverage and margin mode as they stand at the venue; None where it doesn't say."""

@@ -17,7 +17,7 @@ from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Severity, Side, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
-from guardd.venues.base import Ear
+from guardd.venues.base import Ear, Early, nobody
 from guardd.venues.bitmart.api import READ_DEADLINE_S, common_headers
 from guardd.venues.bitmart.connection import VENUE, Access, connection
 from guardd.venues.bitmart.hosts import PRIVATE_SOCKET, PUBLIC_SOCKET
@@ -110,8 +110,8 @@ class BitmartVenue:
         self._access.listener(ClockOffsetRead(account=self._access.account, venue=VENUE, offset_ms=offset_ms))
         return offset_ms
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
-        return await self._reads.instruments(symbols)
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
+        return await self._reads.instruments(symbols, early=early)
 
     async def positions(self) -> PositionsRead:
         now_ns = self._clock.monotonic_ns()

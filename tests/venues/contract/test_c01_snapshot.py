@@ -6,6 +6,7 @@ import pytest
 
 from guardd.errors import CredentialsError, VenueError
 from guardd.model.event import Source
+from guardd.model.instrument import Instrument
 from guardd.model.intent import CancelKind, ModifyProtection
 from guardd.model.names import MarginMode, OrderId, PositionMode, PriceType
 from guardd.model.order import Direction, PlanForm, ProtectionKind
@@ -237,7 +238,12 @@ async def test_C14_the_mark_is_read_and_the_last_price_is_never_taken_for_it(ben
 async def test_C15_contracts_bring_their_units_bounds_fee_and_every_margin_tier(bench: Bench) -> None:
     async with stand(bench) as on:
         symbols = [on.btc, on.eth]
-        for found in await on.venue.instruments(symbols):
+        early: list[Instrument] = []
+        whole = await on.venue.instruments(symbols, early=early.extend)
+        assert early == [
+            replace(each, tiers=()) for each in whole
+        ]  # a stop takes no tiers, which cost a call each (I10)
+        for found in whole:
             listed = on.exchange.query.contract(found.symbol)
             assert (found.base, found.settle, found.contract_size) == (listed.base, listed.quote, listed.contract_size)
             assert (found.tick, found.step, found.min_size) == (listed.tick, listed.step, listed.min_size)

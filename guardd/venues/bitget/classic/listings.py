@@ -10,6 +10,7 @@ from guardd.model.event import MarkSeen, Source
 from guardd.model.instant import NS_PER_S
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import Symbol
+from guardd.venues.base import Early, nobody
 from guardd.venues.bitget.api import READ_DEADLINE_S, Api
 from guardd.venues.bitget.classic import endpoints
 from guardd.venues.bitget.classic.bodies import Line
@@ -85,7 +86,7 @@ class Listings:
             return Product.USDT
         return Product.USDC if symbol.endswith(("PERP", "USDC")) else Product.COIN
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
         """Contract, margin tiers and fee of each symbol. Those that can't be guarded come with the reason; unknown ones are left
         out and told."""
         wanted = sorted(set(symbols))
@@ -94,18 +95,19 @@ class Listings:
         for symbol in wanted:
             if symbol not in listed:
                 self._tell(f"unguardable-{symbol}", f"{symbol} isn't a contract of this account's lines: not guarded")
+        early(tuple(contract.instrument(tiers=(), taker_fee=self._fee(contract)) for contract in found))
         guarded = [contract for contract in found if not contract.unguarded]
         tiers = await together(*(self._tiers(contract) for contract in guarded))
         await self._learn_fees(guarded)
         self._tell_troubles(guarded)
         by_symbol = {contract.symbol: each for contract, each in zip(guarded, tiers, strict=True)}
         return tuple(
-            contract.instrument(
-                tiers=by_symbol.get(contract.symbol, ()),
-                taker_fee=self._fees.get(contract.symbol, contract.taker_fee),
-            )
+            contract.instrument(tiers=by_symbol.get(contract.symbol, ()), taker_fee=self._fee(contract))
             for contract in found
         )
+
+    def _fee(self, contract: Contract) -> Decimal:
+        return self._fees.get(contract.symbol, contract.taker_fee)
 
     async def mark(self, symbol: Symbol) -> MarkSeen:
         """By the ticker, which has what confirms it too, else by `symbol-price`; never the last price (I28)."""

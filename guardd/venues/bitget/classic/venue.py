@@ -15,7 +15,7 @@ from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Severity, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
-from guardd.venues.base import Ear
+from guardd.venues.base import Ear, Early, nobody
 from guardd.venues.bitget.admission import Admission
 from guardd.venues.bitget.api import READ_DEADLINE_S
 from guardd.venues.bitget.classic.money import records, spot_balance
@@ -127,8 +127,8 @@ class ClassicVenue:
         self._access.listener(ClockOffsetRead(account=self._access.account, venue=VENUE, offset_ms=offset_ms))
         return offset_ms
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
-        return await self._listings.instruments(symbols)
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
+        return await self._listings.instruments(symbols, early=early)
 
     async def positions(self) -> PositionsRead:
         return await self._reads.positions()

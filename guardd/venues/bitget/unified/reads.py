@@ -15,6 +15,7 @@ from guardd.model.instant import NS_PER_S, Instant
 from guardd.model.instrument import Instrument, MarginTier
 from guardd.model.names import AccountName, ClientId, OrderId, PositionKey, PositionMode, Side, Symbol
 from guardd.model.order import OrderReport, PlanOrder, ProtectionKind, RestingOrder
+from guardd.venues.base import Early, nobody
 from guardd.venues.bitget.admission import Tell
 from guardd.venues.bitget.api import READ_DEADLINE_S, Api, Query
 from guardd.venues.bitget.endpoint import Endpoint
@@ -166,7 +167,7 @@ class Reads:
         lists = await together(*(self._contracts((("category", each.value),)) for each in self.categories))
         self.contracts = {contract.symbol: contract for each in lists for contract in each}
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
         """Contract and tiers of each symbol; Coin-M and dated ones with the reason why they aren't guarded."""
         wanted = sorted(set(symbols))
         known = [symbol for symbol in wanted if symbol in self.contracts]
@@ -178,12 +179,16 @@ class Reads:
         for symbol in wanted:
             if symbol not in self.contracts:
                 self._tell(f"unguardable-{symbol}", f"{symbol} isn't a futures contract of this account: not guarded")
+        early(tuple(self._as_guarded(contract.instrument(())) for contract in found))
         guarded = [contract for contract in found if not contract.unguarded]
         tiers = await self._tiers_of(guarded)
         self.warnings.of_contracts(found, self._api.time.timestamp_ms())
-        given = [contract.instrument(tiers.get(contract, ())) for contract in found]
-        self._given |= {each.symbol: replace(each, unguarded=self.why_unguarded(each.symbol)) for each in given}
-        return tuple(self._given[each.symbol] for each in given)
+        given = [self._as_guarded(contract.instrument(tiers.get(contract, ()))) for contract in found]
+        self._given |= {each.symbol: each for each in given}
+        return tuple(given)
+
+    def _as_guarded(self, instrument: Instrument) -> Instrument:
+        return replace(instrument, unguarded=self.why_unguarded(instrument.symbol))
 
     def reguarded(self) -> tuple[Instrument, ...]:
         """The instruments given before whose being guarded changed since: of symbols that came to be held in both margin modes at

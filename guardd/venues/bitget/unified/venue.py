@@ -17,7 +17,7 @@ from guardd.model.moved import MoneyRecord
 from guardd.model.names import ClientId, OrderId, PositionKey, PositionMode, Symbol, VenueName
 from guardd.model.order import OrderReport
 from guardd.model.outcome import Outcome
-from guardd.venues.base import Ear
+from guardd.venues.base import Ear, Early, nobody
 from guardd.venues.bitget.admission import Admission
 from guardd.venues.bitget.api import READ_DEADLINE_S
 from guardd.venues.bitget.connection import VENUE, Access, Connection
@@ -108,8 +108,8 @@ class UnifiedVenue:
         self._access.listener(ClockOffsetRead(account=self._access.account, venue=VENUE, offset_ms=offset_ms))
         return offset_ms
 
-    async def instruments(self, symbols: Collection[Symbol]) -> tuple[Instrument, ...]:
-        return await self._reads.instruments(symbols)
+    async def instruments(self, symbols: Collection[Symbol], *, early: Early = nobody) -> tuple[Instrument, ...]:
+        return await self._reads.instruments(symbols, early=early)
 
     async def positions(self) -> PositionsRead:
         """A symbol that came to be held in both margin modes is told as unguarded at once, and one that no longer is as guarded."""
