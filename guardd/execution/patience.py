@@ -75,15 +75,20 @@ def _wait_s(failed: list[Finished]) -> float:
     if (held_s := _held_back_s(last)) is not None:
         return max(held_s, QUICK_S)
     if reason is None:
-        most_s = CLOSE_S_MAX if isinstance(last.intent.write, CloseAtMarket) else FAILED_S_MAX
+        most_s = CLOSE_S_MAX if _closes(last.intent) else FAILED_S_MAX
         return _doubling_s(FAILED_S, most_s, count)
     wait_s = _rejected_wait_s(reason, count, last.intent)
-    if isinstance(last.intent.write, CloseAtMarket) and reason not in SHUT_OUT:
+    if _closes(last.intent) and reason not in SHUT_OUT:
         return min(wait_s, CLOSE_S_MAX)
     if reason in CLOSED and (_missing_stop(last.intent) or _left_over(last.intent)):
         wait_s = min(wait_s, SLOW_STEPS_S[0])
     asked_s = last.outcome.retry_after_s if isinstance(last.outcome, Rejected) else None
     return max(wait_s, asked_s) if asked_s is not None else wait_s
+
+
+def _closes(intent: Intent) -> bool:
+    """A close, or what frees its volume: until that has gone through, the close is refused."""
+    return isinstance(intent.write, CloseAtMarket) or intent.action is Action.FREE_VOLUME
 
 
 def _missing_stop(intent: Intent) -> bool:

@@ -1,7 +1,5 @@
 """What a venue's limits alone ask for, by guardd's own table of them: the part of a wait that nobody can make shorter."""
 
-from typing import Final
-
 from guardd.venues import bitget
 from guardd.venues.limiter import EMERGENCY_SHARE, EVERY_ENDPOINT, Limit
 

@@ -708,6 +708,17 @@ def test_I10_a_close_goes_again_within_five_seconds_whatever_was_refused_before(
         now = now.later_by(4)
 
 
+@pytest.mark.parametrize("reason", sorted(set(Reason) - SHUT_OUT))
+def test_I10_what_frees_the_volume_of_a_close_goes_again_as_soon_as_the_close(reason: Reason) -> None:
+    """While somebody's resting close holds all of it, the close itself is refused."""
+    state, now = account(orders=[resting("held", 100)]), NOW
+    frees = cancel("held", Action.FREE_VOLUME, kind=CancelKind.RESTING)
+    for _ in range(8):
+        state.held[LONG].read = now
+        finish(state, intent_of(judge(frees, state, now=now)), Stage.REJECTED, now, reason=reason)
+        now = now.later_by(4)
+
+
 @pytest.mark.parametrize("reason", sorted(CLOSED))
 def test_I10_a_missing_stop_is_tried_each_ten_seconds_for_as_long_as_the_venue_is_shut(reason: Reason) -> None:
     state, now = account(), NOW
