@@ -5,7 +5,7 @@ headers count. Queries, headers and bodies never reach a text (I26).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from random import Random
@@ -71,8 +71,6 @@ _DRAIN_POLL_S: Final = 0.02
 _ATTEMPT_FLOOR_S: Final = 0.5
 _LOST: Final = Ending(how=How.LOST)
 _UNSENT: Final = Ending(how=How.UNSENT)
-_SIGNED_FOR_NS: Final = NS_PER_S
-"""A request that waited longer for its leave is signed anew: its timestamp grows old."""
 
 
 class Judgement(StrEnum):
@@ -119,9 +117,6 @@ class Call(Struct, frozen=True, kw_only=True):
     closes: bool = False
     base_url: str | None = None
     """Another host of the venue than the transport's own; its pages and answers say nothing about the transport's host."""
-    leave: Callable[[], Awaitable[bool]] | None = None
-    """Awaited when the token is granted and the request stands signed: True lets it go, False takes it back, and nothing was sent.
-    So the work of a request is done while its intent becomes durable (I20). Asked again for each send."""
     expected: frozenset[str] = frozenset()
     """Codes that are an answer to what this call asks, and no failure of it."""
 
@@ -345,15 +340,6 @@ class Transport:
         ending = _UNSENT
         try:
             request = self._request(call)
-            if call.leave is not None:
-                leave = await self._leave(call.leave, deadline_s)
-                if isinstance(leave, HeldBack):
-                    return leave
-                waited_ns = self._clock.monotonic_ns() - began_ns
-                began_ns += waited_ns
-                deadline_s -= waited_ns / NS_PER_S
-                if waited_ns > _SIGNED_FOR_NS:
-                    request = self._request(call)
             ending = _LOST
             wired = await self._wire.http(request, deadline_s)
             answer = classify(wired, self._dialect)
@@ -371,15 +357,6 @@ class Transport:
             )
         )
         return answer
-
-    async def _leave(self, leave: Callable[[], Awaitable[bool]], deadline_s: float) -> HeldBack | None:
-        """None when the request may go."""
-        try:
-            async with asyncio.timeout(deadline_s):
-                may = await leave()
-        except TimeoutError:
-            return HeldBack(why="its leave didn't come in time", kind=None, until=None)
-        return None if may else HeldBack(why="it was taken back", kind=None, until=None)
 
     def _request(self, call: Call) -> WireRequest:
         query = f"?{encoded(call.query)}" if call.query else ""
