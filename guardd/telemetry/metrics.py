@@ -200,6 +200,11 @@ class Metrics:
         """Body, in pieces, and content type of /metrics. `rest` (a clock's `sleep(0)`) is awaited after each slice."""
         return exposition(self.registry, self._views.positions(), accept, rest=rest)
 
+    def families(self) -> Iterator[Metric]:
+        """Everything that a scrape names; the positions' without their series."""
+        yield from self.registry.collect()
+        yield from self._views.positions().families
+
     def notification(self, outcome: str) -> None:
         """Count one message: `sent`, `failed` or `dropped`."""
         self._notifications.labels(outcome).inc()

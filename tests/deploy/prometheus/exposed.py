@@ -10,7 +10,7 @@ PROCESS = frozenset({"process_cpu_seconds_total", "process_resident_memory_bytes
 
 def exposed() -> frozenset[str]:
     """Every series name that /metrics may hold."""
-    families = Metrics(version="1", process=False).registry.collect()
+    families = Metrics(version="1", process=False).families()
     return PROCESS | {name for family in families for name in _series(family)}
 
 
