@@ -7,10 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from guardd.model.decision import (
-    Decision,
-    Tell,
-)
+from guardd.model.decision import Decision, Tell
 from guardd.model.event import FootingFound
 from guardd.model.instant import Instant
 from guardd.model.names import PositionKey, Symbol
