@@ -570,16 +570,22 @@ def test_what_a_standing_fault_excuses_is_not_told_and_everything_else_is() -> N
     assert desk.told == {"I7"}
 
 
-def test_a_rule_that_is_true_at_first_sight_and_acts_at_once_is_told() -> None:
+def _opened_anew(policy: str) -> Desk:
+    """The desk's long is closed, and half a minute later a larger one opened."""
     desk = Desk()
     desk.stop("50000")
     desk.checks.begun("life", desk.now)
-    policy = load_policy(FIRST_SIGHT, source="policy.yaml")
-    desk.checks.case = Case(account="main", venue=SimulatedVenue.BITMART, policy=policy, acts=True)
+    read = load_policy(policy, source="policy.yaml")
+    desk.checks.case = Case(account="main", venue=SimulatedVenue.BITMART, policy=read, acts=True)
     desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(100), reduce=True), desk.ms)
     desk.wait(30)
     desk.asked("/contract/private/position-v2", method="GET")
     desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(1_500)), desk.ms)
+    return desk
+
+
+def test_a_rule_that_is_true_at_first_sight_and_acts_at_once_is_told() -> None:
+    desk = _opened_anew(FIRST_SIGHT)
     desk.wait(3)
     desk.checks.heard(staged(intent(rule="trim", action=Action.REDUCE)), desk.now, "life")
     assert "oracle" in desk.told
@@ -587,15 +593,7 @@ def test_a_rule_that_is_true_at_first_sight_and_acts_at_once_is_told() -> None:
 
 
 def test_a_profit_that_was_not_there_at_the_opening_calls_for_its_harvest_however_soon_it_came() -> None:
-    desk = Desk()
-    desk.stop("50000")
-    desk.checks.begun("life", desk.now)
-    policy = load_policy(HARVEST, source="policy.yaml")
-    desk.checks.case = Case(account="main", venue=SimulatedVenue.BITMART, policy=policy, acts=True)
-    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(100), reduce=True), desk.ms)
-    desk.wait(30)
-    desk.asked("/contract/private/position-v2", method="GET")
-    desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.BUY, size=Decimal(1_500)), desk.ms)
+    desk = _opened_anew(HARVEST)
     desk.price(60_000)
     desk.wait(3, mark=70_000)
     desk.checks.heard(staged(intent(rule="trim", action=Action.REDUCE)), desk.now, "life")
