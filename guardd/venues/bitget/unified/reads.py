@@ -179,7 +179,9 @@ class Reads:
         for symbol in wanted:
             if symbol not in self.contracts:
                 self._tell(f"unguardable-{symbol}", f"{symbol} isn't a futures contract of this account: not guarded")
-        early(tuple(self._as_guarded(contract.instrument(())) for contract in found))
+        first = tuple(self._as_guarded(contract.instrument(())) for contract in found)
+        self._given = {each.symbol: each for each in first} | self._given
+        early(first)
         guarded = [contract for contract in found if not contract.unguarded]
         tiers = await self._tiers_of(guarded)
         self.warnings.of_contracts(found, self._api.time.timestamp_ms())

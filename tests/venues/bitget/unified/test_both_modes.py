@@ -4,16 +4,17 @@ from decimal import Decimal
 
 import pytest
 
-from guardd.errors import PayloadError
+from guardd.errors import PayloadError, VenueError
 from guardd.model.event import InstrumentsRead, PositionsPushed
 from guardd.model.instant import Instant
+from guardd.model.instrument import Instrument
 from guardd.model.intent import CancelKind, CancelOrder, CloseAtMarket
 from guardd.model.names import MarginMode, OrderId, Symbol
 from guardd.model.outcome import Reason, Rejected
 from guardd.model.reading import Absent
 from guardd.venues.bitget.frames import Push
 from guardd.venues.bitget.unified.stream import Pushes
-from tests.venues.bitget.unified.bench import ACCOUNT, BTC, LONG, SHORT, Bench, held_answer, ok, opened, row
+from tests.venues.bitget.unified.bench import ACCOUNT, BTC, LONG, SHORT, Bench, held_answer, ok, opened, refusal, row
 
 dec = Decimal
 AT = Instant(1_000_000_000, 1_790_000_000_000)
@@ -107,6 +108,19 @@ async def test_the_daemon_hears_when_it_begins_and_when_it_ends_and_people_once(
         assert bool(event.instruments[0].unguarded) is begins
     assert len(on.said("both-modes-")) == 1
     assert await told(on) == []
+
+
+async def test_it_is_told_although_its_margin_tiers_could_not_be_read() -> None:
+    on = await opened(held=(CROSS,))
+    on.network.on("market/position-tier", refusal("40808"))
+    early: list[Instrument] = []
+    with pytest.raises(VenueError):
+        await on.venue.instruments([BTC], early=early.extend)
+    assert [each.unguarded for each in early] == [""]
+    on.network.on("current-position", held_answer(CROSS, ISOLATED))
+    await on.venue.positions()
+    (event,) = await told(on)
+    assert "in cross and in isolated margin" in event.instruments[0].unguarded
 
 
 async def test_a_push_of_one_of_them_tells_what_both_make() -> None:
