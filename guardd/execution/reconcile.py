@@ -327,7 +327,9 @@ def _move(slot: Slot, plan: PlanOrder, scene: _Scene) -> Steps:
     told = last_trigger(slot, scene.state)
     stop = slot.kind is ProtectionKind.STOP_LOSS
     loosened = stop and told is not None and not as_tight(plan.trigger_price, told, plan.key.side)
-    if not loosened and not _due(slot, plan, scene):
+    if not loosened and not _is_worth_a_move(slot, plan):
+        return Steps()  # time alone doesn't make it one: another figure does, and brings the next look
+    if not loosened and _moved_lately(slot, scene):
         return Steps(waits=True)
     restores = "loosened" if loosened else ""
     reason = f"from {plan.trigger_price} to {wanted}" + (", loosened by somebody else" if loosened else "")
@@ -370,13 +372,16 @@ def _not_wanted(protect: Protect, left_over: tuple[PlanOrder, ...], scene: _Scen
     return Steps(proposals=tuple(each for each in proposals if each.rule not in in_flight))
 
 
-def _due(slot: Slot, plan: PlanOrder, scene: _Scene) -> bool:
-    """Moves are at least 0.1 % and 5 s apart (interfaces.md 2.4); one that was refused is no move."""
-    last = next((each.at for each in reversed(slot.history) if each.stage is Stage.VERIFIED), None)
-    if last is not None and scene.now.seconds_since(last) < MOVE_PACE_S:
-        return False
+def _is_worth_a_move(slot: Slot, plan: PlanOrder) -> bool:
+    """Moves of a stop are at least 0.1 % (interfaces.md 2.4)."""
     moved = abs(slot.wanted.trigger_price - plan.trigger_price)
     return slot.kind is ProtectionKind.TAKE_PROFIT or moved >= MOVE_RATIO_MIN * plan.trigger_price
+
+
+def _moved_lately(slot: Slot, scene: _Scene) -> bool:
+    """Moves are 5 s apart (interfaces.md 2.4); one that was refused is no move."""
+    last = next((each.at for each in reversed(slot.history) if each.stage is Stage.VERIFIED), None)
+    return last is not None and scene.now.seconds_since(last) < MOVE_PACE_S
 
 
 # What somebody else did

@@ -68,6 +68,18 @@ async def test_it_is_unprotected_until_the_stop_is_listed(bench: Bench) -> None:
     assert not reconcile(protect(wanted()), bench.state, BOUNDS, now=bench.now).unprotected
 
 
+async def test_a_stop_that_is_right_but_for_less_than_a_move_is_settled_and_one_that_was_just_moved_waits(
+    bench: Bench,
+) -> None:
+    await bench.protect(wanted("90"))
+    near = reconcile(protect(wanted("90.05")), bench.state, BOUNDS, now=bench.now)
+    assert (near.proposals, near.waits) == ((), False)
+    await bench.settle(6)
+    await bench.protect(wanted("92"), rounds=1, seconds=1)
+    soon = reconcile(protect(wanted("93")), bench.state, BOUNDS, now=bench.now)
+    assert (soon.proposals, soon.waits) == ((), True)
+
+
 # The ladder
 
 
