@@ -73,6 +73,7 @@ from guardd.model.state import (
 
 _NOTHING: Final = Folded()
 _EVERYTHING: Final = Folded(everything=True)
+_MONEY: Final = Folded(everything=True, differs=frozenset())
 
 
 def fold(state: AccountState, event: Event) -> Folded:
@@ -387,7 +388,7 @@ def _balance_pushed(state: AccountState, event: BalancePushed) -> Folded:
         now_behind = state.balances[known.currency]
         symbols = {key.symbol for key in state.held if state.balance_behind(key.symbol) is now_behind}
         state.anchors.update(_anchors(state, symbols, event.at))
-    return _EVERYTHING
+    return _MONEY
 
 
 def _anchors(state: AccountState, symbols: Iterable[Symbol], at: Instant) -> dict[Symbol, Anchor]:

@@ -25,7 +25,7 @@ from guardd.policy.load import load_policy
 from guardd.venues.bitget.classic.parse import account as classic_account
 from guardd.venues.bitget.classic.parse import orders as classic_orders
 from guardd.venues.bitget.classic.parse import plans as classic_plans
-from guardd.venues.bitget.classic.parse.pushes import read_push
+from guardd.venues.bitget.classic.parse.pushes import position_rows, read_push
 from guardd.venues.bitget.classic.parse.words import Product
 from guardd.venues.bitget.frames import Push
 from guardd.venues.bitget.unified.parse import account as unified_account
@@ -130,13 +130,13 @@ def test_a_push_of_plan_orders_without_a_status_is_not_one_that_waits() -> None:
         channel="orders-algo", inst_type="USDT-FUTURES", selector="default", action="snapshot", rows=[{}], ts_ms=1
     )
     with pytest.raises(PayloadError, match="status"):
-        read_push(MAIN, push, {})
+        read_push(MAIN, push, {}, position_rows())
 
 
 def test_a_push_that_names_no_product_is_not_passed_over() -> None:
     push = Push(channel="positions", inst_type="", selector="default", action="snapshot", rows=[], ts_ms=1)
     with pytest.raises(PayloadError, match="instType"):
-        read_push(MAIN, push, {})
+        read_push(MAIN, push, {}, position_rows())
 
 
 def test_a_printed_ratio_of_zero_beside_an_unknown_maintenance_is_unknown() -> None:

@@ -27,6 +27,7 @@ from guardd.venues.bitget.classic.parse.pushes import (
     PlanUpdates,
     PositionList,
     WalletUpdates,
+    position_rows,
     read_push,
 )
 from guardd.venues.bitget.classic.parse.ticker import TICKER
@@ -66,10 +67,11 @@ class PushReader:
         self._repeats = repeats
         self._tell = tell
         self._lists: dict[Product, dict[PositionKey, PositionUpdate]] = {}
+        self._position_rows = position_rows()
         self._seen: OrderedDict[_OrderMoment, None] = OrderedDict()
 
     def __call__(self, push: Push, at: Instant) -> Sequence[Event]:
-        heard = read_push(self._account, push, self._known.one_way)
+        heard = read_push(self._account, push, self._known.one_way, self._position_rows)
         if heard is None:
             return ()
         self._repeats.stir(heard.product)

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from guardd.errors import PayloadError
 from guardd.model.names import MarginMode, PositionKey, PriceType, Side, Symbol
 from guardd.model.order import Direction, OrderAction, PlanForm, ProtectionKind, RestingKind
+from guardd.model.position import PositionUpdate
 from guardd.model.reading import Absent, Reading
 from guardd.venues.bitget.classic.parse import account, market, orders, plans, positions, pushes
 from guardd.venues.bitget.classic.parse.plans import Surroundings
 from guardd.venues.bitget.classic.parse.words import Product
 from guardd.venues.bitget.frames import Push
+from guardd.venues.repeated import RepeatedFields
 from guardd.venues.rows import Row
 from tests.venues.bitget.classic import samples
 from tests.venues.bitget.classic.bench import LONG_BTC, MAIN, SHORT_BTC, dec, plan, row
@@ -363,7 +365,7 @@ def pushed(channel: str, *rows: dict[str, object]) -> pushes.Heard:
         rows=list(rows),
         ts_ms=1_700_000_009_000,
     )
-    found = pushes.read_push(MAIN, push, {})
+    found = pushes.read_push(MAIN, push, {}, pushes.position_rows())
     assert found is not None
     return found
 
@@ -431,3 +433,37 @@ def test_a_row_is_read_or_refused_and_never_anything_else(fields: dict[str, obje
     except PayloadError:
         return
     assert all(each.position.quantity > 0 and each.position.entry_price > 0 for each in found)
+
+
+def test_a_pushed_row_that_reads_as_before_but_for_its_marks_is_the_same_and_another_figure_is_another() -> None:
+    def listed(rows: RepeatedFields[pushes.Listed], **fields: object) -> PositionUpdate:
+        row = {**samples.plain("ws_positions.json")["data"][0], **fields}
+        push = Push(
+            channel="positions",
+            inst_type="USDT-FUTURES",
+            selector="",
+            action="snapshot",
+            rows=[row],
+            ts_ms=1_700_000_009_000,
+        )
+        found = pushes.read_push(MAIN, push, {}, rows)
+        assert isinstance(found, pushes.PositionList)
+        return found.updates[0]
+
+    rows = pushes.position_rows()
+    first = listed(rows)
+    assert listed(rows, markPrice="1", unrealizedPL="-5") is first
+    for name, value in {
+        "total": "7",
+        "openPriceAvg": "3",
+        "liquidationPrice": "2",
+        "frozen": "1",
+        "uTime": "1700000009001",
+    }.items():
+        other = listed(rows, **{name: value})
+        assert other != first, name
+        assert other == listed(pushes.position_rows(), **{name: value}), name
+    for name, wrong in (("total", "-7"), ("holdSide", None), ("marginMode", "odd"), ("posMode", "")):
+        with pytest.raises(PayloadError, match=name):
+            listed(rows, **{name: wrong})
+    assert listed(rows, uTime="").venue_ms == 1_700_000_009_000

@@ -23,6 +23,7 @@ from guardd.venues.bitget.classic.parse.pushes import (
     PlanUpdates,
     PositionList,
     WalletUpdates,
+    position_rows,
     read_push,
 )
 from guardd.venues.bitget.classic.parse.ticker import ticker
@@ -120,7 +121,7 @@ def heard(expected: Callable[[Heard], object], value: object) -> Check:
         assert ticker(samples.text(name), AT) is None
         frame = parse_frame(samples.text(name))
         assert isinstance(frame, Push)
-        found = read_push(MAIN, frame, {})
+        found = read_push(MAIN, frame, {}, position_rows())
         assert found is not None
         assert value == expected(found)
 
@@ -132,7 +133,7 @@ def other_push(channel: str) -> Check:
         frame = parse_frame(samples.text(name))
         assert isinstance(frame, Push)
         assert channel == frame.channel
-        assert read_push(MAIN, frame, {}) is None
+        assert read_push(MAIN, frame, {}, position_rows()) is None
 
     return check
 

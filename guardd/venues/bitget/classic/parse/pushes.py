@@ -30,6 +30,7 @@ from guardd.venues.bitget.classic.parse.words import (
     word,
 )
 from guardd.venues.bitget.frames import Push
+from guardd.venues.repeated import RepeatedFields
 from guardd.venues.rows import Row
 
 POSITIONS: Final = "positions"
@@ -77,9 +78,30 @@ class WalletUpdates(Struct, frozen=True, kw_only=True):
 Heard: TypeAlias = PositionList | OrderUpdates | PlanUpdates | WalletUpdates
 
 
-def read_push(account: AccountName, push: Push, one_way: Mapping[Symbol, Side]) -> Heard | None:
+Listed: TypeAlias = tuple[PositionUpdate, PositionMode]
+
+
+def position_rows() -> RepeatedFields[Listed]:
+    """Of one connection: its lists of positions are whole, and one order changes a row of them."""
+    return RepeatedFields(
+        "instId",
+        "holdSide",
+        "posMode",
+        "marginMode",
+        "total",
+        "openPriceAvg",
+        "liquidationPrice",
+        "frozen",
+        "cTime",
+        "uTime",
+    )
+
+
+def read_push(
+    account: AccountName, push: Push, one_way: Mapping[Symbol, Side], rows_before: RepeatedFields[Listed]
+) -> Heard | None:
     """What a push says; None for a channel that nobody here asked for. `one_way`: the positions held in one-way mode, for plan
-    orders that name no side."""
+    orders that name no side. `rows_before`: of this connection and account."""
     if push.channel in _CHANNELS and not push.inst_type:
         raise PayloadError(where=push.where, found="no instType", expected="the product type that it is about")
     if push.inst_type not in set(Product) or push.channel not in _CHANNELS:
@@ -90,7 +112,7 @@ def read_push(account: AccountName, push: Push, one_way: Mapping[Symbol, Side]) 
         case "positions":
             if push.ts_ms is None:
                 raise PayloadError(where=push.where, found="no ts", expected="the moment of the list")
-            return _position_list(account, product, rows, push.ts_ms)
+            return _position_list(account, product, rows, push.ts_ms, rows_before)
         case "orders":
             return OrderUpdates(product=product, updates=tuple(_order(account, each) for each in rows))
         case "orders-algo":
@@ -99,11 +121,17 @@ def read_push(account: AccountName, push: Push, one_way: Mapping[Symbol, Side]) 
             return WalletUpdates(product=product, balances=pushed_balances(product, rows))
 
 
-def _position_list(account: AccountName, product: Product, rows: list[Row], pushed_ms: int) -> PositionList:
+def _position_list(
+    account: AccountName, product: Product, rows: list[Row], pushed_ms: int, rows_before: RepeatedFields[Listed]
+) -> PositionList:
+    def listed(row: Row) -> Listed:
+        return _position(account, row, pushed_ms), word(row, "posMode", POSITION_MODES)
+
+    found = [rows_before.parsed(row, listed) for row in rows]
     return PositionList(
         product=product,
-        updates=tuple(_position(account, each, pushed_ms) for each in rows),
-        modes={symbol_of(each, "instId"): word(each, "posMode", POSITION_MODES) for each in rows},
+        updates=tuple(update for update, _ in found),
+        modes={update.key.symbol: mode for update, mode in found},
         pushed_ms=pushed_ms,
     )
 
