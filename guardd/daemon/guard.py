@@ -72,6 +72,8 @@ ROUTINE: Final = frozenset(
 """Events that come by the clock: they are worth a look of their own only when something in them changed."""
 REVIEW_WAITS_S: Final = 0.05
 """How long a review waits for orders that are on their way, of any account: journal and send take a millisecond or two."""
+FRAMES_IN_A_ROW: Final = 16
+"""While orders are on their way so many price frames that begin none are judged between two turns of the loop; each takes 30 µs."""
 
 
 class Guard:
@@ -110,6 +112,7 @@ class Guard:
             haste=haste,
         )
         self._haste = haste
+        self._frames = 0
         self._fills = Fills(state=state, journal=journal)
         self._policy = policy
         self._journal = journal
@@ -129,6 +132,8 @@ class Guard:
         self._own_stops = OwnStops(state=state, hands=self._hands, reader=self.reader, teller=self.teller)
         self._showing = Showing(state=state, hands=self._hands, lookout=self._lookout, teller=self.teller)
         self._watch: Watch | None = None
+        self._reacted: set[Symbol] = set()
+        """Instruments that crossed since their comparisons were aimed."""
         self._ready = False
         self._began: Instant | None = None
         self._missing: tuple[str, ...] = ("the first read",)
@@ -204,13 +209,16 @@ class Guard:
         if type(event) is not MarkSeen:
             self.inbox.post(event)
             return Heard.TAKEN
+        begun = self._haste.begun
         try:
             if self.inbox:
                 self._take_in()
             self._price(event)
         except InvariantBroken as broken:
             self.park(str(broken))
-        return Heard.GIVE_WAY if self._haste.presses else Heard.TAKEN
+        self._frames += 1
+        gives_way = self._haste.begun != begun or (self._frames % FRAMES_IN_A_ROW == 0 and self._haste.presses)
+        return Heard.GIVE_WAY if gives_way else Heard.TAKEN
 
     async def run(self) -> None:
         """Read the inbox for ever. A broken invariant parks the account; it never guesses and never ends the guard."""
@@ -221,11 +229,14 @@ class Guard:
                 if self._haste.presses:
                     await self._haste.wait(REVIEW_WAITS_S)
                     self._take_in()
-                self.inbox.settle()
-                self._review(self._clock.now())
+                async with self._haste.looks:
+                    self._take_in()
+                    self.inbox.settle()
+                    self._review(self._clock.now())
+                    await self._clock.sleep(0)
             except InvariantBroken as broken:
                 self.park(str(broken))
-            await self._clock.sleep(0)
+                await self._clock.sleep(0)
 
     def _take_in(self) -> None:
         while (event := self.inbox.take()) is not None:
@@ -296,11 +307,18 @@ class Guard:
             self._own_stops.keep(frame)
 
     def _react(self, frame: MarkSeen, symbols: frozenset[Symbol]) -> None:
-        """A step that the crossing calls for goes now; all else that follows from it is for the review, once the order left."""
+        """A step that the crossing calls for goes now; all else that follows from it is for the review, once the order left.
+
+        Where another frame comes before the review, it brings the comparisons with it: a fall would be reacted to at each tick.
+        """
         decided = react(self._policy, self.state, self.memory, self._confirmation, now=frame.at, symbols=symbols)
         self._lookout.assessed(decided.risks)
         self._hands.act(decided.decisions, now=frame.at, frame_ns=frame.at.mono_ns)
         self._tell(decided, frame.at)
+        if self._reacted.isdisjoint(symbols):
+            self._reacted |= symbols
+        else:
+            self._aim(frame.at, symbols, decided.views)
         self._showing.restless = True
         self._agenda.changed(frozenset({frame.symbol}))
         self.inbox.nudge()
@@ -429,9 +447,12 @@ class Guard:
             unsettled=self._agenda.unsettled,
             now=now,
         )
+        if self._showing.unfinished:
+            self.inbox.nudge()
 
     def _aim(self, now: Instant, symbols: frozenset[Symbol], seen: tuple[View, ...]) -> None:
         """Solve every rule for the marks at which it changes its mind; the next ticks are compared with those."""
+        self._reacted -= symbols
         also: dict[Symbol, list[Decimal]] = {}
         asked = None if self._watch is None else symbols
         for held in self.state.held.values() if asked is None else self.state.holds_any(asked):

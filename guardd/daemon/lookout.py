@@ -18,7 +18,7 @@ from guardd.model.instant import Instant
 from guardd.model.intent import Action
 from guardd.model.names import EpisodeId, MarginMode, PositionKey, Severity, Symbol
 from guardd.model.reading import Absent, is_value
-from guardd.model.state import AccountState
+from guardd.model.state import AccountState, Held
 from guardd.policy.language import Policy
 from guardd.policy.watch import Solved
 from guardd.risk.ages import PLANS_AGE_S_MAX, ages_of, blind_on, limits
@@ -31,8 +31,10 @@ from guardd.risk.crosscheck import Check, Mismatch, Standing, lasting, standing
 DRIFT_TOLD_FROM: Final = Decimal("0.02")
 """A liquidation price of our own that is this far from the venue's is told (interfaces.md 2.2)."""
 
-FRESHENED_AT_ONCE: Final = 100
-"""So many positions at rest are reckoned anew, at their present marks, each time that people are shown the account."""
+FRESHENED: Final = 100
+"""So many positions at rest are reckoned anew, at their present marks, each time that people are shown the account,"""
+AT_ONCE: Final = 8
+"""a few at once: a tenth of a millisecond each, and no review stands long before a price frame."""
 FEW: Final = 300
 ACCOUNT_NS_A_POSITION: Final = 3_000_000
 """Beyond a few hundred positions the account's sums are made anew after so long for each of them."""
@@ -67,6 +69,9 @@ class Lookout:
         self._accounts: dict[str, AccountRisk] = {}
         self._accounts_until_ns = 0
         self._shown = Shown(state)
+        self._left: int | None = None
+        """Of those that are reckoned anew for the next look; None: it wasn't begun."""
+        self._anew: set[PositionKey] = set()
         self._ahead = Ahead(state)
         self._mismatches: tuple[Mismatch, ...] = ()
         self._agreement = Agreement(state)
@@ -142,17 +147,34 @@ class Lookout:
         """Since the last look the list of plan orders became too old to call anything protected."""
         return self._lists_fresh and not self._are_lists_fresh(now)
 
+    def freshen(self, now: Instant) -> bool:
+        """Before a look: reckon the next few anew, at their present marks. True: there are more."""
+        if self._left is None:
+            self._left = min(FRESHENED, len(self._state.held))
+        count = min(AT_ONCE, self._left)
+        self._left -= count
+        self._shown.begin(fresh=self._are_lists_fresh(now), now=now)
+        for held in self._shown.next_in_turn(count):
+            self._reassess(held, now)
+            risk = self.risks.get(held.key)
+            if risk is not None and not self._state.why_unguarded(held.key.symbol):
+                self._see(held, risk, now)
+                self._anew.add(held.key)
+        return self._left > 0
+
     def look(
         self, policy: Policy, hands: Hands, now: Instant, *, solved: Mapping[PositionKey, Solved] | None = None
     ) -> Look:
         """Everything that is shown, as of now. `solved`: what the guard's watch knows of each position.
 
-        Of a desk's thousands only those are reckoned anew about which something is other than it was, and the next few in turn.
+        Of a desk's thousands only those are reckoned anew about which something is other than it was, and what `freshen` took.
         """
+        while self._left is None or self._left:
+            self.freshen(now)
+        anew, self._anew, self._left = self._anew, set(), None
         self._ahead.look(policy, solved or {}, now)
         passed_s = now.seconds_since(self._looked) if self._looked is not None else 0.0
         self._looked, self._lists_fresh = now, self._are_lists_fresh(now)
-        self._refresh(now)
         seen: dict[PositionKey, Seen] = {}
         alarms: list[tuple[Severity, str, str]] = []
         unguarded: list[tuple[Symbol, str]] = []
@@ -169,21 +191,14 @@ class Lookout:
                     alarms.append((Severity.WARNING, f"unguarded/{key}", f"{key}: not guarded: {why}"))
                 unprotected_s[key] = unprotected_s.get(key, 0.0) + passed_s
                 continue
-            wish, rules_ahead = self._wanted.get(key), self._ahead.all_of(key)
-            known = self._shown.standing(held, risk, wish, rules_ahead)
-            covered = known.cover if known is not None else self._shown.cover(held, risk, wish, now)
-            unprotected_s[key] = unprotected_s.get(key, 0.0) + (0.0 if covered.protected else passed_s)
-            if known is not None and self._protected.get(key) is covered.protected:
-                seen[key] = known
-                continue
-            next_rule, next_rule_at = self._ahead.of(risk)
-            seen[key] = self._shown.keep(
-                held,
-                wish,
-                Seen(risk=risk, cover=covered, next_rule=next_rule, next_rule_at=next_rule_at, rules_ahead=rules_ahead),
-                unprotected_s[key],
-            )
-            alarms.extend(self._alarms(key, risk, covered, hands, now))
+            known = self._shown.standing(held, risk, self._wanted.get(key), self._ahead.all_of(key))
+            found = known if known is not None else self._see(held, risk, now, passed_s=passed_s)
+            protected = found.cover.protected
+            if known is not None:
+                unprotected_s[key] = unprotected_s.get(key, 0.0) + (0.0 if protected else passed_s)
+            seen[key] = found
+            if known is None or key in anew or self._protected.get(key) is not protected:
+                alarms.extend(self._alarms(key, risk, found.cover, hands, now))
         self._forget()
         return Look(
             accounts=self._accounts_of(now),
@@ -193,13 +208,29 @@ class Lookout:
             alarms=tuple(alarms),
         )
 
-    def _refresh(self, now: Instant) -> None:
-        """The figures of a few that nobody has looked at for a while, at their present marks."""
-        for held in self._shown.next_in_turn(FRESHENED_AT_ONCE):
-            before, mark = self.risks.get(held.key), last_mark(self._state, held)
-            isolated = held.position.margin_mode is MarginMode.ISOLATED
-            if before is not None and isolated and is_value(mark) and mark > 0 and mark != before.mark:
-                self.risks[held.key] = assess_position(self._state, held, mark=mark, now=now)
+    def _see(self, held: Held, risk: PositionRisk, now: Instant, *, passed_s: float = 0.0) -> Seen:
+        """What is shown of one position. `passed_s`: the seconds that count as unprotected if it is so now."""
+        key = held.key
+        wish = self._wanted.get(key)
+        covered = self._shown.cover(held, risk, wish, now)
+        bare_s = self._unprotected_s.get(key, 0.0) + (0.0 if covered.protected else passed_s)
+        self._unprotected_s[key] = bare_s
+        next_rule, next_rule_at = self._ahead.of(risk)
+        found = Seen(
+            risk=risk,
+            cover=covered,
+            next_rule=next_rule,
+            next_rule_at=next_rule_at,
+            rules_ahead=self._ahead.all_of(key),
+        )
+        return self._shown.keep(held, wish, found, bare_s)
+
+    def _reassess(self, held: Held, now: Instant) -> None:
+        """The figures of one that nobody has looked at for a while, at its present mark."""
+        before, mark = self.risks.get(held.key), last_mark(self._state, held)
+        isolated = held.position.margin_mode is MarginMode.ISOLATED
+        if before is not None and isolated and is_value(mark) and mark > 0 and mark != before.mark:
+            self.risks[held.key] = assess_position(self._state, held, mark=mark, now=now)
 
     def _accounts_of(self, now: Instant) -> dict[str, AccountRisk]:
         """The sums over a desk's thousands are made as seldom as that they cost a hundredth of a core."""

@@ -1,6 +1,7 @@
 """What people see of one account, and when: at the next pulse after something happened, else as figures drift (I21)."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from guardd.config import Mode
@@ -39,6 +40,8 @@ class Showing:
         self.view: AccountView | None = None
         self.restless = False
         """Something happened that people shall see at the next pulse: what is being settled in a moment isn't an alarm."""
+        self.unfinished = False
+        """It goes on with the next review."""
 
     def pulse(self) -> None:
         self._due = self.restless or self._lookout.undecided
@@ -55,14 +58,20 @@ class Showing:
         now: Instant,
     ) -> None:
         """Publish the account's figures if it is time to. `unsettled`: what isn't at rest, where alone a rule may be unjudged."""
-        if not self._due and now.mono_ns - self._judged_ns < JUDGED_EVERY_NS:
-            return
-        self._judged_ns = now.mono_ns
-        found = self._condition(policy, memory, ready=ready, missing=missing, unsettled=unsettled, now=now)
+        found: tuple[AccountCondition, str] | None = None
         known = None if self.view is None else (self.view.condition, self.view.condition_why)
-        by_time = known != found or self._lookout.lists_aged(now)
-        if not (self._due or by_time or now.mono_ns - self._viewed_ns >= VIEW_AT_REST_NS):
+        judge = partial(self._condition, policy, memory, ready=ready, missing=missing, unsettled=unsettled, now=now)
+        if not self.unfinished:
+            if not self._due and now.mono_ns - self._judged_ns < JUDGED_EVERY_NS:
+                return
+            self._judged_ns, found = now.mono_ns, judge()
+            by_time = known != found or self._lookout.lists_aged(now)
+            if not (self._due or by_time or now.mono_ns - self._viewed_ns >= VIEW_AT_REST_NS):
+                return
+        self.unfinished = self._lookout.freshen(now)
+        if self.unfinished:
             return
+        found = found or judge()
         self._viewed_ns, self.restless, self._due = now.mono_ns, False, False
         changed = known is None or known[0] is not found[0]
         look = self._lookout.look(policy, self._hands, now, solved=solved)

@@ -46,9 +46,12 @@ class _Kept:
     position: Position
     wish: Protect | None
     plans: tuple[PlanOrder, ...]
+    ours: tuple[bool, ...]
+    """Which of the plans."""
     instrument: Instrument | None
     fresh: bool
     owned: int
+    """How many orders of ours were known."""
 
 
 class Shown:
@@ -89,8 +92,12 @@ class Shown:
         if kept is None or kept.seen.risk is not risk or kept.wish is not wish or kept.position is not held.position:
             return None
         plans = self._state.plans_on(held.key)
-        if kept.plans is not plans or kept.fresh is not self._fresh or (plans and kept.owned != self._owned):
+        if kept.plans is not plans or kept.fresh is not self._fresh:
             return None
+        if kept.owned != self._owned:
+            if kept.ours != self._ours(plans):
+                return None
+            kept.owned = self._owned
         same = kept.seen.rules_ahead is rules_ahead and held.episode.id not in self._lately
         return kept.seen if same and kept.instrument is self._state.instruments.get(held.key.symbol) else None
 
@@ -100,16 +107,21 @@ class Shown:
     def keep(self, held: Held, wish: Protect | None, seen: Seen, unprotected_s: float) -> Seen:
         """The same with what people are shown of it."""
         whole = replace(seen, view=position_view(self._state, held, seen, unprotected_s))
+        plans = self._state.plans_on(held.key)
         self._kept[held.key] = _Kept(
             seen=whole,
             position=held.position,
             wish=wish,
-            plans=self._state.plans_on(held.key),
+            plans=plans,
+            ours=self._ours(plans),
             instrument=self._state.instruments.get(held.key.symbol),
             fresh=self._fresh,
             owned=self._owned,
         )
         return whole
+
+    def _ours(self, plans: tuple[PlanOrder, ...]) -> tuple[bool, ...]:
+        return tuple(self._state.owns(plan) for plan in plans)
 
     def forget(self, key: PositionKey) -> None:
         self._kept.pop(key, None)

@@ -22,8 +22,13 @@ class Haste:
         self._clock = clock
         self._began_ns: dict[ClientId, int] = {}
         self._over = asyncio.Event()
+        self.begun = 0
+        """Orders that ever were on their way."""
+        self.looks = asyncio.Lock()
+        """Held by the account that looks, for a turn of the loop: between two looks the prices of all accounts are heard."""
 
     def begin(self, intent_id: ClientId) -> None:
+        self.begun += 1
         self._began_ns[intent_id] = self._clock.monotonic_ns()
         self._over.clear()
 
