@@ -8,11 +8,9 @@ For each slot, in this order:
 - nothing of ours rests: a user's adequate stop will do; else it is placed, down the ladder whole → sized → plan → software.
 """
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from guardd.execution.closing import exposure_raised
@@ -30,10 +28,8 @@ from guardd.execution.protect import (
     tightest,
     unnamed_stops,
     unwanted,
-    with_trigger,
 )
 from guardd.execution.resting import (
-    MOVE_RATIO_MIN,
     adequate,
     as_tight,
     covered,
@@ -46,42 +42,34 @@ from guardd.execution.resting import (
     strangers,
     venue_allows_one,
 )
+from guardd.execution.scene import (
+    Scene,
+    cancelled_at,
+    fired_unseen,
+    fits,
+    is_being_closed,
+    is_past,
+    is_worth_a_move,
+    may_have_filled,
+    moved_lately,
+    position_is_older,
+    ratcheted,
+    size_fits,
+    taken_over,
+)
 from guardd.model.decision import Protect, finish_name
-from guardd.model.footing import FilledTranche
 from guardd.model.instant import Instant
-from guardd.model.intent import Action, CancelOrder, PlaceProtection, Stage
-from guardd.model.names import OrderId, PriceType, RuleName, Severity
+from guardd.model.intent import CancelOrder, PlaceProtection, Stage
+from guardd.model.names import OrderId, PriceType, Severity
 from guardd.model.order import PlanOrder, ProtectionKind
 from guardd.model.outcome import Reason
-from guardd.model.reading import is_value
-from guardd.model.state import AccountState, Finished, Held, Pending
+from guardd.model.state import AccountState, Finished, Pending
 from guardd.risk.tranches import closed_for, filled_tranches
 
-MOVE_PACE_S: Final = 5.0
 PLANS_AGE_S_MAX: Final = 60.0
 """An older plan list shows no protection (interfaces.md 2.3)."""
 CONTESTED_FROM: Final = 2
 """Restored this often in ten minutes already: the next time somebody works against the guard."""
-CLOSE_ALONE_S: Final = 3.0
-"""How long a close in flight is taken for the end of the position."""
-FIGURES_AGREE_S: Final = 3.0
-"""Position and plan list are read one after the other: a tranche that may have filled between is left as it is for so long."""
-READ_AFTER_S: Final = 0.1
-"""A position that was answered so long after a list was asked for after it."""
-
-
-class _Scene(Struct, frozen=True, kw_only=True):
-    """What every slot of one position is judged on."""
-
-    held: Held
-    state: AccountState
-    bounds: Bounds
-    now: Instant
-    filled: Mapping[RuleName, FilledTranche]
-    """Tranches that are done for the episode."""
-    stops: tuple[Slot, ...] = ()
-    cancelled_at: tuple[Decimal, ...] = ()
-    """Triggers of stops for the whole position that the policy names no more and that somebody else ended."""
 
 
 def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Instant) -> Steps:
@@ -98,9 +86,9 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
     filled = filled_tranches(state, held, known)
     slots, left_over = slots_of(protect, state, held, filled=filled)
     stops = tuple(slot for slot in slots if slot.kind is ProtectionKind.STOP_LOSS)
-    scene = _Scene(held=held, state=state, bounds=bounds, now=now, filled=filled, stops=stops)
+    scene = Scene(held=held, state=state, bounds=bounds, now=now, filled=filled, stops=stops)
     unnamed = unnamed_stops(protect, state, held)
-    scene = replace(scene, cancelled_at=tuple(found for slot in unnamed for found in _cancelled_at(slot, scene)))
+    scene = replace(scene, cancelled_at=tuple(found for slot in unnamed for found in cancelled_at(slot, scene)))
     parts = [_slot(slot, scene) for slot in slots]
     parts.extend(_passed(slot, scene) for slot in unnamed)
     parts.append(_not_wanted(protect, left_over, scene))
@@ -109,15 +97,15 @@ def reconcile(protect: Protect, state: AccountState, bounds: Bounds, *, now: Ins
         # What is listed may have fired since: nothing ends on it (I3), and `approve` would let nothing end.
         standing = tuple(each for each in steps.proposals if not isinstance(each.write, CancelOrder))
         steps = replace(steps, proposals=standing, lists_first=True)
-    return replace(steps, proposals=()) if _is_being_closed(scene) else steps
+    return replace(steps, proposals=()) if is_being_closed(scene) else steps
 
 
-def _slot(slot: Slot, scene: _Scene) -> Steps:
-    slot = _ratcheted(slot, scene)
+def _slot(slot: Slot, scene: Scene) -> Steps:
+    slot = ratcheted(slot, scene)
     pending = next((p for p in scene.state.in_flight(scene.held.key) if p.intent.rule == slot.name), None)
     if pending is not None:
         return _in_flight(slot, pending, scene)
-    fitting = tuple(plan for plan in slot.resting if _fits(plan, slot, scene))
+    fitting = tuple(plan for plan in slot.resting if fits(plan, slot, scene))
     if fitting:
         return _keep(slot, fitting, scene)
     if not slot.resting:
@@ -125,8 +113,8 @@ def _slot(slot: Slot, scene: _Scene) -> Steps:
     if len(slot.resting) > 1:
         return _two_generations(slot, scene)
     best = slot.resting[0]
-    if not _size_fits(best, slot, scene.held):
-        if _may_have_filled(best, slot, scene):
+    if not size_fits(best, slot, scene.held):
+        if may_have_filled(best, slot, scene):
             return Steps(lists_first=True)
         why = f"it covers {best.size} of {slot.size or scene.held.position.quantity}"
         if slot.size is not None and best.size is not None and can_resize(slot, scene.state, now=scene.now):
@@ -136,95 +124,10 @@ def _slot(slot: Slot, scene: _Scene) -> Steps:
     return _move(slot, best, scene)
 
 
-def _is_being_closed(scene: _Scene) -> bool:
-    """A close was just sent. One that nobody hears of again must not keep the position from its stop."""
-    return any(
-        pending.intent.action is Action.CLOSE and scene.now.seconds_since(pending.intent.decided) <= CLOSE_ALONE_S
-        for pending in scene.state.in_flight(scene.held.key)
-    )
-
-
-def _may_have_filled(plan: PlanOrder, slot: Slot, scene: _Scene) -> bool:
-    """The position shrank after the list was read: a tranche that filled leaves the others their size; the list tells."""
-    if slot.wanted.size is None or plan.size is None or slot.size is None or plan.size <= slot.size:
-        return False
-    started, changed = scene.state.plans_started, scene.held.changed
-    waited_s = scene.now.seconds_since(changed)
-    return started is not None and changed.mono_ns > started.mono_ns and waited_s < FIGURES_AGREE_S
-
-
-def _position_is_older(scene: _Scene) -> bool:
-    """The position was read before the list that an order is missing from: whether it filled, the next read tells."""
-    listed = scene.state.plans_at
-    if listed is None or scene.held.read.seconds_since(listed) >= READ_AFTER_S:
-        return False
-    return scene.now.seconds_since(listed) < FIGURES_AGREE_S
-
-
-# What fits
-
-
-def _ratcheted(slot: Slot, scene: _Scene) -> Slot:
-    """A stop of ours that rests tighter than wanted sets what is wanted: no change leads away from the price (I11)."""
-    if slot.kind is not ProtectionKind.STOP_LOSS:
-        return slot
-    trigger = slot.wanted.trigger_price
-    for plan in slot.resting:
-        if adequate(plan, trigger, scene.bounds):
-            trigger = plan.trigger_price
-    if not slot.resting:
-        side, before = scene.held.key.side, last_trigger(slot, scene.state)
-        drifted = before is not None and near_enough(
-            trigger, before, side
-        )  # what is remembered follows in steps of 0.1 %
-        rested = (*(scene.cancelled_at if slot.size is None else ()), *((before,) if drifted else ()))
-        tighter = [each for each in rested if each is not None and is_between(each, scene.bounds, side)]
-        trigger = max((trigger, *tighter), key=lambda each: each * side.sign)
-    return with_trigger(slot, trigger)
-
-
-def _cancelled_at(slot: Slot, scene: _Scene) -> tuple[Decimal, ...]:
-    """A trail that the mark overtook while its stop lagged is named no more; its stop, cancelled by hand, comes back as it was."""
-    gone, trigger = lost(slot, scene.state), last_trigger(slot, scene.state)
-    if gone is None or trigger is None or slot.size is not None or slot.name in scene.filled:
-        return ()
-    return () if gone.order_id in scene.state.fired or _taken_over(gone, scene) else (trigger,)
-
-
-def _taken_over(gone: Finished, scene: _Scene) -> bool:
-    """Another stop for the whole position was verified after it: what became of it then is settled."""
-    ended = scene.state.finished.of(scene.held.key)
-    after = next(number for number, each in enumerate(ended, 1) if each is gone)
-    return any(
-        each.stage is Stage.VERIFIED
-        and each.intent.episode == scene.held.episode.id
-        and isinstance(write := each.intent.write, PlaceProtection)
-        and write.kind is ProtectionKind.STOP_LOSS
-        and write.size is None
-        for each in ended[after:]
-    )
-
-
-def _fits(plan: PlanOrder, slot: Slot, scene: _Scene) -> bool:
-    if plan.execution_price is not None or not _size_fits(plan, slot, scene.held):
-        return False
-    if plan.price_type is not slot.wanted.price_type and plan.price_type is not PriceType.MARK:
-        return False
-    if slot.kind is ProtectionKind.STOP_LOSS:
-        return as_tight(plan.trigger_price, slot.wanted.trigger_price, plan.key.side)
-    return plan.trigger_price == slot.wanted.trigger_price
-
-
-def _size_fits(plan: PlanOrder, slot: Slot, held: Held) -> bool:
-    if slot.size is None:
-        return plan.size is None or plan.size == held.position.quantity
-    return plan.size == slot.size or (plan.size is None and slot.size == held.position.quantity)
-
-
 # What to do about it
 
 
-def _in_flight(slot: Slot, pending: Pending, scene: _Scene) -> Steps:
+def _in_flight(slot: Slot, pending: Pending, scene: Scene) -> Steps:
     if slot.resting or slot.kind is not ProtectionKind.STOP_LOSS:
         return Steps()
     why = f"its stop is {pending.stage}"
@@ -233,7 +136,7 @@ def _in_flight(slot: Slot, pending: Pending, scene: _Scene) -> Steps:
     return Steps(unprotected=why)
 
 
-def _keep(slot: Slot, fitting: tuple[PlanOrder, ...], scene: _Scene) -> Steps:
+def _keep(slot: Slot, fitting: tuple[PlanOrder, ...], scene: Scene) -> Steps:
     """The tightest that fits stays, of equals one that follows the whole position; the others of the slot end."""
     best = tightest(fitting, scene.held.key)
     kept = next((p for p in fitting if p.size is None and p.trigger_price == best.trigger_price), best)
@@ -241,7 +144,7 @@ def _keep(slot: Slot, fitting: tuple[PlanOrder, ...], scene: _Scene) -> Steps:
     return Steps(proposals=tuple(_end(plan, kept, scene) for plan in others))
 
 
-def _two_generations(slot: Slot, scene: _Scene) -> Steps:
+def _two_generations(slot: Slot, scene: Scene) -> Steps:
     """Two rest and neither fits: one is moved into its place, or one ends, before a third could be placed (I5)."""
     quantity = scene.held.position.quantity
     for ending in slot.resting:
@@ -249,7 +152,7 @@ def _two_generations(slot: Slot, scene: _Scene) -> Steps:
         for kept in others:
             if slot.kind is ProtectionKind.TAKE_PROFIT or stands_in_for(kept, ending, quantity, others, quantity):
                 return Steps(proposals=(_end(ending, kept, scene),))
-    sized = next((plan for plan in slot.resting if _size_fits(plan, slot, scene.held)), None)
+    sized = next((plan for plan in slot.resting if size_fits(plan, slot, scene.held)), None)
     if sized is not None and can_modify(slot, scene.state, now=scene.now):
         return _move(slot, sized, scene)
     best = tightest(slot.resting, scene.held.key)
@@ -266,26 +169,26 @@ def _two_generations(slot: Slot, scene: _Scene) -> Steps:
     return Steps(notes=(_note(scene, Severity.WARNING, f"two-stops/{slot.name}", text),))
 
 
-def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
+def _nothing_rests(slot: Slot, scene: Scene) -> Steps:
     if slot.kind is ProtectionKind.STOP_LOSS and (note := _users_stop(slot, scene)) is not None:
         return Steps(notes=note)
     gone = None if slot.name in scene.filled else lost(slot, scene.state)
     if gone is None:
         return _place_missing(slot, scene, reason=f"no {slot.word} rested; asked for at {slot.wanted.trigger_price:f}")
     fired = gone.order_id in scene.state.fired
-    if slot.kind is ProtectionKind.STOP_LOSS and (fired or _fired_unseen(slot, scene)):
+    if slot.kind is ProtectionKind.STOP_LOSS and (fired or fired_unseen(slot, scene)):
         told = Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
         hedged = exposure_raised(scene.state, scene.held, scene.held.position.quantity)
         if not hedged or not is_between(slot.wanted.trigger_price, scene.bounds, scene.held.key.side):
             return told  # what it left is closed by order
         missing = _place_missing(slot, scene, reason="its stop fired, and what it left may not be closed alone (I15)")
         return replace(missing, fired=told.fired)
-    if _is_past(slot, scene) and _position_is_older(scene):
+    if is_past(slot, scene) and position_is_older(scene):
         return Steps(
             unprotected="its stop is gone and the mark is past it: whether it fired is read first", position_first=True
         )
     can_wait = slot.kind is ProtectionKind.TAKE_PROFIT or slot.wanted.size is not None
-    if can_wait and _position_is_older(scene):
+    if can_wait and position_is_older(scene):
         return Steps(position_first=True)
     if fired:
         return _place_missing(slot, scene, reason=f"its {slot.word} was triggered and closed nothing")
@@ -296,17 +199,17 @@ def _nothing_rests(slot: Slot, scene: _Scene) -> Steps:
     return _contest(steps, slot, scene, f"its {slot.word} was cancelled by hand")
 
 
-def _passed(slot: Slot, scene: _Scene) -> Steps:
+def _passed(slot: Slot, scene: Scene) -> Steps:
     """A stop that the policy names no more because the mark is past it: gone from the list, it fired, and its rest is finished."""
     gone = lost(slot, scene.state)
-    if gone is None or slot.name in scene.filled or _taken_over(gone, scene):
+    if gone is None or slot.name in scene.filled or taken_over(gone, scene):
         return Steps()
-    if gone.order_id not in scene.state.fired and not _fired_unseen(slot, scene):
+    if gone.order_id not in scene.state.fired and not fired_unseen(slot, scene):
         return Steps()
     return Steps(unprotected="its stop fired", fired=(_fired(slot, gone, scene),))
 
 
-def _place_missing(slot: Slot, scene: _Scene, *, reason: str, restores: str = "") -> Steps:
+def _place_missing(slot: Slot, scene: Scene, *, reason: str, restores: str = "") -> Steps:
     stop = slot.kind is ProtectionKind.STOP_LOSS
     trigger = slot.wanted.trigger_price
     form, why_not = next_form(slot, scene.held.key, scene.state, now=scene.now, replacing=False)
@@ -321,15 +224,15 @@ def _place_missing(slot: Slot, scene: _Scene, *, reason: str, restores: str = ""
     return Steps(proposals=(proposal,), unprotected=why, software_stops=software)
 
 
-def _move(slot: Slot, plan: PlanOrder, scene: _Scene) -> Steps:
+def _move(slot: Slot, plan: PlanOrder, scene: Scene) -> Steps:
     """Only the trigger (or what triggers it) differs."""
     wanted = slot.wanted.trigger_price
     told = last_trigger(slot, scene.state)
     stop = slot.kind is ProtectionKind.STOP_LOSS
     loosened = stop and told is not None and not as_tight(plan.trigger_price, told, plan.key.side)
-    if not loosened and not _is_worth_a_move(slot, plan):
+    if not loosened and not is_worth_a_move(slot, plan):
         return Steps()  # time alone doesn't make it one: another figure does, and brings the next look
-    if not loosened and _moved_lately(slot, scene):
+    if not loosened and moved_lately(slot, scene):
         return Steps(waits=True)
     restores = "loosened" if loosened else ""
     reason = f"from {plan.trigger_price} to {wanted}" + (", loosened by somebody else" if loosened else "")
@@ -340,13 +243,13 @@ def _move(slot: Slot, plan: PlanOrder, scene: _Scene) -> Steps:
     return _contest(steps, slot, scene, f"its {slot.word} was loosened by hand") if loosened else steps
 
 
-def _replace(slot: Slot, plan: PlanOrder, scene: _Scene, *, why: str, restores: str = "") -> Steps:
+def _replace(slot: Slot, plan: PlanOrder, scene: Scene, *, why: str, restores: str = "") -> Steps:
     """The new one first; the old one ends once this one is listed (`_keep`)."""
     form, why_not = next_form(slot, scene.held.key, scene.state, now=scene.now, replacing=True)
     trigger = slot.wanted.trigger_price
     if form is not None:
         reason = f"replaces {plan.order_id}: {why}"
-        missing = not _size_fits(plan, slot, scene.held)
+        missing = not size_fits(plan, slot, scene.held)
         return Steps(
             proposals=(
                 place(slot, scene.held, form, trigger=trigger, missing=missing, reason=reason, restores=restores),
@@ -361,7 +264,7 @@ def _replace(slot: Slot, plan: PlanOrder, scene: _Scene, *, why: str, restores: 
     return Steps(notes=(_note(scene, Severity.WARNING, f"stop-stands/{slot.name}", note),))
 
 
-def _not_wanted(protect: Protect, left_over: tuple[PlanOrder, ...], scene: _Scene) -> Steps:
+def _not_wanted(protect: Protect, left_over: tuple[PlanOrder, ...], scene: Scene) -> Steps:
     """A take-profit that nobody wants any more ends; a stop stays for the episode (I3, I23), unless its tranche is done, or the
     ladder that is wanted now stands without it."""
     plans = unwanted(protect, scene.state, ProtectionKind.TAKE_PROFIT)
@@ -372,22 +275,10 @@ def _not_wanted(protect: Protect, left_over: tuple[PlanOrder, ...], scene: _Scen
     return Steps(proposals=tuple(each for each in proposals if each.rule not in in_flight))
 
 
-def _is_worth_a_move(slot: Slot, plan: PlanOrder) -> bool:
-    """Moves of a stop are at least 0.1 % (interfaces.md 2.4)."""
-    moved = abs(slot.wanted.trigger_price - plan.trigger_price)
-    return slot.kind is ProtectionKind.TAKE_PROFIT or moved >= MOVE_RATIO_MIN * plan.trigger_price
-
-
-def _moved_lately(slot: Slot, scene: _Scene) -> bool:
-    """Moves are 5 s apart (interfaces.md 2.4); one that was refused is no move."""
-    last = next((each.at for each in reversed(slot.history) if each.stage is Stage.VERIFIED), None)
-    return last is not None and scene.now.seconds_since(last) < MOVE_PACE_S
-
-
 # What somebody else did
 
 
-def _users_stop(slot: Slot, scene: _Scene) -> tuple[Note, ...] | None:
+def _users_stop(slot: Slot, scene: Scene) -> tuple[Note, ...] | None:
     """Notes when a user's own orders do what the slot wants; None when they don't."""
     key, quantity = scene.held.key, scene.held.position.quantity
     needed = quantity if slot.by_then is None else min(slot.by_then, quantity)
@@ -404,26 +295,7 @@ def _users_stop(slot: Slot, scene: _Scene) -> tuple[Note, ...] | None:
     return ()
 
 
-def _fired_unseen(slot: Slot, scene: _Scene) -> bool:
-    """The mark is through the trigger of a stop that is no longer listed: it fired, though no push said so.
-
-    The last mark by REST must say so too: a stop that somebody cancels during one bad tick didn't fire (I28).
-    """
-    trigger, read = last_trigger(slot, scene.state), scene.state.rest_marks.get(scene.held.key.symbol)
-    if trigger is None or not _is_past(slot, scene):
-        return False
-    return read is None or as_tight(trigger, read.mark, scene.held.key.side)
-
-
-def _is_past(slot: Slot, scene: _Scene) -> bool:
-    """The mark of the moment is through the trigger of the stop that rested last."""
-    trigger, mark = last_trigger(slot, scene.state), scene.bounds.mark
-    if trigger is None or not is_value(mark) or slot.kind is not ProtectionKind.STOP_LOSS:
-        return False
-    return as_tight(trigger, mark, scene.held.key.side)
-
-
-def _fired(slot: Slot, gone: Finished, scene: _Scene) -> FiredStop:
+def _fired(slot: Slot, gone: Finished, scene: Scene) -> FiredStop:
     """Of a tranche only what its order should have closed: the position before it fired is reckoned from what was closed since."""
     write = gone.intent.write
     size = write.size if isinstance(write, PlaceProtection) else None
@@ -444,7 +316,7 @@ def _fired(slot: Slot, gone: Finished, scene: _Scene) -> FiredStop:
     )
 
 
-def _contest(steps: Steps, slot: Slot, scene: _Scene, what: str) -> Steps:
+def _contest(steps: Steps, slot: Slot, scene: Scene, what: str) -> Steps:
     if restorations(slot, scene.now) < CONTESTED_FROM:
         note = _note(scene, Severity.WARNING, f"restored/{slot.name}", f"{scene.held.key}: {what}; it is restored")
         return replace(steps, notes=(*steps.notes, note))
@@ -456,12 +328,12 @@ def _contest(steps: Steps, slot: Slot, scene: _Scene, what: str) -> Steps:
 # Words
 
 
-def _end(plan: PlanOrder, kept: PlanOrder, scene: _Scene) -> Proposal:
+def _end(plan: PlanOrder, kept: PlanOrder, scene: Scene) -> Proposal:
     reason = f"{kept.order_id} stands in its place"
     return end(scene.held, plan, instead=kept.order_id, reason=reason, asked=_asked(scene))
 
 
-def _asked(scene: _Scene) -> tuple[tuple[Decimal, Decimal], ...]:
+def _asked(scene: Scene) -> tuple[tuple[Decimal, Decimal], ...]:
     """The ladder of stops as it shall rest: by which price how much is closed; a stop that lags by less than a move counts."""
     quantity = scene.held.position.quantity
     asked: list[tuple[Decimal, Decimal]] = []
@@ -473,14 +345,14 @@ def _asked(scene: _Scene) -> tuple[tuple[Decimal, Decimal], ...]:
     return tuple(asked)
 
 
-def _exhausted(why_not: str, scene: _Scene) -> str:
+def _exhausted(why_not: str, scene: Scene) -> str:
     theirs = strangers(scene.state, scene.held.key, ProtectionKind.STOP_LOSS)
     if theirs and Reason.PROTECTION_EXISTS in why_not:
         return f"venue allows one, and {theirs[0].order_id} is looser than the policy asks"
     return f"no form of stop is taken: {why_not}"
 
 
-def _software(slot: Slot, scene: _Scene, why: str) -> SoftwareStop:
+def _software(slot: Slot, scene: Scene, why: str) -> SoftwareStop:
     return SoftwareStop(
         key=scene.held.key,
         episode=scene.held.episode.id,
@@ -493,11 +365,11 @@ def _software(slot: Slot, scene: _Scene, why: str) -> SoftwareStop:
     )
 
 
-def _note(scene: _Scene, severity: Severity, edge: str, text: str) -> Note:
+def _note(scene: Scene, severity: Severity, edge: str, text: str) -> Note:
     return Note(key=scene.held.key, severity=severity, edge=edge, text=text)
 
 
-def _joined(parts: list[Steps], protect: Protect, scene: _Scene) -> Steps:
+def _joined(parts: list[Steps], protect: Protect, scene: Scene) -> Steps:
     reasons = [part.unprotected for part in parts if part.unprotected]
     reasons += [text for text in protect.impossible if not reasons]
     if scene.state.plans_at is not None and scene.now.seconds_since(scene.state.plans_at) > PLANS_AGE_S_MAX:

@@ -20,6 +20,7 @@ BY_SIMULATION_MIN: Final = 10
 _APPROVE: Final = "guardd/execution/approve.py"
 _EXECUTOR: Final = "guardd/execution/executor.py"
 _RECONCILE: Final = "guardd/execution/reconcile.py"
+_SCENE: Final = "guardd/execution/scene.py"
 _WINDOWS: Final = "guardd/execution/windows.py"
 _FOLD: Final = "guardd/model/fold.py"
 _GUARD: Final = "guardd/daemon/guard.py"
@@ -269,9 +270,9 @@ BUGS: Final = (
                 "price = kept if rung is None else at.tighter(kept, rung.trigger_price)",
                 "price = kept if rung is None else rung.trigger_price",
             ),
-            Edit(_RECONCILE, "        if adequate(plan, trigger, scene.bounds):", "        if False:"),
+            Edit(_SCENE, "        if adequate(plan, trigger, scene.bounds):", "        if False:"),
             Edit(
-                _RECONCILE,
+                _SCENE,
                 "        return as_tight(plan.trigger_price, slot.wanted.trigger_price, plan.key.side)",
                 "        return plan.trigger_price == slot.wanted.trigger_price",
             ),
