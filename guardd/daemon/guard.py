@@ -1,33 +1,24 @@
 """The heart: an event is folded into the state, the state is assessed, the policy decides, the decision is carried out.
 
-A price frame is judged where it arrives: two comparisons, unless it crosses something. One task reads the inbox for the rest, which
-marks the account for a review, once the inbox is empty and no order is on its way. What the hands do comes back as events, folded
-before anything is decided anew.
+A price frame is judged where it arrives (`judgement`). One task reads the inbox for the rest, which marks the account for a review,
+once the inbox is empty and no order is on its way. What the hands do comes back as events, folded before anything is decided anew.
 """
 
-from collections.abc import Callable, Iterable
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Final
 
 from guardd.clock import Clock
-from guardd.daemon.agenda import AGAIN_NS, Agenda
 from guardd.daemon.fills import Fills
-from guardd.daemon.gate import waits_for
-from guardd.daemon.hands import NO_BOUNDS, Hands
 from guardd.daemon.inbox import Inbox
-from guardd.daemon.lookout import Lookout
-from guardd.daemon.own_stops import OwnStops
+from guardd.daemon.judgement import Judgement
 from guardd.daemon.reader import Reader, ReadKind
 from guardd.daemon.rivals import RivalWatch
 from guardd.daemon.settlements import Settlements
-from guardd.daemon.showing import Showing
 from guardd.daemon.telling import Teller
 from guardd.errors import InvariantBroken
 from guardd.execution.executor import Executor, Spawn
 from guardd.execution.haste import Haste
-from guardd.execution.proposal import Bounds, Leash
 from guardd.journal.base import Journal
-from guardd.model.decision import Protect
 from guardd.model.equity import ledger_from_ms
 from guardd.model.event import (
     BalanceRead,
@@ -46,22 +37,14 @@ from guardd.model.event import (
     Pulse,
     ReadFailed,
     SnapshotFinished,
-    Source,
     StreamName,
 )
 from guardd.model.facts import AccountView, Listener, SnapshotTaken
 from guardd.model.fold import fold
-from guardd.model.instant import NS_PER_S, Instant
-from guardd.model.names import AccountName, PositionKey, Severity, Symbol
-from guardd.model.reading import Reading
-from guardd.model.state import AccountState, Held, News, NewsKind
-from guardd.policy.confirm import Confirmation
-from guardd.policy.decide import Decided, decide, react
-from guardd.policy.language import Metric, Policy
-from guardd.policy.memory import Memory
-from guardd.policy.trail import next_best
-from guardd.policy.view import View
-from guardd.policy.watch import Watch, watch
+from guardd.model.instant import Instant
+from guardd.model.names import AccountName, Severity
+from guardd.model.state import AccountState, News, NewsKind
+from guardd.policy.language import Policy
 from guardd.venues.base import Heard, Venue
 
 LISTS_WITHOUT_STREAM_S: Final = 3.0
@@ -95,7 +78,6 @@ class Guard:
     ) -> None:
         self.state = state
         self.inbox = Inbox()
-        self.memory = Memory()
         self.teller = Teller(state=state, journal=journal, listener=listener)
         self.reader = Reader(
             venue=venue, post=self._read, clock=clock, ledger_from_ms=lambda: ledger_from_ms(state, clock.now())
@@ -114,67 +96,39 @@ class Guard:
         self._haste = haste
         self._frames = 0
         self._fills = Fills(state=state, journal=journal)
-        self._policy = policy
         self._journal = journal
         self._clock = clock
         self._on_pulse = on_pulse
         self._tape = tape
-        self._confirmation = Confirmation()
-        self._lookout = Lookout(state)
-        self._hands = Hands(
+        self._settlements = Settlements(state)
+        self._rivals = RivalWatch()
+        self._judgement = Judgement(
             state=state,
+            policy=policy,
             executor=self.executor,
             reader=self.reader,
             teller=self.teller,
-            bounds=self._bounds,
-            doubts=self._lookout.doubts,
+            inbox=self.inbox,
+            absorb=self.absorb,
         )
-        self._own_stops = OwnStops(state=state, hands=self._hands, reader=self.reader, teller=self.teller)
-        self._showing = Showing(state=state, hands=self._hands, lookout=self._lookout, teller=self.teller)
-        self._watch: Watch | None = None
-        self._reacted: set[Symbol] = set()
-        """Instruments that crossed since their comparisons were aimed."""
-        self._ready = False
-        self._began: Instant | None = None
-        self._missing: tuple[str, ...] = ("the first read",)
-        self._deciding = False
-        self._agenda = Agenda(state, counted=self._counted)
-        self._settlements = Settlements(state)
-        self._rivals = RivalWatch()
-        self._follow_up = False
-        self._followed_ns = 0
-        self._waits_s: float | None = None
-        """So long at most until the next review, though nothing else happens."""
-        self._flattening = False
-        self._adopt_leash()
-
-    @property
-    def policy(self) -> Policy:
-        return self._policy
 
     @property
     def view(self) -> AccountView | None:
         """What people see of the account."""
-        return self._showing.view
+        return self._judgement.view
 
     @property
     def ready(self) -> bool:
         """Everything that a first decision needs has been read."""
-        return self._ready
+        return self._judgement.ready
 
     def begin(self) -> None:
         """Decide from now on: the gate is open (observe mode, or CONFIRM was given)."""
-        if self.state.armed:
-            self.memory.show(self.state)
-        self._deciding = True
-        self._look_at_everything()
+        self._judgement.begin()
 
     def adopt(self, policy: Policy) -> None:
         """Another policy, whole, from the next decision on; what rests and what is remembered stays (I23)."""
-        self._policy = policy
-        self.memory.keep(rule.name for rule in policy.rules)
-        self._adopt_leash()
-        self._look_at_everything()
+        self._judgement.adopt(policy)
 
     def _read(self, event: Event) -> None:
         self._tape(self.state.name, event)
@@ -184,19 +138,9 @@ class Guard:
         """Fold an event now; what follows from it is decided when the inbox is read next."""
         folded = fold(self.state, event)
         self._fills.heard(event)
-        changed = True
-        if folded.everything and not isinstance(event, OperatorSpoke):
-            changed = self._agenda.compare(folded.differs)
-        elif folded.everything:
-            self._agenda.everything()
-        else:
-            self._agenda.changed(folded.symbols)
-            changed = bool(folded.symbols)
-        if changed or folded.news or type(event) not in ROUTINE:
-            self._showing.restless = True
+        self._judgement.folded(event, folded, routine=type(event) in ROUTINE)
         if isinstance(event, OrderPushed):
             self.executor.heard(event.update)
-        self._follow_up = True
         for news in folded.news:
             self._news(news, event.at)
         if any(news.kind in (NewsKind.EPISODE_BEGAN, NewsKind.EPISODE_ENDED) for news in folded.news):
@@ -213,7 +157,7 @@ class Guard:
         try:
             if self.inbox:
                 self._take_in()
-            self._price(event)
+            self._judgement.price(event)
         except InvariantBroken as broken:
             self.park(str(broken))
         self._frames += 1
@@ -223,7 +167,7 @@ class Guard:
     async def run(self) -> None:
         """Read the inbox for ever. A broken invariant parks the account; it never guesses and never ends the guard."""
         while True:
-            await self.inbox.arrival(self._clock, self._waits_s)
+            await self.inbox.arrival(self._clock, self._judgement.waits_s)
             try:
                 self._take_in()
                 if self._haste.presses:
@@ -232,7 +176,7 @@ class Guard:
                 async with self._haste.looks:
                     self._take_in()
                     self.inbox.settle()
-                    self._review(self._clock.now())
+                    self._judgement.review(self._clock.now())
                     await self._clock.sleep(0)
             except InvariantBroken as broken:
                 self.park(str(broken))
@@ -242,23 +186,16 @@ class Guard:
         while (event := self.inbox.take()) is not None:
             self._handle(event)
 
-    def _look_at_everything(self) -> None:
-        self._watch = None
-        self._agenda.everything()
-        self.inbox.nudge()
-
     # One event
 
     def _handle(self, event: Event) -> None:
         match event:
             case MarkSeen():
-                self._price(event)
+                self._judgement.price(event)
                 return
             case OperatorSpoke():
                 self._journal.note_word(self.state.name, event.word, event.why, event.at)
-                self._flattening = event.word is OperatorWord.FLATTEN or (
-                    self._flattening and event.word is not OperatorWord.RESUME
-                )
+                self._judgement.spoken(event.word)
             case Pulse():
                 self._pulse(event.at)
         self.absorb(event)
@@ -266,17 +203,17 @@ class Guard:
             case PositionsRead():
                 self._cross_check(event.at)
                 self._balance_follows()
-                self._after_read()
+                self._judgement.after_read()
             case BalanceRead():
                 self._cross_check(event.at)
-                self._after_read()
-                self._money_was_read()
+                self._judgement.after_read()
+                self._judgement.money_was_read()
             case LedgerRead():
-                self._money_was_read()
+                self._judgement.money_was_read()
             case PositionsPushed():
                 self._cross_check(event.at)
             case PositionModeRead():
-                self._after_read()
+                self._judgement.after_read()
             case OrdersRead():
                 self._look_for_another_guard(event)
                 self._tell_full_read()
@@ -294,58 +231,14 @@ class Guard:
         if at is not None:
             self.teller.fact(SnapshotTaken(account=self.state.name, venue=self.state.venue, at=at))
 
-    def _price(self, frame: MarkSeen) -> None:
-        """The path of every tick: fold, remember as a witness, compare."""
-        fold(self.state, frame)
-        self._confirmation.seen(frame)
-        aim = self._watch
-        if aim is None or not self._deciding:
-            return
-        if aim.crossed(frame.symbol, frame.mark) or self._confirmation.waiting(frame.symbol):
-            self._react(frame, aim.affected(frame.symbol))
-        if self._hands.software_stops:
-            self._own_stops.keep(frame)
-
-    def _react(self, frame: MarkSeen, symbols: frozenset[Symbol]) -> None:
-        """A step that the crossing calls for goes now; all else that follows from it is for the review, once the order left.
-
-        Where another frame comes before the review, it brings the comparisons with it: a fall would be reacted to at each tick.
-        """
-        decided = react(self._policy, self.state, self.memory, self._confirmation, now=frame.at, symbols=symbols)
-        self._lookout.assessed(decided.risks)
-        self._hands.act(decided.decisions, now=frame.at, frame_ns=frame.at.mono_ns)
-        self._tell(decided, frame.at)
-        if self._reacted.isdisjoint(symbols):
-            self._reacted |= symbols
-        else:
-            self._aim(frame.at, symbols, decided.views)
-        self._showing.restless = True
-        self._agenda.changed(frozenset({frame.symbol}))
-        self.inbox.nudge()
-
-    def _after_read(self) -> None:
-        """What waited for a read is decided now, not at the next turn; without a stream its marks reach software stops too (I9)."""
-        self._agenda.changed(frozenset(self._hands.waits_for_read))
-        self._hands.waits_for_read.clear()
-        for symbol in sorted({key.symbol for key in self._hands.software_stops}):
-            seen = self.state.marks.get(symbol)
-            if self._deciding and seen is not None and seen.source is Source.REST:
-                self._own_stops.keep(seen)
-
-    def _money_was_read(self) -> None:
-        """The drawdown moves with account reads and the ledger, and with nothing that prices are solved from."""
-        if self.reader.follows_ledger:
-            self._agenda.look_again()
-
     def _pulse(self, now: Instant) -> None:
         self._on_pulse(now)
-        self._showing.pulse()
-        self._agenda.pulse(now)
+        self._judgement.pulse(now)
         if self._settlements.passed(now):
             self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE, ReadKind.LEDGER)
         self.executor.resume(self.state.pending.values())
         plans_at, private = self.state.plans_at, self.state.streams[StreamName.PRIVATE]
-        if private.up and self._ready and self._agenda.rests:
+        if private.up and self._judgement.rests:
             self.reader.rest(self.state.capabilities.positions_at_rest_s)
         else:
             self.reader.stir()
@@ -366,13 +259,13 @@ class Guard:
             case NewsKind.STOP_FIRED:
                 self.reader.want(ReadKind.POSITIONS, ReadKind.ORDERS)
                 if news.key is not None and news.plan is not None:
-                    self._hands.fired(news.key, news.plan, now)
+                    self._judgement.hands.fired(news.key, news.plan, now)
             case _:
                 pass
 
     def _cross_check(self, now: Instant) -> None:
         """I29: figures that contradict each other twice park the account; ones not checked yet hold back the first reduction."""
-        wrong = self._lookout.cross_check(now)
+        wrong = self._judgement.lookout.cross_check(now)
         if wrong:
             self.park("I29: " + "; ".join(wrong))
 
@@ -406,106 +299,3 @@ class Guard:
         """A task of the hands died: what it carried is picked up as unknown at the next pulse (I7)."""
         now = self._clock.now()
         self.teller.say(Severity.CRITICAL, f"stumbled/{name}", f"{self.state.name}: {name} failed: {why}", now)
-
-    # Deciding
-
-    def _review(self, now: Instant) -> None:
-        """Look at one piece anew: decide, act, aim the price comparisons, show. What is left comes after the next events."""
-        if not self._ready:
-            self._began = self._began or now
-            self._missing = waits_for(self.state, waited_s=now.seconds_since(self._began))
-            self._ready = not self._missing
-        if self._deciding and self._ready:
-            piece = self._agenda.next(now)
-            if piece is not None:
-                symbols, changed = piece
-                decided = self._decide(now, symbols=symbols)
-                if changed or self._watch is None:
-                    self._aim(now, symbols, decided.views)
-            elif not self.state.held and (self.memory.episodes or self._confirmation):
-                self.memory.forget_ended(self.state)
-                self._confirmation.forget(frozenset())
-            if self._follow_up and now.mono_ns - self._followed_ns >= AGAIN_NS:
-                self._follow_up, self._followed_ns = False, now.mono_ns
-                self._hands.follow_up(now=now)
-            if self._flattening:
-                self._flattening = self._hands.flatten(now=now)
-            again_ns = self._agenda.again_ns(now)
-            if again_ns is None and self._follow_up:
-                again_ns = AGAIN_NS
-            self._waits_s = None if again_ns is None else again_ns / NS_PER_S
-            if again_ns == 0:
-                self.inbox.nudge()
-        solved = self._watch.solved if self._watch is not None else {}
-        missing = self._missing or (() if self._deciding else ("the operator's word",))
-        self._showing.show(
-            self._policy,
-            self.memory,
-            solved,
-            ready=self._ready,
-            missing=missing,
-            unsettled=self._agenda.unsettled,
-            now=now,
-        )
-        if self._showing.unfinished:
-            self.inbox.nudge()
-
-    def _aim(self, now: Instant, symbols: frozenset[Symbol], seen: tuple[View, ...]) -> None:
-        """Solve every rule for the marks at which it changes its mind; the next ticks are compared with those."""
-        self._reacted -= symbols
-        also: dict[Symbol, list[Decimal]] = {}
-        asked = None if self._watch is None else symbols
-        for held in self.state.held.values() if asked is None else self.state.holds_any(asked):
-            prices = also.setdefault(held.key.symbol, [])
-            prices.extend(stop.trigger_price for stop in self._hands.software_stops.get(held.key, ()))
-            prices.extend(next_best(self.memory.of(held.episode.id), held.key.side.sign))
-        self._watch = watch(
-            self._policy, self.state, now=now, also=also, previous=self._watch, symbols=symbols, seen=seen
-        )
-
-    def _counted(self, held: Held) -> Reading:
-        """A venue's number that moved by less than the prices were solved for is as it was."""
-        told, solved = held.position.liquidation_price, self._watch and self._watch.solved.get(held.key)
-        return solved.counted(told) if solved else told
-
-    def _decide(self, now: Instant, *, symbols: Iterable[Symbol]) -> Decided:
-        decided = decide(self._policy, self.state, self.memory, self._confirmation, now=now, symbols=symbols)
-        self._lookout.assessed(decided.risks)
-        looked_at = frozenset(risk.key.symbol for risk in decided.risks)
-        self._lookout.wants(decision for decision in decided.decisions if isinstance(decision, Protect))
-        self._hands.act(decided.decisions, now=now)
-        at_rest = decided.at_rest and self._hands.settled(looked_at)
-        turns_in_s = decided.ripens_in_s if at_rest else decided.turns_in_s
-        turns_at = now.later_by(turns_in_s) if turns_in_s is not None else None
-        self._agenda.ripens(looked_at, turns_at, at_rest=at_rest)
-        for footing in decided.footings:
-            self.absorb(footing)
-        self._tell(decided, now)
-        return decided
-
-    def _tell(self, decided: Decided, now: Instant) -> None:
-        """After the acting: nobody's ears stand before an order (architecture, the reaction path)."""
-        self._showing.restless |= bool(decided.told or decided.fired)
-        for symbol in sorted(decided.ask_rest):
-            self.reader.want_mark(symbol)
-        if decided.read_first:
-            wrong = {risk.key for risk in decided.risks if risk.contradiction}
-            waiting = {key.symbol for key in decided.read_first - wrong}
-            self._hands.waits_for_read |= waiting
-            if waiting:
-                self.reader.want_positions_at_once()
-            self.reader.want(ReadKind.POSITIONS, ReadKind.BALANCE)
-        self.teller.decided(decided, now)
-
-    def _bounds(self, key: PositionKey) -> Bounds:
-        risk = self._lookout.risks.get(key)
-        return NO_BOUNDS if risk is None else Bounds(mark=risk.mark, liquidation_price=risk.stop_bound)
-
-    def _adopt_leash(self) -> None:
-        self.reader.follow_ledger(Metric.ACCOUNT_DRAWDOWN in self._policy.compared)
-        limits = self._policy.limits
-        self._hands.leash = Leash(
-            orders_per_minute=limits.orders_per_minute,
-            reduce_per_hour=limits.reduce_per_hour,
-            top_up_per_day=limits.top_up_per_day,
-        )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from guardd.daemon import guard as guarding
+from guardd.daemon import judgement
 from guardd.daemon.lookout import AT_ONCE, Lookout
 from guardd.daemon.shown import Seen, Shown
 from guardd.model.event import MarkSeen
@@ -40,14 +41,14 @@ async def test_a_fall_is_reacted_to_where_something_changes_and_not_at_each_tick
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reacted: list[object] = []
-    react = guarding.react
+    react = judgement.react
 
     def counted(*args: object, **named: object) -> object:
         reacted.append(named["now"])
         return react(*args, **named)  # type: ignore[arg-type]
 
     bench, tick = await poised(REDUCE, CLOSE)
-    monkeypatch.setattr(guarding, "react", counted)
+    monkeypatch.setattr(judgement, "react", counted)
     for mark in ("88.8", "88.7", "88.6", "88.7", "88.5", "88.4", "88.3", "88.2", "88.1", "88"):
         tick(mark)
     assert len(reacted) == 2, "the frame that crossed, and one that found its comparisons not yet aimed anew"
@@ -79,13 +80,13 @@ async def test_two_accounts_never_look_in_one_turn_of_the_loop() -> None:
     looked: list[object] = []
     turn = 0
     for bench in (one, other):
-        review = bench.guard._review
+        review = bench.guard._judgement.review
 
         def noted(now: object, review: Callable[[object], None] = review) -> None:  # type: ignore[assignment]
             looked.append(turn)
             review(now)
 
-        bench.guard._review = noted  # type: ignore[method-assign,assignment]
+        bench.guard._judgement.review = noted  # type: ignore[method-assign,assignment]
         bench.guard.inbox.nudge()
     for turn in range(20):  # noqa: B007
         await asyncio.sleep(0)
