@@ -30,9 +30,12 @@ class Client(StrEnum):
 
 
 class Preparation(StrEnum):
-    """How a guard begins. WATCHING: without resting stops and without limits of requests, for casts of thousands."""
+    """How a guard begins, and from when on it is measured. STARTED: from the last resting stop. SETTLED: once it has read
+    everything, margin tiers too, which a venue gives by the handful. WATCHING: so too, without resting stops and without limits of
+    requests, for casts of thousands."""
 
-    PROTECTED = "protected"
+    STARTED = "started"
+    SETTLED = "settled"
     WATCHING = "watching"
 
 
@@ -66,7 +69,7 @@ async def running(
     cores: Cores,
     *,
     ccxt_python: str | None = None,
-    preparation: Preparation = Preparation.PROTECTED,
+    preparation: Preparation = Preparation.SETTLED,
     environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Running]:
     """Listening to every symbol; guardd with each position's stop at rest as well."""
@@ -94,8 +97,10 @@ async def _ready(client: Client, cast: Cast, venue: ExchangeProcess, preparation
     guarded = client in (Client.GUARD, Client.GUARD_WITHOUT_SYNC)
     if client is not Client.CCXT_POLLING:
         await venue.until("listening", cast.positions, within_s=60 + cast.positions / 10)
-    if guarded and preparation is Preparation.PROTECTED:
+    if guarded and preparation is not Preparation.WATCHING:
         await venue.until("stops", cast.positions, within_s=60 + cast.positions)
+    if guarded and preparation is not Preparation.STARTED:
+        await venue.until("tiers", cast.positions, within_s=60 + cast.positions)
     await asyncio.sleep(_SETTLED_S if guarded else _SETTLED_S / 6)
 
 

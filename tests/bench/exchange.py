@@ -8,6 +8,7 @@
 {"do": "timeline"}                 each request's path and when it came (monotonic ns)
 {"do": "busy"}                     seconds that the venue itself has taken for its answers
 {"do": "stops"}                    how many positions have a live stop
+{"do": "tiers"}                    how many tables of margin tiers were given
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, Final
 
 from guardd.clock import SystemClock
@@ -44,6 +46,7 @@ NEVER_MS: Final = 10**15
 """The engine's own ticker frames: the tape has them."""
 _PREPARED_FROM: Final = 500
 _PLACING: Final = "/api/v2/mix/order/place-order"
+_TIERS: Final = "/query-position-lever"
 
 
 class Stage:
@@ -56,7 +59,7 @@ class Stage:
         self.server = _server(cast, self.faults, self.listener)
         dialect = self.server.dialect
         assert isinstance(dialect, BitgetDialect)
-        self._busy_ns = 0
+        self._busy_ns = self._tiers_given = 0
         self._time_answers(dialect)
         self.feed = Feed(self.server, dialect, now_ms=self.server.now_ms)
         self.player = Player(self.server, self.feed, cast)
@@ -69,6 +72,7 @@ class Stage:
             "timeline": self._timeline,
             "busy": self._busy,
             "stops": self._stops,
+            "tiers": self._tiers,
         }
         self._cast = cast
 
@@ -100,10 +104,11 @@ class Stage:
 
         def timed(request: Request) -> Reply:
             began_ns = time.monotonic_ns()
-            try:
-                return answer(request)
-            finally:
-                self._busy_ns += time.monotonic_ns() - began_ns
+            reply = answer(request)
+            self._busy_ns += time.monotonic_ns() - began_ns
+            if request.path.endswith(_TIERS) and reply.response is not None:
+                self._tiers_given += reply.response.status == HTTPStatus.OK
+            return reply
 
         dialect.answer = timed  # type: ignore[method-assign]
 
@@ -114,6 +119,9 @@ class Stage:
         query = self.server.exchange.query
         plans = (plan for name in self._cast.account_names for plan in query.open_plans(name, None))
         return len({plan.symbol for plan in plans if plan.kind is PlanKind.STOP_LOSS})
+
+    async def _tiers(self, _: dict[str, Any]) -> object:
+        return self._tiers_given
 
 
 def _server(cast: Cast, faults: Faults, listener: StampedListener) -> SimulatorServer:

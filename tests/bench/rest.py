@@ -54,7 +54,7 @@ async def start(terms: Terms) -> Section:
     for _ in range(terms.pairs):
         async with exchange_of(cast, terms.cores) as venue:
             began_ns, began_s = time.monotonic_ns(), time.time()
-            async with running(Client.GUARD, cast, venue, terms.cores) as process:
+            async with running(Client.GUARD, cast, venue, terms.cores, preparation=Preparation.STARTED) as process:
                 first_ns = (await venue.ask("timeline"))[0][0]
                 answers_s = float(await venue.ask("busy"))
                 told_s = [_at_s(each) - began_s for each in process.events("position_protected")]

@@ -74,7 +74,11 @@ def frame(text: bytes) -> object:
     if seen is not None:
         return seen
     heard = frames.parse_frame(text)
-    return (heard, pushes.read_push(MAIN, heard, _ONE_WAY, pushes.position_rows())) if isinstance(heard, frames.Push) else heard
+    return (
+        (heard, pushes.read_push(MAIN, heard, _ONE_WAY, pushes.position_rows()))
+        if isinstance(heard, frames.Push)
+        else heard
+    )
 
 
 def _rights(data: object) -> object:
