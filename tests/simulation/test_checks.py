@@ -845,6 +845,34 @@ def test_I09_what_a_guard_cannot_read_it_may_still_close_after_everything_is_fla
     assert "oracle" not in desk.told
 
 
+@pytest.mark.parametrize(
+    ("read_after_its_end", "late", "told"),
+    [(False, 3, set()), (False, 4, {"I12"}), (True, 2, set()), (True, 3, {"I12"})],
+)
+def test_I12_what_ended_behind_a_block_may_be_closed_there_until_a_read_says_that_it_is_flat(
+    read_after_its_end: bool, late: int, told: set[str]
+) -> None:
+    """One close for it beside the probe and the retry, and no more."""
+    desk = Desk()
+
+    def ends() -> None:
+        desk.exchange.place("main", OrderRequest(symbol=BTC, side=Way.SELL, size=Decimal(100), reduce=True), desk.ms)
+        desk.wait(1)
+
+    if read_after_its_end:
+        ends()
+    desk.asked("/contract/private/position-v2", method="GET")
+    desk.wait(1)
+    desk.asked("/contract/private/position-v2", method="GET", status=403)
+    if not read_after_its_end:
+        ends()
+    desk.wait(5)
+    for _ in range(late):
+        desk.wait(1)
+        desk.asked(status=403)
+    assert desk.told & {"I12"} == told
+
+
 def _journal(data: Path, *meant: Intent, spoil: str = "") -> None:
     store = open_store(data / FILE_NAME)
     store.append([Meant(intent=each) for each in meant])

@@ -138,6 +138,12 @@ class Ground:
             if position.size:
                 yield key, position
 
+    def held_at(self, at: float) -> set[LegKey]:
+        """What was held at a moment that has passed, by the book."""
+        return {
+            key for key, leg in self.legs.items() if next((size for t, size in reversed(leg.sizes) if t <= at), ZERO)
+        }
+
     def position(self, key: LegKey) -> Position | None:
         return self.exchange._world.accounts[self.uid].positions.get(key)
 
