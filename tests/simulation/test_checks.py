@@ -17,6 +17,7 @@ from guardd.model.instant import Instant
 from guardd.model.intent import Action, CloseAtMarket, Intent, PlaceProtection, Stage, client_id
 from guardd.model.names import AccountName, EpisodeId, PositionKey, RuleName, Severity, Side, Symbol, VenueName
 from guardd.model.order import PlanForm, PriceType, ProtectionKind
+from guardd.model.outcome import Outcome, Reason, Rejected
 from guardd.model.position import MarginMode as HeldIn
 from guardd.model.reading import Absent
 from guardd.policy.load import load_policy
@@ -207,10 +208,8 @@ def intent(
     )
 
 
-def staged(meant: Intent) -> IntentStaged:
-    return IntentStaged(
-        account=MAIN, venue=VenueName("bitmart"), intent=meant, stage=Stage.JOURNALLED, outcome=None, detail=""
-    )
+def staged(meant: Intent, stage: Stage = Stage.JOURNALLED, outcome: Outcome | None = None) -> IntentStaged:
+    return IntentStaged(account=MAIN, venue=VenueName("bitmart"), intent=meant, stage=stage, outcome=outcome, detail="")
 
 
 def test_a_story_in_which_nothing_is_wrong_has_no_breach() -> None:
@@ -529,6 +528,42 @@ def test_what_it_is_there_for_is_told(which: str, plant: Callable[[Desk], None])
     desk = Desk()
     plant(desk)
     assert which in desk.told, desk.checks.breaches
+
+
+@pytest.mark.parametrize(
+    ("code", "arrives", "counts"),
+    [("", False, False), ("", True, True), ("40200", True, True), ("40200", False, True)],
+    ids=["never left", "arrived all the same", "refused", "refused, as it says, and never seen"],
+)
+def test_I24_an_order_that_never_left_is_none_of_those_in_a_minute(code: str, arrives: bool, counts: bool) -> None:
+    """A read that must come first failed under maintenance, and each reduction of it was counted as sent."""
+    desk = Desk()
+    turned_away = Rejected(reason=Reason.NOT_SENT, code=code, text="what rests can't be read")
+    for step in range(20):
+        meant = intent(rule="profit", action=Action.TAKE_PROFIT, step=step)
+        desk.checks.heard(staged(meant), desk.now, "life")
+        if arrives:
+            desk.asked(body=f'{{"client_order_id": "{meant.id}"}}')
+        desk.checks.heard(staged(meant, Stage.REJECTED, turned_away), desk.now, "life")
+        desk.now += 1
+    for step in range(20, 50):
+        desk.checks.heard(staged(intent(rule="profit", action=Action.TAKE_PROFIT, step=step)), desk.now, "life")
+    assert ("I24" in desk.told) is counts, desk.checks.breaches
+    desk.checks.heard(staged(intent(rule="profit", action=Action.TAKE_PROFIT, step=50)), desk.now, "life")
+    assert "I24" in desk.told
+
+
+@pytest.mark.parametrize(("later_s", "too_many"), [(20, False), (61, True)])
+def test_I24_what_was_void_gives_back_its_own_place_and_no_later_one(later_s: int, too_many: bool) -> None:
+    desk = Desk()
+    lost = intent(rule="profit", action=Action.TAKE_PROFIT)
+    desk.checks.heard(staged(lost), desk.now, "life")
+    desk.now += later_s - 1
+    desk.checks.heard(staged(lost, Stage.VOID), desk.now, "life")
+    desk.now += 1
+    for step in range(1, 32 if too_many else 31):
+        desk.checks.heard(staged(intent(rule="profit", action=Action.TAKE_PROFIT, step=step)), desk.now, "life")
+    assert ("I24" in desk.told) is too_many, desk.checks.breaches
 
 
 def test_I22_a_write_of_an_observed_account_is_told(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ class Checks:
         self.orders = Orders(self.ground, self.steps.fill)
         self.requests = Requests(self.ground)
         self.standing = Standing(self.ground, self.last_percent)
-        self.telling = Telling(self.ground, self._meant, self.steps.voided)
+        self.telling = Telling(self.ground, self._meant, self.steps.unsent, self._kept)
         self.oracle = Oracle(self.ground)
         self.orders.kindest_end, self.orders.unread_since = self.oracle.kindest_end, self.oracle.unread_since
         self.case = self._case
@@ -269,6 +269,11 @@ class Checks:
         self.orders.closing_at[str(intent.key.symbol), PositionSide(intent.key.side.value)] = now
         self.requests.closing(now, life)
         self.oracle.judge_close(intent, now, up_since=self.telling.lives[life].began)
+
+    def _kept(self, intent: Intent) -> None:
+        """A read that must come first failed, say: no order, unless the venue saw one all the same."""
+        if not self.requests.arrived(intent.id):
+            self.steps.unsent(intent)
 
     def _ours_resting(self) -> set[str]:
         return {

@@ -167,6 +167,10 @@ class Requests:
         text = f"{intent.action} of {intent.key} by {intent.rule} is meant again: nobody has looked what became of {given_up[1]}"
         self.ground.breach("I7", now, text)
 
+    def arrived(self, client_id: str) -> bool:
+        """Whether the venue has seen a write of this id."""
+        return client_id in self._answers
+
     def heard_of(self, stamp: RequestStamp, now: float, life: str) -> None:
         """Somebody else's request from the same address: a ban is the address's."""
         if stamp.status == BANNED:

@@ -30,8 +30,8 @@ class Steps:
     _filled: dict[tuple[LegKey, int, str], tuple[float, str]] = field(default_factory=dict)
     """By leg, episode and rule: when it last made the leg smaller, and by which decision."""
     _closing: dict[LegKey, deque[tuple[float, str]]] = field(default_factory=dict)
-    _leashed: deque[float] = field(default_factory=deque)
-    _voided: deque[float] = field(default_factory=deque)
+    _leashed: deque[tuple[float, str]] = field(default_factory=deque)
+    """When an order was decided, and its client id."""
     _reduced: dict[LegKey, deque[tuple[float, Decimal]]] = field(default_factory=dict)
 
     def means(self, intent: Intent, now: float, *, alone: bool) -> None:
@@ -40,7 +40,7 @@ class Steps:
         if case is None:
             return
         if intent.action in LEASHED:
-            self._leash(case.policy, now, alone=alone)
+            self._leash(case.policy, intent, now, alone=alone)
         if intent.action not in {Action.REDUCE, Action.CLOSE}:
             return
         key = (str(intent.key.symbol), PositionSide(intent.key.side.value))
@@ -55,10 +55,12 @@ class Steps:
         if rule is not None:
             self._cooldown(rule, key, decision, now)
 
-    def voided(self, intent: Intent, now: float) -> None:
-        """What never arrived uses up none of the leash (interfaces.md 2.6)."""
-        if intent.action in LEASHED:
-            self._voided.append(now)
+    def unsent(self, intent: Intent) -> None:
+        """What never left or never arrived uses up none of the leash (interfaces.md 2.6)."""
+        for place in reversed(range(len(self._leashed))):
+            if self._leashed[place][1] == intent.id:
+                del self._leashed[place]
+                return
 
     def fill(self, row: LedgerRow, key: LegKey, now: float) -> None:
         """A closing fill of an order of ours."""
@@ -89,13 +91,11 @@ class Steps:
         if len(recent) > CLOSES_A_MINUTE and not self._clock_moved(now, MINUTE_S):
             self.ground.breach("I24", now, f"{len(recent)} closing decisions in a minute on {key[0]} {key[1].value}")
 
-    def _leash(self, policy: Policy, now: float, *, alone: bool) -> None:
-        self._leashed.append(now)
-        while self._leashed[0] <= now - MINUTE_S:
+    def _leash(self, policy: Policy, intent: Intent, now: float, *, alone: bool) -> None:
+        self._leashed.append((now, intent.id))
+        while self._leashed[0][0] <= now - MINUTE_S:
             self._leashed.popleft()
-        while self._voided and self._voided[0] <= now - MINUTE_S:
-            self._voided.popleft()
-        allowed = policy.limits.orders_per_minute + len(self._voided)
+        allowed = policy.limits.orders_per_minute
         if len(self._leashed) > allowed and alone and not self._clock_moved(now, MINUTE_S):
             self.ground.breach("I24", now, f"{len(self._leashed)} orders in a minute, {allowed} allowed")
 

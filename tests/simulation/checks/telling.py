@@ -14,6 +14,7 @@ from guardd.model.account import AccountCondition
 from guardd.model.facts import AccountView, Fact, IntentStaged, Refused, RequestFinished, RuleFired, Said, StreamChanged
 from guardd.model.intent import Action, Intent, PlaceProtection, Stage, client_id
 from guardd.model.names import Severity
+from guardd.model.outcome import Rejected
 from guardd.policy.language import AllOf, AnyOf, Compare, Condition, Metric, Not, Policy, Sense
 from guardd.simulator.orders import PositionSide
 from tests.simulation.checks.ground import Ground, LegKey
@@ -55,11 +56,12 @@ class _Life:
 @dataclass(slots=True)
 class Telling:
     """`heard` for each fact. `on_intent` is told each intent when it is durable, before it leaves; `on_void` of one that
-    never arrived, as far as the guard could find out."""
+    never arrived, as far as the guard could find out; `on_kept` of one that never left, as the guard says."""
 
     ground: Ground
     on_intent: Callable[[Intent, float, str], None]
-    on_void: Callable[[Intent, float], None]
+    on_void: Callable[[Intent], None]
+    on_kept: Callable[[Intent], None]
     decisions: int = 0
     lives: dict[str, _Life] = field(default_factory=dict)
     spoken_at: float = -1e9
@@ -175,7 +177,9 @@ class Telling:
     def _staged(self, fact: IntentStaged, now: float, life: str, mine: _Life) -> None:
         intent = fact.intent
         if fact.stage is Stage.VOID:
-            self.on_void(intent, now)
+            self.on_void(intent)
+        if fact.stage is Stage.REJECTED and isinstance(fact.outcome, Rejected) and not fact.outcome.code:
+            self.on_kept(intent)
         if fact.stage is not Stage.JOURNALLED:
             return
         self.decisions += 1
