@@ -44,13 +44,11 @@ HOPELESS: Final = frozenset({Reason.TRIGGER_TOO_FAR, Reason.TOO_MANY_PLAN_ORDERS
 """Rejections that every form would meet (BitMart reference, 40028 and 40031): the guard watches the price itself."""
 
 
-def next_form(
-    slot: Slot, key: PositionKey, state: AccountState, *, now: Instant, replacing: bool
-) -> tuple[PlanForm | None, str]:
+def next_form(slot: Slot, key: PositionKey, state: AccountState, *, now: Instant) -> tuple[PlanForm | None, str]:
     """The first form that the venue has and hasn't just refused; and in words what it refused."""
     refused = _refused_forms(slot, key, state, now=now)
     why = "; ".join(f"{form}: {text}" for form, text in sorted(refused.items()))
-    forms = _forms(slot, key, state, replacing=replacing)
+    forms = _forms(slot, key, state)
     for form in forms:
         if form not in refused:
             return form, why
@@ -70,11 +68,11 @@ def _again(slot: Slot, forms: Sequence[PlanForm], *, now: Instant) -> PlanForm |
     return min(refused_at, key=lambda form: refused_at[form].mono_ns, default=None)
 
 
-def _forms(slot: Slot, key: PositionKey, state: AccountState, *, replacing: bool) -> list[PlanForm]:
+def _forms(slot: Slot, key: PositionKey, state: AccountState) -> list[PlanForm]:
     can: Capabilities = state.capabilities
     forms: list[PlanForm] = []
-    others_whole = replacing or any(plan.size is None for plan in strangers(state, key, slot.kind))
-    if slot.size is None and can.whole_position_protection and (can.several_whole_stops or not others_whole):
+    one_is_whole = any(plan.size is None for plan in (*slot.resting, *strangers(state, key, slot.kind)))
+    if slot.size is None and can.whole_position_protection and (can.several_whole_stops or not one_is_whole):
         forms.append(PlanForm.WHOLE)
     if can.sized_protection:
         forms.append(PlanForm.SIZED)
@@ -114,7 +112,7 @@ def can_modify(slot: Slot, state: AccountState, *, now: Instant) -> bool:
 
 
 def can_resize(slot: Slot, state: AccountState, *, now: Instant) -> bool:
-    """Where tranches share what is held a second one beside the first finds no room: the venue changes the size itself."""
+    """Where sized ones share what is held a second one beside the first finds no room: the venue changes the size itself."""
     return state.capabilities.modify_size and can_modify(slot, state, now=now)
 
 

@@ -4,7 +4,7 @@ For each slot, in this order:
 - something of it is in flight: wait (I7); what stands, stands;
 - an order of ours fits: it stays, and every other one of the slot ends, now that what stands in its place is listed (I3);
 - only the trigger differs: it is moved where the venue can (I11), else replaced: the new one first, listed, then the old one;
-- the size differs: replaced at once, whatever the pace of moves;
+- the size differs: replaced at once, whatever the pace of moves, or changed in its place where nothing whole can take over;
 - nothing of ours rests: a user's adequate stop will do; else it is placed, down the ladder whole → sized → plan → software.
 """
 
@@ -61,7 +61,7 @@ from guardd.model.decision import Protect, finish_name
 from guardd.model.instant import Instant
 from guardd.model.intent import CancelOrder, PlaceProtection, Stage
 from guardd.model.names import OrderId, PriceType, Severity
-from guardd.model.order import PlanOrder, ProtectionKind
+from guardd.model.order import PlanForm, PlanOrder, ProtectionKind
 from guardd.model.outcome import Reason
 from guardd.model.state import AccountState, Finished, Pending
 from guardd.risk.tranches import closed_for, filled_tranches
@@ -116,11 +116,7 @@ def _slot(slot: Slot, scene: Scene) -> Steps:
     if not size_fits(best, slot, scene.held):
         if may_have_filled(best, slot, scene):
             return Steps(lists_first=True)
-        why = f"it covers {best.size} of {slot.size or scene.held.position.quantity}"
-        if slot.size is not None and best.size is not None and can_resize(slot, scene.state, now=scene.now):
-            trigger = slot.wanted.trigger_price
-            return Steps(proposals=(modify(slot, scene.held, best, trigger=trigger, reason=why, size=slot.size),))
-        return _replace(slot, best, scene, why=why)
+        return _replace(slot, best, scene, why=f"it covers {best.size} of {slot.size or scene.held.position.quantity}")
     return _move(slot, best, scene)
 
 
@@ -212,7 +208,7 @@ def _passed(slot: Slot, scene: Scene) -> Steps:
 def _place_missing(slot: Slot, scene: Scene, *, reason: str, restores: str = "") -> Steps:
     stop = slot.kind is ProtectionKind.STOP_LOSS
     trigger = slot.wanted.trigger_price
-    form, why_not = next_form(slot, scene.held.key, scene.state, now=scene.now, replacing=False)
+    form, why_not = next_form(slot, scene.held.key, scene.state, now=scene.now)
     if form is None:
         why = _exhausted(why_not, scene)
         return Steps(unprotected=why, software_stops=(_software(slot, scene, why),)) if stop else Steps(waits=True)
@@ -244,12 +240,15 @@ def _move(slot: Slot, plan: PlanOrder, scene: Scene) -> Steps:
 
 
 def _replace(slot: Slot, plan: PlanOrder, scene: Scene, *, why: str, restores: str = "") -> Steps:
-    """The new one first; the old one ends once this one is listed (`_keep`)."""
-    form, why_not = next_form(slot, scene.held.key, scene.state, now=scene.now, replacing=True)
-    trigger = slot.wanted.trigger_price
+    """The new one first; the old one ends once this one is listed (`_keep`). Only the size of one is changed in its place."""
+    form, why_not = next_form(slot, scene.held.key, scene.state, now=scene.now)
+    trigger, missing = slot.wanted.trigger_price, not size_fits(plan, slot, scene.held)
+    sized = missing and plan.size is not None and form is not PlanForm.WHOLE
+    if sized and can_resize(slot, scene.state, now=scene.now):
+        size = slot.size or scene.held.position.quantity
+        return Steps(proposals=(modify(slot, scene.held, plan, trigger=trigger, reason=why, size=size),))
     if form is not None:
         reason = f"replaces {plan.order_id}: {why}"
-        missing = not size_fits(plan, slot, scene.held)
         return Steps(
             proposals=(
                 place(slot, scene.held, form, trigger=trigger, missing=missing, reason=reason, restores=restores),

@@ -256,6 +256,40 @@ async def test_a_sized_stop_follows_the_quantity_before_anything_else() -> None:
     await bench.end()
 
 
+async def test_I10_a_sized_stop_that_a_position_outgrew_gives_way_to_one_on_the_whole_position(bench: Bench) -> None:
+    """A refused move left it sized. Nothing whole rests: a larger one beside it may find no room (Bitget classic 12.2)."""
+    await bench.protect(wanted("90"))
+    await bench.settle(6)
+    bench.venue.script.append(Reason.PRECISION)
+    await bench.protect(wanted("92"))
+    assert only(bench).size == 100
+    await bench.settle(6)
+    sent = len(bench.venue.sent)
+    bench.venue.rows[LONG] = position(quantity=200)
+    await bench.read()
+    await bench.protect(wanted("92"))
+    assert [type(each.write) for each in bench.venue.sent[sent:]] == [PlaceProtection, CancelOrder]
+    assert (only(bench).trigger_price, only(bench).size) == (D(92), None)
+
+
+async def test_I10_a_sized_stop_beside_a_looser_whole_one_of_the_user_is_enlarged_in_its_place() -> None:
+    bench = Bench(capabilities=replace(CAN_ALL, modify_size=True))
+    await bench.hold(position())
+    bench.venue.plans[OrderId("theirs")] = plan("theirs", "85")
+    await bench.read()
+    await bench.protect(wanted("90"))
+    bench.venue.rows[LONG] = position(quantity=200)
+    await bench.read()
+    await bench.protect(wanted("90"))
+    assert forms_sent(bench) == [PlanForm.SIZED]
+    assert isinstance(bench.venue.sent[-1].write, ModifyProtection)
+    assert sorted((str(each.trigger_price), each.size) for each in bench.venue.plans.values()) == [
+        ("85", None),
+        ("90", D(200)),
+    ]
+    await bench.end()
+
+
 async def test_I01_tranches_of_a_ladder_never_sum_to_more_than_is_held(bench: Bench) -> None:
     await bench.protect(wanted("94", size=60, tranche=0), wanted("90", size=60, tranche=1))
     sizes = {str(each.trigger_price): each.size for each in bench.venue.plans.values()}
