@@ -71,7 +71,9 @@ def _again(slot: Slot, forms: Sequence[PlanForm], *, now: Instant) -> PlanForm |
 def _forms(slot: Slot, key: PositionKey, state: AccountState) -> list[PlanForm]:
     can: Capabilities = state.capabilities
     forms: list[PlanForm] = []
-    one_is_whole = any(plan.size is None for plan in (*slot.resting, *strangers(state, key, slot.kind)))
+    # Where the venue changes no size, a sized one has room beside the one that it replaces.
+    ours = any(plan.size is None or not can.modify_size for plan in slot.resting)
+    one_is_whole = ours or any(plan.size is None for plan in strangers(state, key, slot.kind))
     if slot.size is None and can.whole_position_protection and (can.several_whole_stops or not one_is_whole):
         forms.append(PlanForm.WHOLE)
     if can.sized_protection:

@@ -256,8 +256,10 @@ async def test_a_sized_stop_follows_the_quantity_before_anything_else() -> None:
     await bench.end()
 
 
-async def test_I10_a_sized_stop_that_a_position_outgrew_gives_way_to_one_on_the_whole_position(bench: Bench) -> None:
+async def test_I10_a_sized_stop_that_a_position_outgrew_gives_way_to_one_on_the_whole_position() -> None:
     """A refused move left it sized. Nothing whole rests: a larger one beside it may find no room (Bitget classic 12.2)."""
+    bench = Bench(capabilities=replace(CAN_ALL, modify_size=True))
+    await bench.hold(position())
     await bench.protect(wanted("90"))
     await bench.settle(6)
     bench.venue.script.append(Reason.PRECISION)
@@ -270,6 +272,7 @@ async def test_I10_a_sized_stop_that_a_position_outgrew_gives_way_to_one_on_the_
     await bench.protect(wanted("92"))
     assert [type(each.write) for each in bench.venue.sent[sent:]] == [PlaceProtection, CancelOrder]
     assert (only(bench).trigger_price, only(bench).size) == (D(92), None)
+    await bench.end()
 
 
 async def test_I10_a_sized_stop_beside_a_looser_whole_one_of_the_user_is_enlarged_in_its_place() -> None:
